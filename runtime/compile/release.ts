@@ -1,0 +1,43 @@
+/** What a release is: plain, immutable, content-addressed data. */
+import type { MatchSpec } from "../proxy/match/match.ts";
+
+export const PHASES = ["onRequest", "onOriginRequest", "onOriginResponse", "onResponse", "onError", "onComplete"] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What evaluating and reading a rule module tells about it. Recomputed by whoever loads a release; never believed. */
+export interface RuleManifest {
+  /** Path below the rules folder with "/" ("auth/login.ts"): the rule's name in logs, metrics, errors. */
+  readonly name: string;
+  readonly order: number;
+  readonly when: readonly MatchSpec[];
+  readonly phases: readonly Phase[];
+  /** Names; sorted. */
+  readonly secrets: readonly string[];
+  readonly onFailure: "closed" | "open";
+  /** Services whose literal names stand in the code ("fetch", "auth", "kv", …); sorted. Only these answer at run time. */
+  readonly services: readonly string[];
+  /** Origins (scheme, host, port) of URL literals in the code: what a reader should expect it to call. Information, not permission. */
+  readonly hosts: readonly string[];
+  /** True when the code names a reader of request bodies. Information. */
+  readonly readsBody: boolean;
+}
+
+export interface RuleModule {
+  readonly manifest: RuleManifest;
+  /** A classic script whose completion value is a function `(sluice) => moduleExports`; no imports left. */
+  readonly code: string;
+}
+
+export interface Release {
+  /** First 12 hex digits of the SHA-256 over the canonical JSON of format, rules and routes. */
+  readonly id: string;
+  readonly format: 1;
+  /** In running order: by `order`, ties by name. A rule's index here is its number in one release. */
+  readonly rules: readonly RuleModule[];
+}
+
+/** Beside the release, not part of its identity: name → source map (v3 JSON text). Sources relative to the project. */
+export type SourceMaps = Readonly<Record<string, string>>;
+
+/** The release without a rule. */
+export const EMPTY_RELEASE: Release = { id: "000000000000", format: 1, rules: [] };

@@ -1,0 +1,96 @@
+/** The config after defaults, units and checks: what every other room reads. All durations in ms, sizes in bytes, shares 0 – 1. Plain data: it crosses process boundaries. */
+import type { MatchSpec } from "../proxy/match/match.ts";
+
+export interface ListenerConfig {
+  readonly host: string;
+  /** 0 asks the system for a free one. */
+  readonly port: number;
+}
+
+export interface TargetConfig {
+  /** As written: "http://127.0.0.1:9001". Identity of the target everywhere (logs, metrics, rules). */
+  readonly url: string;
+  readonly scheme: "http" | "https";
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+}
+
+export interface UpstreamConfig {
+  readonly name: string;
+  readonly targets: readonly TargetConfig[];
+  readonly timeouts: {
+    readonly connectMs: number;
+    readonly firstByteMs: number;
+    /** Between two reads of a response body. */
+    readonly idleMs: number;
+  };
+  /** Idle keep-alive connections are closed after this. */
+  readonly keepAliveMs: number;
+  /** Connections to all targets of this upstream together, per gateway. */
+  readonly maxConnections: number;
+}
+
+export interface RouteConfig {
+  readonly match: readonly MatchSpec[];
+  readonly upstream: string;
+}
+
+export interface LimitsConfig {
+  readonly targetBytes: number;
+  readonly headerLineBytes: number;
+  readonly headerBytes: number;
+  readonly headers: number;
+  readonly bodyBytes: number;
+  /** What a rule may read of one body. */
+  readonly ruleBodyBytes: number;
+  readonly headTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly bodyMinBytesPerSecond: number;
+  readonly keepAliveMs: number;
+  /** How long an answer may wait for a client that does not read. */
+  readonly sendTimeoutMs: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  readonly ruleCpuMs: number;
+  readonly ruleWallMs: number;
+  readonly ruleMemoryBytes: number;
+  readonly ruleFetches: number;
+  readonly releaseBytes: number;
+  readonly crossingBytes: number;
+  /** How long running exchanges may take at shutdown or replacement. */
+  readonly drainMs: number;
+}
+
+export interface ResolvedConfig {
+  /** Absolute folder that relative paths count from. */
+  readonly baseDir: string;
+  /** Absolute path of the config file; "" when made in memory. */
+  readonly file: string;
+  readonly listeners: readonly ListenerConfig[];
+  readonly workers: number;
+  /** CIDR blocks or addresses. */
+  readonly trustedProxies: readonly string[];
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
+  readonly routes: readonly RouteConfig[];
+  /** Absolute folder of the rules, or "" for none. */
+  readonly rulesDir: string;
+  /** JSON values that rules see as `ctx.vars`. */
+  readonly vars: Readonly<Record<string, unknown>>;
+  /** Values already read from where config says (environment, file). Never logged, never sent to the admin API. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly fetch: { readonly allow: readonly string[]; readonly private: readonly string[] };
+  readonly stateDir: string;
+  readonly log: {
+    /** Share of exchanges logged, 0 – 1; errors (5xx and gateway codes) are logged at any share but "off". */
+    readonly accessShare: number;
+    readonly errorsOnly: boolean;
+    readonly off: boolean;
+    readonly redactHeaders: readonly string[];
+    readonly redactQuery: readonly string[];
+  };
+  /** Header names that are not stripped from origins' answers although the default would ("server", "x-powered-by"). */
+  readonly keepHeaders: readonly string[];
+  readonly limits: LimitsConfig;
+  readonly admin: ListenerConfig | null;
+}

@@ -1,0 +1,143 @@
+/**
+ * What worker and sandbox process say to each other over one duplex pipe (descriptor 3 of the process).
+ *
+ * A frame is `u32 little-endian payload length | u8 encoding (0 Latin-1, 1 UTF-16LE) | payload`. The payload is a text of
+ * records, each a kind (num) followed by the fields listed here, written with `codec.ts`. In each event-loop turn each side
+ * sends at most one frame with everything that turn produced. A frame above MAX_FRAME_BYTES ends the connection.
+ *
+ * The process is not trusted: whatever it says is checked by the worker (`effects.ts`), as if a stranger had said it.
+ */
+export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+/** Worker → process. */
+export const ToSandbox = {
+  /** release num, json str (LoadMessage). Makes an isolate with its contexts and evaluates every rule. Answer: LOADED. */
+  LOAD: 1,
+  /** release num. Disposes the isolate; hooks still running in it are gone (the worker waits for them first). */
+  UNLOAD: 2,
+  /**
+   * call num, release num, context num, phase num (index in PHASES), clockMs num, seed num (u32), cpuMs num (CPU bound per rule and phase),
+   * request str (HEAD text), response str (RESPONSE text or ""), extra str (JSON: `HookExtra`),
+   * n num, then n × (rule num, params str (JSON or ""), state str (JSON or "")).
+   * Runs the phase's hook of these rules in the order given, each seeing the effects of those before. Stops at the first answer or failure.
+   * All rules of one HOOK stand in one context.
+   */
+  HOOK: 3,
+  /** call num, callNo num, ok num (1: value is the JSON result; 0: value is JSON `{message}` to reject with), value str. Answers a CALL. */
+  REPLY: 4,
+  /** call num. The client is gone or the deadline passed: forget the hook, no DONE is expected. */
+  CANCEL: 5,
+} as const;
+
+/** Process → worker. */
+export const FromSandbox = {
+  /** release num, ok num, json str: `{ error?: LoadError }`. */
+  LOADED: 1,
+  /** call num, callNo num (1, 2, … within the hook call; the same on a re-run), rule num, service str, args str (JSON). */
+  CALL: 2,
+  /**
+   * call num, tail num (1: `waitUntil` work goes on, TAIL follows), outcome num (0 next, 1 answer, 2 failure), by num (index of the rule that answered or failed, else 0),
+   * failure str (JSON `RuleFailure`, or ""), cpu: n num, n × (rule num, microseconds num), effects str (EFFECTS text, in order, each with its rule).
+   * For a failure the effects are those of the rules before it, plus the failing rule's own logs.
+   */
+  DONE: 3,
+  /** call num, effects str (logs and metrics only), cpu as in DONE. The `waitUntil` work of that call has settled. */
+  TAIL: 4,
+  /** release num, rule num (or 999999), json str (RuleFailure). Something failed outside any hook (a rejection that nobody awaited). */
+  STRAY: 5,
+  /** release num, reason str. The isolate of that release had to be disposed (memory, time-out); hooks running in it get no DONE: the process answers LOST for each. The isolate is made anew by itself, and LOADED follows. */
+  ISOLATE_LOST: 6,
+  /** call num, guilty num (1: this hook's own CPU overrun caused it; then it must not run again), failure str (JSON RuleFailure or ""). */
+  LOST: 7,
+} as const;
+
+export interface LoadMessage {
+  readonly release: string;
+  readonly kernel: string;
+  readonly memoryBytes: number;
+  readonly crossingBytes: number;
+  readonly vars: Readonly<Record<string, unknown>>;
+  readonly rules: readonly LoadRule[];
+}
+export interface LoadRule {
+  readonly name: string;
+  readonly code: string;
+  /** 0: the context shared by rules without secrets; others have one of their own. */
+  readonly context: number;
+  /** Only those that the rule declares. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** What `manifest.services` allows. */
+  readonly services: readonly string[];
+}
+
+export interface LoadError {
+  readonly rule: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
+/** Stack lines name only `rule name:line:column` of the bundle (mapped by the worker to TypeScript), never a path of the host. */
+export interface RuleFailure {
+  readonly kind: "threw" | "cpu" | "wall" | "memory" | "calls" | "effect" | "refused" | "lost";
+  readonly message: string;
+  readonly stack: string;
+}
+
+/** What a hook sees beside the heads. */
+export interface HookExtra {
+  /** `ctx.client`. */
+  readonly client?: { readonly address: string; readonly port: number; readonly scheme: "http" | "https"; readonly httpVersion: string; readonly country: string };
+  readonly requestId?: string;
+  /** Name of the upstream chosen so far. */
+  readonly upstream?: string;
+  /** For response phases. */
+  readonly from?: "upstream" | "cache" | "rule" | "gateway";
+  /** For `onError`. */
+  readonly error?: { readonly code: string; readonly status: number; readonly message: string };
+  /** For `onComplete`. */
+  readonly complete?: { readonly status: number; readonly durationMs: number; readonly sentBytes: number; readonly completed: boolean };
+}
+
+/**
+ * HEAD text: `method SP scheme SP authority SP target LF`, then `name:value LF` for each field. RESPONSE text: `status LF`, then fields alike.
+ * Safe with LF because `Fields` holds none (its invariant).
+ *
+ * EFFECTS text: records of kind num, rule num, then:
+ */
+export const Effect = {
+  /** token str */
+  METHOD: 1,
+  /** origin-form target str */
+  TARGET: 2,
+  /** name str, value str: request field while in a request phase, response field in a response phase. Likewise the next two. */
+  SET_FIELD: 3,
+  APPEND_FIELD: 4,
+  /** name str */
+  DELETE_FIELD: 5,
+  /** name str: serve from this upstream; routes are not asked again. */
+  UPSTREAM: 6,
+  /** url str: this target of the upstream (onOriginRequest). */
+  PIN_TARGET: 7,
+  /** status num (response phases) */
+  STATUS: 8,
+  /** bytes str (Latin-1, one unit a byte): replaces the body of the message that the phase is about. */
+  BODY: 9,
+  /** status num, n num, n × (name str, value str), bytes str: the rule's own answer. Always the last effect of its rule. */
+  RESPOND: 10,
+  /** level str (debug, info, warn, error), text str */
+  LOG: 11,
+  /** name str, value as str (decimal), labels str (JSON) */
+  METRIC: 12,
+  /** json str: `ctx.state` of this rule after the hook. */
+  STATE: 13,
+} as const;
+
+/** Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. */
+export type ServiceName =
+  | "requestBody" // {} → { bytes }
+  | "responseBody" // {} → { bytes }
+  | "timer" // { ms } → {}
+  | "fetch" // FetchArgs → FetchResult
+  | "jwt" // see security/auth
+  | "hmac"
+  | "forward";

@@ -1,0 +1,128 @@
+/**
+ * The door of the sandbox room on the worker's side: run these rules' hooks for this exchange and tell what they decided.
+ * `createSandbox` stands in `client.ts`.
+ */
+import type { GatewayError } from "../errors.ts";
+import type { Phase, Release, SourceMaps } from "../compile/release.ts";
+import type { Fields } from "../proxy/fields.ts";
+import type { HookExtra } from "./protocol.ts";
+import type { Params } from "../proxy/match/match.ts";
+
+/** A hook run to be. `exchange` is handed through to services untouched. */
+export interface HookRun {
+  readonly release: LoadedRelease;
+  readonly phase: Phase;
+  /** Rule numbers in running order, and beside each its path groups. All contexts mixed: the room splits them. */
+  readonly rules: readonly number[];
+  readonly params: readonly (Params | null)[];
+  readonly request: RequestView;
+  readonly response: ResponseView | null;
+  readonly extra: HookExtra;
+  readonly exchange: ExchangeHandle;
+}
+
+export interface RequestView {
+  method: string;
+  readonly scheme: "http" | "https";
+  authority: string;
+  target: string;
+  readonly fields: Fields;
+}
+
+export interface ResponseView {
+  status: number;
+  readonly fields: Fields;
+}
+
+/** Per exchange, made by the handler once: what outlives one hook. */
+export interface ExchangeHandle {
+  readonly id: string;
+  /** Rule number → JSON of `ctx.state`. */
+  readonly state: Map<number, string>;
+  /** Wall time used by rules so far, and calls made; the room adds to it. */
+  ruleWallMs: number;
+  fetches: number;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+  /** Reads and keeps the body of the request (or response) up to the limit; what is kept is sent on afterwards. */
+  readRequestBody(): Promise<Buffer>;
+  readResponseBody(): Promise<Buffer>;
+}
+
+/**
+ * What the rules decided, already checked. Effects on method, target, fields, status were applied to the views of the run, in order,
+ * when this resolves (and to nothing when a hook did not finish).
+ */
+export interface HookOutcome {
+  readonly upstream: string;
+  readonly pinnedTarget: string;
+  /** A replaced body, or null. */
+  readonly body: Buffer | null;
+  readonly answer: RuleAnswer | null;
+  /** Set when a rule with onFailure "closed" failed; rules with "open" are counted, logged and passed over. */
+  readonly failure: GatewayError | null;
+  /** Name of the rule that answered or failed, or "". */
+  readonly rule: string;
+}
+
+export interface RuleAnswer {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: Buffer;
+}
+
+/** A release that this worker's sandboxes hold. */
+export interface LoadedRelease {
+  readonly release: Release;
+  readonly number: number;
+}
+
+/** Called with checked JSON arguments; what it returns goes back as JSON. A `GatewayError` rejects the rule's promise with its code. */
+export type Service = (call: ServiceCall) => Promise<unknown>;
+export interface ServiceCall {
+  readonly args: unknown;
+  readonly rule: string;
+  readonly exchange: ExchangeHandle;
+  readonly request: RequestView;
+  /** The same for each attempt at this call, over re-runs and sandboxes. */
+  readonly idempotencyId: string;
+  readonly signal: AbortSignal;
+}
+
+export interface SandboxEvents {
+  log(entry: { rule: string; level: "debug" | "info" | "warn" | "error"; text: string; exchange: string }): void;
+  metric(entry: { rule: string; name: string; value: number; labels: Readonly<Record<string, string>> }): void;
+  /** One hook of one rule is over. */
+  hook(entry: { rule: string; phase: Phase; cpuUs: number; outcome: "next" | "answer" | "failed-closed" | "failed-open"; failure: { kind: string; message: string; stack: string } | null; exchange: string }): void;
+  /** A sandbox process or an isolate ended. `by`: "sluice" (deadline, memory), "itself" (crash), "outside". */
+  sandbox(entry: { event: "started" | "lost" | "isolate-lost" | "swapped" | "quarantined" | "start-failed"; by: "sluice" | "itself" | "outside" | ""; reason: string; rule: string; pid: number }): void;
+}
+
+export interface SandboxOptions {
+  readonly limits: { ruleCpuMs: number; ruleWallMs: number; ruleMemoryBytes: number; ruleFetches: number; crossingBytes: number };
+  readonly vars: Readonly<Record<string, unknown>>;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly services: Readonly<Record<string, Service>>;
+  readonly events: SandboxEvents;
+  readonly quarantine: boolean;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export interface Sandbox {
+  /** Resolves when the active process and the warm spare have it ready; rejects with the located reason and leaves all as it was. */
+  load(release: Release, maps: SourceMaps): Promise<LoadedRelease>;
+  /** Gives it up once its last hook is over. */
+  unload(release: LoadedRelease): void;
+  run(run: HookRun): Promise<HookOutcome>;
+  status(): SandboxStatus;
+  close(): Promise<void>;
+}
+
+export interface SandboxStatus {
+  readonly activePid: number;
+  readonly sparePid: number;
+  readonly restarts: number;
+  readonly outstanding: number;
+  readonly quarantined: readonly string[];
+}
