@@ -50,6 +50,8 @@ export interface LimitsConfig {
   readonly keepAliveMs: number;
   /** How long an answer may wait for a client that does not read. */
   readonly sendTimeoutMs: number;
+  /** A WebSocket or other tunnel without a byte either way is closed after this. */
+  readonly tunnelIdleMs: number;
   readonly connections: number;
   readonly connectionsPerClient: number;
   readonly ruleCpuMs: number;

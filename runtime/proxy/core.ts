@@ -1,0 +1,92 @@
+/** The proxy core of one process, put together: what `handler.ts` reads. Rules run elsewhere; no user code runs here. */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { Observer } from "../observe/observe.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
+import type { Exchange } from "./exchange.ts";
+import { TrustedProxies } from "./forwarded.ts";
+import { HookTable } from "./hook-plan.ts";
+import { compileMatcher } from "./match/compile-matcher.ts";
+import type { Matcher } from "./match/match.ts";
+import type { GatewayResponse } from "./reply.ts";
+
+export interface CoreParts {
+  readonly config: ResolvedConfig;
+  readonly clock: Clock;
+  readonly observer: Observer;
+  readonly upstreams: Upstreams;
+  /** Starts the sandbox processes; called when the first release with rules comes. */
+  readonly startSandbox: () => Promise<Sandbox>;
+}
+
+export class Core {
+  readonly config: ResolvedConfig;
+  readonly clock: Clock;
+  readonly observer: Observer;
+  readonly upstreams: Upstreams;
+  readonly routes: Matcher;
+  readonly trustedProxies: TrustedProxies;
+  readonly keepHeaders: ReadonlySet<string>;
+  /** The release that new exchanges begin with. Swapped by one assignment. */
+  table: HookTable;
+  sandbox: Sandbox | null = null;
+  /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
+  problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
+
+  readonly #startSandbox: () => Promise<Sandbox>;
+  readonly #idPrefix = randomBytes(6).toString("hex");
+  #nextId = 0;
+  #swaps: Promise<void> = Promise.resolve();
+
+  constructor(parts: CoreParts) {
+    this.config = parts.config;
+    this.clock = parts.clock;
+    this.observer = parts.observer;
+    this.upstreams = parts.upstreams;
+    this.#startSandbox = parts.startSandbox;
+    this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));
+    this.trustedProxies = new TrustedProxies(parts.config.trustedProxies);
+    this.keepHeaders = new Set(parts.config.keepHeaders);
+    this.table = new HookTable(EMPTY_RELEASE.id, null, () => undefined);
+  }
+
+  /** Unique over gateways and restarts; no secret. */
+  nextRequestId(): string {
+    return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
+  }
+
+  /** Loads `release` and makes it the one for new exchanges. Rejects with the reason and changes nothing when it does not load. One swap at a time. */
+  swap(release: Release, maps: SourceMaps): Promise<void> {
+    const prepared = this.prepare(release, maps);
+    return prepared.then((activate) => activate());
+  }
+
+  /** The first half of a swap: everything that can fail. What it resolves with cannot fail. */
+  prepare(release: Release, maps: SourceMaps): Promise<() => void> {
+    const table = this.#swaps.then(() => this.#load(release, maps));
+    this.#swaps = table.then(
+      () => undefined,
+      () => undefined,
+    );
+    return table.then((next) => () => {
+      const last = this.table;
+      this.table = next;
+      last.retire();
+    });
+  }
+
+  async #load(release: Release, maps: SourceMaps): Promise<HookTable> {
+    if (release.rules.length === 0) return new HookTable(release.id, null, () => undefined);
+    this.sandbox ??= await this.#startSandbox();
+    const sandbox = this.sandbox;
+    return new HookTable(release.id, await sandbox.load(release, maps), (loaded) => sandbox.unload(loaded));
+  }
+
+  async close(): Promise<void> {
+    this.upstreams.close();
+    await this.sandbox?.close();
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * The life of a request, from top to bottom. Each step is one call through a room's front door; a phase that no rule
+ * uses costs one comparison.
+ *
+ *   accept → head → match → admit → onRequest → cache lookup
+ *     └ miss → onOriginRequest → upstream → onOriginResponse → cache admit
+ *   → onResponse → edits → compress → reply → complete;   any step that fails → onError → error page
+ *
+ * Fronts have done accept and head. Admission, cache, edits and compression have their seats here and come later.
+ */
+import { asGatewayError, GatewayError } from "../errors.ts";
+import type { Phase } from "../compile/release.ts";
+import type { HookExtra } from "../sandbox/protocol.ts";
+import type { HookOutcome } from "../sandbox/sandbox.ts";
+import type { Core } from "./core.ts";
+import { bodyOf, type Exchange } from "./exchange.ts";
+import { addForwarded, addVia } from "./forwarded.ts";
+import { paramsOf, type PhaseHooks } from "./hook-plan.ts";
+import { Life } from "./life.ts";
+import { deliver, fromError, fromRule, fromUpstream, type GatewayResponse } from "./reply.ts";
+import { tunnel } from "./tunnel.ts";
+
+/** Takes an exchange from a front and sees it through. Never throws, never rejects. */
+export function handle(exchange: Exchange, core: Core): void {
+  const life = new Life(exchange, core);
+  life.table.enter();
+  exchange.onClientGone = () => life.onClientGone();
+  exchange.onComplete = (sentBytes, completed) => complete(life, sentBytes, completed);
+  live(life).catch((thrown: unknown) => breakOff(life, thrown));
+}
+
+async function live(life: Life): Promise<void> {
+  const { exchange, core, plan } = life;
+  let response = core.problemPage === null ? null : core.problemPage(exchange);
+
+  if (response === null && plan.onRequest !== null) response = await runRequestHooks(life, "onRequest", plan.onRequest);
+  if (response === null) response = await askOrigin(life);
+  life.response = response;
+
+  if (plan.onResponse !== null) response = await runResponseHooks(life, "onResponse", plan.onResponse);
+  life.throwIfGone();
+
+  response.fields.append("x-request-id", life.id);
+  response.fields.append("sluice-release", life.table.releaseId);
+  if (response.tunnel !== null) openTunnel(life, response);
+  else deliver(exchange, response, (error) => (life.error = error));
+}
+
+/** Everything between the cache and the origin. Always ends in a response, if need be one that tells of an error. */
+async function askOrigin(life: Life): Promise<GatewayResponse> {
+  const { core, plan } = life;
+  let tries = 1;
+  for (;;) {
+    try {
+      if (life.upstream === "") life.upstream = route(life);
+      if (!core.upstreams.has(life.upstream)) throw new GatewayError("UPSTREAM_UNKNOWN", `found "${life.upstream}", expected one of ${Object.keys(core.config.upstreams).join(", ")}`);
+      if (plan.onOriginRequest !== null) {
+        const answer = await runRequestHooks(life, "onOriginRequest", plan.onOriginRequest);
+        if (answer !== null) return answer;
+      }
+      life.response = await callUpstream(life);
+      if (plan.onOriginResponse === null) return life.response;
+      return await runResponseHooks(life, "onOriginResponse", plan.onOriginResponse);
+    } catch (thrown) {
+      life.throwIfGone();
+      const error = asGatewayError(thrown);
+      const again = plan.onError === null || tries > 1 ? null : await runErrorHooks(life, plan.onError, error);
+      if (again === "retry" && life.requestCanBeSentAgain) tries++;
+      else return again === "retry" || again === null ? failed(life, error) : again;
+    }
+  }
+}
+
+function route(life: Life): string {
+  const index = life.core.routes.first(life.matchable());
+  if (index < 0) throw new GatewayError("NO_ROUTE", `no route for ${life.request.authority}${life.request.target}`);
+  life.route = index;
+  return life.core.config.routes[index]!.upstream;
+}
+
+async function callUpstream(life: Life): Promise<GatewayResponse> {
+  const { exchange, core, request } = life;
+  const fields = request.fields.clone();
+  addForwarded(fields, life.client, exchange.connection.remoteAddress, exchange.authority, exchange.version, life.id);
+  const startedMs = core.clock.now();
+  const answer = await core.upstreams.send(
+    life.upstream,
+    {
+      method: request.method,
+      target: request.target,
+      authority: request.authority,
+      fields,
+      body: life.takeRequestBody(),
+      upgradeProtocol: exchange.upgradeProtocol,
+      pinnedTarget: life.pinnedTarget,
+      onInformational: (status, informational) => exchange.informational(status, informational),
+    },
+    life,
+  );
+  life.upstreamMs = core.clock.now() - startedMs;
+  life.upstreamTarget = answer.target;
+  if (life.gone) {
+    answer.body.cancel();
+    answer.tunnel?.destroy();
+    life.throwIfGone();
+  }
+  addVia(answer.fields, "1.1");
+  return fromUpstream(answer, core.keepHeaders);
+}
+
+/** Hooks before the origin. A response when a rule answered or failed closed, else null. */
+async function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse | null> {
+  const outcome = await runHooks(life, phase, hooks, life.upstream === "" ? life.extra : { ...life.extra, upstream: life.upstream });
+  life.throwIfGone();
+  if (outcome.failure !== null) return failed(life, outcome.failure);
+  if (outcome.upstream !== "") life.upstream = outcome.upstream;
+  if (outcome.pinnedTarget !== "") life.pinnedTarget = outcome.pinnedTarget;
+  if (outcome.body !== null) life.replaceRequestBody(outcome.body);
+  return outcome.answer === null ? null : fromRule(outcome.answer);
+}
+
+/** Hooks behind the origin. They change `life.response`, or put another in its place. */
+async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse> {
+  const response = life.response!;
+  const outcome = await runHooks(life, phase, hooks, { ...life.extra, upstream: life.upstream, from: response.from });
+  const { failure, answer, body } = outcome;
+  if (failure !== null || answer !== null) {
+    response.body.cancel();
+    response.tunnel?.destroy();
+    return (life.response = failure !== null ? failed(life, failure) : fromRule(answer!));
+  }
+  if (body !== null) {
+    response.body.cancel();
+    response.body = bodyOf(body);
+    response.declaredLength = body.length;
+    // They describe the bytes that were: coding, digest, validator, ranges.
+    for (const name of ["content-encoding", "content-md5", "content-digest", "repr-digest", "etag", "accept-ranges"]) response.fields.delete(name);
+  }
+  return response;
+}
+
+/** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
+async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError): Promise<GatewayResponse | "retry" | null> {
+  const outcome = await runHooks(life, "onError", hooks, { ...life.extra, upstream: life.upstream, error: { code: error.code, status: error.status, message: error.detail } });
+  life.throwIfGone();
+  if (outcome.failure !== null) return failed(life, outcome.failure);
+  if (outcome.answer !== null) return fromRule(outcome.answer);
+  if (outcome.upstream === "" || outcome.upstream === life.upstream) return null;
+  life.upstream = outcome.upstream;
+  life.pinnedTarget = "";
+  return "retry";
+}
+
+async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: HookExtra): Promise<HookOutcome> {
+  const { response } = life;
+  const outcome = await life.core.sandbox!.run({
+    release: life.table.loaded!,
+    phase,
+    rules: hooks.rules,
+    params: paramsOf(hooks, life.match),
+    request: life.request,
+    response: response === null || phase === "onError" ? null : response,
+    extra,
+    exchange: life,
+  });
+  if (outcome.rule !== "") life.rule = outcome.rule;
+  return outcome;
+}
+
+function failed(life: Life, error: GatewayError): GatewayResponse {
+  life.error = error;
+  return fromError(error, life.id, life.exchange.fields.get("accept"));
+}
+
+function openTunnel(life: Life, response: GatewayResponse): void {
+  const client = life.exchange.upgrade(response.fields);
+  life.cancelUpstream = null;
+  tunnel(client, response.tunnel!, { idleTimeoutMs: life.core.config.limits.tunnelIdleMs, clock: life.core.clock, onEnd: (_up, down) => complete(life, down, true) });
+}
+
+/** The last resort: a defect of ours, or a client that left. */
+function breakOff(life: Life, thrown: unknown): void {
+  const error = asGatewayError(thrown);
+  life.error ??= error;
+  life.response?.tunnel?.destroy();
+  if (!life.gone) life.exchange.abort(error);
+  else complete(life, 0, false);
+}
+
+function complete(life: Life, sentBytes: number, completed: boolean): void {
+  if (!life.finish()) return;
+  const { core, plan } = life;
+  const status = life.gone && life.response === null ? 499 : (life.response?.status ?? 499);
+  const record = life.record(status, sentBytes, completed);
+  core.observer.exchange(record);
+  if (plan.onComplete === null) {
+    life.table.leave();
+    return;
+  }
+  const facts = { status, durationMs: record.durationMs, sentBytes, completed };
+  runHooks(life, "onComplete", plan.onComplete, { ...life.extra, upstream: life.upstream, complete: facts })
+    .catch((thrown: unknown) => core.observer.defect(asGatewayError(thrown)))
+    .finally(() => life.table.leave());
+}

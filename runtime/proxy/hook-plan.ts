@@ -1,0 +1,94 @@
+/** Which hooks a request meets: computed when a release is swapped in, then only looked up. */
+import { type LoadedRelease } from "../sandbox/sandbox.ts";
+import { PHASES, type Phase } from "../compile/release.ts";
+import { compileMatcher } from "./match/compile-matcher.ts";
+import type { Matchable, Matcher, MatchResult, Params } from "./match/match.ts";
+
+/** The rules of one phase in running order, and where each stands in the match result. */
+export interface PhaseHooks {
+  readonly rules: readonly number[];
+  readonly positions: readonly number[];
+}
+export type HookPlan = Readonly<Record<Phase, PhaseHooks | null>>;
+
+const NO_HOOKS: HookPlan = Object.freeze(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>);
+const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
+const NO_PARAMS: readonly null[] = Object.freeze([null]);
+
+/** One release in service. Exchanges finish on the table that they began with; the last one out lets the release go. */
+export class HookTable {
+  readonly loaded: LoadedRelease | null;
+  readonly releaseId: string;
+  readonly #matcher: Matcher | null;
+  /** Matchers intern their results, so the array's identity is a key; the matcher bounds how many there are. */
+  readonly #plans = new WeakMap<readonly number[], HookPlan>();
+  readonly #onUnused: (loaded: LoadedRelease) => void;
+  #running = 0;
+  #retired = false;
+
+  constructor(releaseId: string, loaded: LoadedRelease | null, onUnused: (loaded: LoadedRelease) => void) {
+    this.releaseId = releaseId;
+    this.loaded = loaded;
+    this.#onUnused = onUnused;
+    const rules = loaded?.release.rules ?? [];
+    this.#matcher = rules.length === 0 ? null : compileMatcher(rules.map((rule) => ({ specs: rule.manifest.when })));
+  }
+
+  get matchesNothing(): boolean {
+    return this.#matcher === null;
+  }
+  match(request: Matchable): MatchResult {
+    return this.#matcher === null ? NO_MATCH : this.#matcher.all(request);
+  }
+  plan(match: MatchResult): HookPlan {
+    if (match.indices.length === 0) return NO_HOOKS;
+    let plan = this.#plans.get(match.indices);
+    if (plan === undefined) {
+      plan = this.#makePlan(match.indices);
+      this.#plans.set(match.indices, plan);
+    }
+    return plan;
+  }
+
+  enter(): void {
+    this.#running++;
+  }
+  leave(): void {
+    this.#running--;
+    this.#letGo();
+  }
+  /** No new exchange will enter. */
+  retire(): void {
+    this.#retired = true;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#retired && this.#running === 0 && this.loaded) this.#onUnused(this.loaded);
+  }
+
+  #makePlan(indices: readonly number[]): HookPlan {
+    const plan = {} as Record<Phase, PhaseHooks | null>;
+    const all = this.loaded!.release.rules;
+    for (const phase of PHASES) {
+      const positions: number[] = [];
+      indices.forEach((rule, position) => {
+        if (all[rule]!.manifest.phases.includes(phase)) positions.push(position);
+      });
+      // The response passes the rules in the opposite direction, like the layers of an onion.
+      if (phase === "onResponse") positions.reverse();
+      plan[phase] = positions.length === 0 ? null : { positions, rules: positions.map((position) => indices[position]!) };
+    }
+    return Object.freeze(plan);
+  }
+}
+
+/** Beside each rule of `hooks` its path groups. */
+export function paramsOf(hooks: PhaseHooks, match: MatchResult): readonly (Params | null)[] {
+  const { positions } = hooks;
+  if (positions.length === 1) {
+    const only = match.params[positions[0]!] ?? null;
+    return only === null ? NO_PARAMS : [only];
+  }
+  return positions.map((position) => match.params[position] ?? null);
+}

@@ -1,0 +1,184 @@
+/** What is known of one exchange while it lives: the state beside the story that `handler.ts` tells. */
+import { GatewayError } from "../errors.ts";
+import type { ExchangeRecord } from "../observe/record.ts";
+import type { HookExtra } from "../sandbox/protocol.ts";
+import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
+import type { Core } from "./core.ts";
+import { decodeBody } from "./coding.ts";
+import { type BodySource, bodyOf, type Exchange } from "./exchange.ts";
+import type { Fields } from "./fields.ts";
+import { type Client, receive, receivedRequestId } from "./forwarded.ts";
+import { HeldBody } from "./held-body.ts";
+import type { HookPlan, HookTable } from "./hook-plan.ts";
+import type { Matchable, MatchResult } from "./match/match.ts";
+import type { GatewayResponse } from "./reply.ts";
+
+export class Life implements ExchangeHandle {
+  readonly exchange: Exchange;
+  readonly core: Core;
+  readonly table: HookTable;
+  readonly client: Client;
+  readonly id: string;
+  /** The request as rules change it. */
+  readonly request: RequestView;
+  readonly match: MatchResult;
+  readonly plan: HookPlan;
+
+  upstream = "";
+  pinnedTarget = "";
+  route = -1;
+  gone = false;
+  /** Who answered or failed, for the record. */
+  rule = "";
+  error: GatewayError | null = null;
+  response: GatewayResponse | null = null;
+  upstreamTarget = "";
+  upstreamMs = 0;
+  /** Set while a request is with an upstream. */
+  cancelUpstream: (() => void) | null = null;
+
+  ruleWallMs = 0;
+  fetches = 0;
+  #state: Map<number, string> | null = null;
+  #abort: AbortController | null = null;
+  #requestBody: HeldBody | null = null;
+  #requestBodySent = false;
+  #replacedRequestBody: Buffer | null = null;
+  #extra: HookExtra | null = null;
+  #finished = false;
+  readonly #startUnixMs: number;
+
+  constructor(exchange: Exchange, core: Core) {
+    this.exchange = exchange;
+    this.core = core;
+    this.table = core.table;
+    this.#startUnixMs = core.clock.unixMs();
+    const fields = exchange.fields;
+    this.client = receive(fields, exchange.connection, core.trustedProxies);
+    this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
+    this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
+    this.match = this.table.match(this.table.matchesNothing ? UNMATCHED : this.matchable());
+    this.plan = this.table.plan(this.match);
+  }
+
+  /** The request as it stands now, for routes and rules. */
+  matchable(): Matchable {
+    const { method, target, fields, authority } = this.request;
+    const mark = target.indexOf("?");
+    return {
+      method,
+      host: hostOf(authority),
+      path: mark < 0 ? target : target.slice(0, mark),
+      query: mark < 0 ? "" : target.slice(mark + 1),
+      fields,
+      country: "",
+    };
+  }
+
+  // ExchangeHandle: what the sandbox room and the services need.
+  get state(): Map<number, string> {
+    return (this.#state ??= new Map());
+  }
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.gone) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+  get extra(): HookExtra {
+    const { connection, version } = this.exchange;
+    return (this.#extra ??= {
+      client: { address: this.client.address, port: connection.remotePort, scheme: this.client.scheme, httpVersion: version, country: "" },
+      requestId: this.id,
+    });
+  }
+  readRequestBody(): Promise<Buffer> {
+    if (this.#replacedRequestBody) return Promise.resolve(this.#replacedRequestBody);
+    if (this.exchange.body.length === 0) return Promise.resolve(EMPTY);
+    if (this.#requestBodySent) return Promise.reject(new GatewayError("RULE_EFFECT", "the request body was read after it went to the origin; read it in onRequest or onOriginRequest"));
+    this.#requestBody ??= new HeldBody(this.exchange.body);
+    return this.#requestBody.collect(this.core.config.limits.ruleBodyBytes);
+  }
+  async readResponseBody(): Promise<Buffer> {
+    const { response } = this;
+    if (response === null || response.body.length === 0) return EMPTY;
+    const held = response.body instanceof HeldBody ? response.body : new HeldBody(response.body);
+    response.body = held;
+    const limitBytes = this.core.config.limits.ruleBodyBytes;
+    return decodeBody(await held.collect(limitBytes), response.fields.joined("content-encoding"), limitBytes);
+  }
+
+  /** The request body for the origin. After it was taken it cannot be read again, unless it was held or replaced. */
+  takeRequestBody(): BodySource {
+    this.#requestBodySent = true;
+    if (this.#replacedRequestBody) return bodyOf(this.#replacedRequestBody);
+    return this.#requestBody ?? this.exchange.body;
+  }
+  replaceRequestBody(bytes: Buffer): void {
+    if (!this.#requestBodySent && this.#requestBody === null && this.exchange.body.length !== 0) this.exchange.body.cancel();
+    this.#replacedRequestBody = bytes;
+  }
+  /** May the request go to another upstream after one has failed? */
+  get requestCanBeSentAgain(): boolean {
+    return !this.#requestBodySent || this.exchange.body.length === 0 || this.#replacedRequestBody !== null;
+  }
+
+  /** True once: the exchange is over. */
+  finish(): boolean {
+    if (this.#finished) return false;
+    this.#finished = true;
+    return true;
+  }
+
+  /** The client left: stop whoever works for it. */
+  onClientGone(): void {
+    this.gone = true;
+    this.#abort?.abort();
+    this.cancelUpstream?.();
+    this.response?.body.cancel();
+  }
+  throwIfGone(): void {
+    if (this.gone) throw new GatewayError("CLIENT_CLOSED", "the client closed its connection before the response was complete");
+  }
+
+  record(status: number, sentBytes: number, completed: boolean): ExchangeRecord {
+    const { exchange, error, response } = this;
+    const code = error?.code ?? (completed ? "" : "CLIENT_CLOSED");
+    return {
+      id: this.id,
+      startMs: this.#startUnixMs,
+      clientAddress: this.client.address,
+      scheme: this.client.scheme,
+      httpVersion: exchange.version,
+      method: exchange.method,
+      host: exchange.authority,
+      target: exchange.target,
+      status,
+      code,
+      detail: error?.detail ?? "",
+      from: response?.from ?? "gateway",
+      route: this.route,
+      upstream: this.upstream,
+      upstreamTarget: this.upstreamTarget,
+      release: this.table.releaseId,
+      rule: this.rule,
+      durationMs: this.core.clock.now() - exchange.startedAtMs,
+      upstreamMs: this.upstreamMs,
+      receivedBytes: exchange.body.length,
+      sentBytes,
+      completed,
+      userAgent: exchange.fields.get("user-agent") ?? "",
+    };
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const UNMATCHED: Matchable = Object.freeze({ method: "", host: "", path: "", query: "", fields: null as unknown as Fields, country: "" });
+
+/** Host without port; the front has checked the authority's grammar. */
+function hostOf(authority: string): string {
+  const bracket = authority.lastIndexOf("]");
+  const colon = authority.indexOf(":", bracket + 1);
+  return colon < 0 ? authority : authority.slice(0, colon);
+}
