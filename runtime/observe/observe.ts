@@ -1,0 +1,89 @@
+/** The door of the observe room in a worker: what happened goes in; log lines and a snapshot that adds up come out. */
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { GatewayError } from "../errors.ts";
+import type { SandboxEvents } from "../sandbox/sandbox.ts";
+import { AccessLog } from "./access-log.ts";
+import type { LogSink } from "./log-sink.ts";
+import { Counts } from "./counts.ts";
+import type { ExchangeRecord } from "./record.ts";
+import type { CounterSnapshot } from "./snapshot.ts";
+
+export type { ExchangeRecord } from "./record.ts";
+export type { CounterSnapshot, WorkerSnapshot } from "./snapshot.ts";
+export type { LogSink } from "./log-sink.ts";
+
+/** What is known about bytes that were no request. */
+export interface RefusalFacts {
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly localPort: number;
+}
+
+type HookEntry = Parameters<SandboxEvents["hook"]>[0];
+type RuleLogEntry = Parameters<SandboxEvents["log"]>[0];
+type RuleMetricEntry = Parameters<SandboxEvents["metric"]>[0];
+type SandboxEntry = Parameters<SandboxEvents["sandbox"]>[0];
+
+export interface Observer {
+  /** Once per exchange, when it is over. */
+  exchange(record: ExchangeRecord): void;
+  /** One hook of one rule is over. */
+  rule(entry: HookEntry): void;
+  ruleLog(entry: RuleLogEntry): void;
+  ruleMetric(entry: RuleMetricEntry): void;
+  sandbox(entry: SandboxEntry): void;
+  /** Bytes on the wire that were no request: answered and closed by the front, no exchange was made. */
+  refused(error: GatewayError, facts: RefusalFacts): void;
+  /** Something that should not happen, outside any answer: logged with its cause and counted under its code. */
+  defect(error: GatewayError): void;
+  /** One line of the worker's own. `facts` must hold no secret. */
+  note(level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>): void;
+  /** The same methods in the words of the sandbox room. */
+  readonly sandboxEvents: SandboxEvents;
+  snapshot(): CounterSnapshot;
+}
+
+export interface ObserverOptions {
+  readonly log: ResolvedConfig["log"];
+  readonly sink: LogSink;
+  /** Milliseconds, monotonic: only for the rate of rules' log lines. */
+  readonly now: () => number;
+}
+
+export function createObserver(options: ObserverOptions): Observer {
+  const counts = new Counts();
+  const log = new AccessLog(options.log, options.sink, options.now, (kind) => counts.logLineDropped(kind));
+  const observer: Observer = {
+    exchange(record) {
+      counts.exchange(record);
+      log.exchange(record);
+    },
+    rule(entry) {
+      counts.hook(entry);
+      if (entry.failure) log.ruleFailure(entry);
+    },
+    ruleLog: (entry) => log.ruleLine(entry),
+    ruleMetric: (entry) => counts.custom(entry),
+    sandbox(entry) {
+      counts.sandbox(entry);
+      log.sandbox(entry);
+    },
+    refused(error, facts) {
+      counts.refused(error.code);
+      log.refused(error, facts);
+    },
+    defect(error) {
+      counts.error(error.code);
+      log.defect(error);
+    },
+    note: (level, event, facts) => log.note(level, event, facts),
+    sandboxEvents: {
+      log: (entry) => observer.ruleLog(entry),
+      metric: (entry) => observer.ruleMetric(entry),
+      hook: (entry) => observer.rule(entry),
+      sandbox: (entry) => observer.sandbox(entry),
+    },
+    snapshot: () => counts.snapshot(),
+  };
+  return observer;
+}

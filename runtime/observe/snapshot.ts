@@ -1,0 +1,34 @@
+/** What a worker tells the supervisor about itself: plain data that crosses the IPC channel, and that can be added up. */
+import type { SandboxStatus } from "../sandbox/sandbox.ts";
+import type { TargetStatus } from "../upstream/upstreams.ts";
+
+/** Label values in the order of the family's label names, and the count. */
+export type CounterSeries = readonly (readonly [labels: readonly string[], value: number])[];
+
+/** `counts` has one entry for each bound of the family and one more for what lies above the last; they are not cumulative. */
+export type HistogramSeries = readonly (readonly [labels: readonly string[], counts: readonly number[], sum: number])[];
+
+/** Counters never go down within one worker. Names are keys of `COUNTERS` and `HISTOGRAMS` in `families.ts`. */
+export interface CounterSnapshot {
+  readonly counters: Readonly<Record<string, CounterSeries>>;
+  readonly histograms: Readonly<Record<string, HistogramSeries>>;
+  /** `ctx.metric` of rules: metric name → label sets. */
+  readonly custom: readonly CustomSeries[];
+}
+
+export interface CustomSeries {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Made by `Worker.snapshot()`. Everything outside `observed` is how things stand at this moment. */
+export interface WorkerSnapshot {
+  readonly observed: CounterSnapshot;
+  readonly inFlight: number;
+  readonly connections: { readonly open: number; readonly accepted: number };
+  readonly upstreams: readonly TargetStatus[];
+  readonly sandbox: SandboxStatus | null;
+  /** Id of the release that new exchanges use. */
+  readonly release: string;
+}
