@@ -1,0 +1,175 @@
+/** `sluice.config.ts`: what `defineConfig` takes. Only what this version has; an unknown key is an error in the types and at start. */
+import type { MatchSpec } from "./match.ts";
+import type { Duration, JsonValue, Share, Size } from "./units.ts";
+
+/** Where clients connect. */
+export interface ListenerOptions {
+  /** Address to bind. All addresses (`"::"`, IPv4 included) by default. */
+  readonly host?: string;
+  /** 1 – 65535; 0 takes a free one, which `start` prints. */
+  readonly port: number;
+}
+
+/** One address of an upstream. */
+export interface TargetOptions {
+  /** `http://host:port` or `https://host:port`, without path. */
+  readonly url: string;
+  /** Its part of the requests in relation to the other targets' weights. 1 by default; 0 gets none. */
+  readonly weight?: number;
+}
+
+/** How long the gateway waits for an upstream. */
+export interface UpstreamTimeouts {
+  /** To connect, TLS included. `"1s"` by default; then the next target is tried. */
+  readonly connect?: Duration;
+  /** From the request's last byte to the response's head. `"30s"` by default. */
+  readonly firstByte?: Duration;
+  /** Between two reads of a response body. `"60s"` by default. */
+  readonly idle?: Duration;
+}
+
+/** A named group of origin servers. */
+export interface UpstreamOptions {
+  /** At least one. A string is a URL with weight 1. */
+  readonly targets: readonly (string | TargetOptions)[];
+  readonly timeouts?: UpstreamTimeouts;
+  /** How long an idle connection is kept for the next request. `"30s"` by default; `"0s"` keeps none. */
+  readonly keepAlive?: Duration;
+  /** Connections to all its targets together. 1,000 by default, per gateway. */
+  readonly maxConnections?: number;
+}
+
+/** Which requests go where. The first route that matches counts. */
+export interface RouteOptions {
+  /** Left out: every request. */
+  readonly match?: MatchSpec | readonly MatchSpec[];
+  /** A name from `upstreams`. */
+  readonly upstream: string;
+}
+
+/** Where a secret's value stands. It is read at start and at a reload, and never written anywhere. */
+export type SecretSource = { /** Name of an environment variable. */ readonly env: string } | { /** Path of a file, from the config's folder; one newline at its end is dropped. */ readonly file: string };
+
+/** What rules may call with `ctx.fetch` beside the targets in `upstreams`. */
+export interface FetchOptions {
+  /** Origins (`https://auth.example.com`). Their addresses must be public. None by default. */
+  readonly allow?: readonly string[];
+  /** Origins whose addresses may be private or loopback. None by default. */
+  readonly private?: readonly string[];
+}
+
+/** The access log: one JSON line an exchange on standard output. */
+export interface LogOptions {
+  /** `"all"` (the default), `"errors"` (5xx and gateway codes), `"off"`, or a share of all exchanges, with errors always. */
+  readonly access?: "all" | "errors" | "off" | Share;
+  /** What the log never shows, beside `authorization`, `cookie` and `set-cookie`. */
+  readonly redact?: {
+    /** Header names. */
+    readonly headers?: readonly string[];
+    /** Query parameters. */
+    readonly query?: readonly string[];
+  };
+}
+
+/** Bounds. Every one has a default; numbers are per gateway, whatever the number of workers. */
+export interface LimitOptions {
+  /** Request target; more is 414. `"8KiB"` by default. */
+  readonly targetSize?: Size;
+  /** One header line; more is 431. `"16KiB"` by default. */
+  readonly headerLineSize?: Size;
+  /** All header lines; more is 431. `"32KiB"` by default. */
+  readonly headerSize?: Size;
+  /** Number of header fields; more is 431. 100 by default. */
+  readonly headers?: number;
+  /** Request body; more is 413. `"100MiB"` by default. */
+  readonly bodySize?: Size;
+  /** What a rule may read of one body. `"1MiB"` by default. */
+  readonly ruleBodySize?: Size;
+  /** For a client to send its head. `"10s"` by default. */
+  readonly headTimeout?: Duration;
+  /** Between two reads of a request body. `"30s"` by default. */
+  readonly bodyTimeout?: Duration;
+  /** Slowest request body, in bytes per second. `"500B"` by default. */
+  readonly bodyMinRate?: Size;
+  /** For an idle client connection. `"60s"` by default. */
+  readonly keepAlive?: Duration;
+  /** For a client that does not read its answer. `"30s"` by default. */
+  readonly sendTimeout?: Duration;
+  /** For a WebSocket or other tunnel without a byte either way. `"10m"` by default. */
+  readonly tunnelIdle?: Duration;
+  /** Client connections at once. 10,000 by default. */
+  readonly connections?: number;
+  /** … from one address. 1,000 by default. */
+  readonly connectionsPerClient?: number;
+  /** CPU of one rule in one phase. `"50ms"` by default. */
+  readonly ruleCpu?: Duration;
+  /** Wall time of one rule over one exchange. `"5s"` by default. */
+  readonly ruleWall?: Duration;
+  /** Memory of a release's isolate. `"64MiB"` by default. */
+  readonly ruleMemory?: Size;
+  /** `fetch` calls of rules in one exchange. 16 by default. */
+  readonly ruleFetches?: number;
+  /** Code of a release, source maps apart. `"4MiB"` by default. */
+  readonly releaseSize?: Size;
+  /** One value on its way into or out of a sandbox. `"1MiB"` by default. */
+  readonly crossingSize?: Size;
+  /** For running exchanges at shutdown or replacement. `"30s"` by default. */
+  readonly drain?: Duration;
+}
+
+/** The listener of the admin API, metrics, `/health` and `/ready`. */
+export interface AdminOptions {
+  /** `"127.0.0.1"` by default. */
+  readonly host?: string;
+  /** 9901 by default; 0 takes a free one. */
+  readonly port?: number;
+}
+
+/** What `defineConfig` takes. Everything but `upstreams` has a default. */
+export interface ConfigOptions {
+  /** `[{ port: 8080 }]` on loopback by default. */
+  readonly listeners?: readonly ListenerOptions[];
+  /** Number of worker processes; `"auto"` (the default) is one per core. */
+  readonly workers?: "auto" | number;
+  /** Addresses or CIDR blocks whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` are believed. None by default. */
+  readonly trustedProxies?: readonly string[];
+  /** Name → group of origin servers. */
+  readonly upstreams: Readonly<Record<string, UpstreamOptions>>;
+  /** In order. By default every request goes to the only upstream; with several, routes must say. */
+  readonly routes?: readonly RouteOptions[];
+  /** Folder of the rules, from the config's folder. None by default. */
+  readonly rules?: string;
+  /** What rules see as `ctx.vars`. */
+  readonly vars?: Readonly<Record<string, JsonValue>>;
+  /** What rules that declare it see in `ctx.secrets`. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>;
+  readonly fetch?: FetchOptions;
+  /** Folder for the admin token, last good release and the like. `"./.sluice"` by default. */
+  readonly stateDir?: string;
+  readonly log?: LogOptions;
+  /** Response headers of origins that are passed on although they tell about software: `"server"`, `"x-powered-by"`. None by default. */
+  readonly keepHeaders?: readonly string[];
+  readonly limits?: LimitOptions;
+  /** `false` switches it off. */
+  readonly admin?: AdminOptions | false;
+}
+
+/**
+ * Types a config: the default export of `sluice.config.ts`. Gives back what it got; units and unknown keys are checked when it is loaded,
+ * and all problems are listed at once.
+ *
+ * @example
+ * import { defineConfig } from "sluice"
+ * export default defineConfig({
+ *   listeners: [{ host: "127.0.0.1", port: 8080 }],
+ *   upstreams: { shop: { targets: ["http://127.0.0.1:9001", { url: "http://127.0.0.1:9002", weight: 2 }], timeouts: { connect: "1s" } } },
+ *   routes: [{ match: { host: "shop.example.com" }, upstream: "shop" }],
+ *   rules: "./rules",
+ *   vars: { theme: "dark" },
+ *   secrets: { jwtKey: { env: "JWT_KEY" } },
+ *   limits: { bodySize: "10MiB" },
+ * })
+ */
+export function defineConfig(config: ConfigOptions): ConfigOptions {
+  return config;
+}

@@ -1,0 +1,55 @@
+/** `import { … } from "sluice"`: what rules and configs are written with. Data and types only; the gateway gives them life. */
+export { next, redirect, respond } from "./answers.ts";
+export type { Answer, BodyInput, HeaderInput, Next, RedirectStatus } from "./answers.ts";
+export type {
+  ApiKeyOptions,
+  Auth,
+  AuthReason,
+  BasicOptions,
+  Claims,
+  CredentialSource,
+  ForwardAnswer,
+  ForwardOptions,
+  HmacIdentity,
+  HmacOptions,
+  JwtAlgorithm,
+  JwtOptions,
+} from "./auth.ts";
+export { defineConfig } from "./config.ts";
+export type {
+  AdminOptions,
+  ConfigOptions,
+  FetchOptions,
+  LimitOptions,
+  ListenerOptions,
+  LogOptions,
+  RouteOptions,
+  SecretSource,
+  TargetOptions,
+  UpstreamOptions,
+  UpstreamTimeouts,
+} from "./config.ts";
+export type { Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
+export { fromFetchHandler } from "./fetch-handler.ts";
+export type { ExecutionContext, FetchAnswer, FetchHandler, FetchHook } from "./fetch-handler.ts";
+export type { MatchSpec, OneOrMany } from "./match.ts";
+export type {
+  BodyReader,
+  Completion,
+  ExchangeError,
+  FailedRequest,
+  MutableHeaders,
+  MutableQuery,
+  OriginRequest,
+  OriginResponse,
+  ReadonlyHeaders,
+  ReadonlyQuery,
+  RequestFacts,
+  ResponseFacts,
+  ResponseSource,
+  RuleRequest,
+  RuleResponse,
+} from "./messages.ts";
+export { defineRule } from "./rule.ts";
+export type { Hooks, MayAnswer, Nothing, Rule, RuleInit, RuleOptions } from "./rule.ts";
+export type { Duration, JsonValue, Share, Size } from "./units.ts";
