@@ -33,6 +33,8 @@ export class Core {
   /** The release that new exchanges begin with. Swapped by one assignment. */
   table: HookTable;
   sandbox: Sandbox | null = null;
+  /** Exchanges begun and not complete. */
+  inFlight = 0;
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 

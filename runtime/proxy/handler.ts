@@ -24,6 +24,7 @@ import { tunnel } from "./tunnel.ts";
 export function handle(exchange: Exchange, core: Core): void {
   const life = new Life(exchange, core);
   life.table.enter();
+  core.inFlight++;
   exchange.onClientGone = () => life.onClientGone();
   exchange.onComplete = (sentBytes, completed) => complete(life, sentBytes, completed);
   live(life).catch((thrown: unknown) => breakOff(life, thrown));
@@ -190,6 +191,7 @@ function breakOff(life: Life, thrown: unknown): void {
 function complete(life: Life, sentBytes: number, completed: boolean): void {
   if (!life.finish()) return;
   const { core, plan } = life;
+  core.inFlight--;
   const status = life.gone && life.response === null ? 499 : (life.response?.status ?? 499);
   const record = life.record(status, sentBytes, completed);
   core.observer.exchange(record);

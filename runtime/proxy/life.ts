@@ -76,6 +76,9 @@ export class Life implements ExchangeHandle {
   }
 
   // ExchangeHandle: what the sandbox room and the services need.
+  get received(): Exchange {
+    return this.exchange;
+  }
   get state(): Map<number, string> {
     return (this.#state ??= new Map());
   }

@@ -37,6 +37,8 @@ export interface ResponseView {
 /** Per exchange, made by the handler once: what outlives one hook. */
 export interface ExchangeHandle {
   readonly id: string;
+  /** The request line as the client sent it, whatever rules made of it since: what a signature covers. */
+  readonly received: { readonly method: string; readonly target: string; readonly authority: string };
   /** Rule number → JSON of `ctx.state`. */
   readonly state: Map<number, string>;
   /** Wall time used by rules so far, and calls made; the room adds to it. */

@@ -4,18 +4,21 @@
  */
 import { createPublicKey, type KeyObject, type webcrypto } from "node:crypto";
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, importJWK, type JWK, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose";
+import { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Egress } from "../egress.ts";
 
-export interface JwtCall {
-  readonly token: string;
-  readonly key?: string;
-  readonly jwksUrl?: string;
-  readonly issuer?: string | readonly string[];
-  readonly audience?: string | readonly string[];
-  readonly algorithms?: readonly string[];
-}
+const names = z.union([z.string(), z.array(z.string()).max(32)]);
+export const JwtCall = z.strictObject({
+  token: z.string(),
+  key: z.string().optional(),
+  jwksUrl: z.string().max(2048).optional(),
+  issuer: names.optional(),
+  audience: names.optional(),
+  algorithms: z.array(z.string()).max(32).optional(),
+});
+export type JwtCall = z.infer<typeof JwtCall>;
 
 export type JwtResult = { readonly claims: JWTPayload } | { readonly reason: JwtReason };
 export type JwtReason = "malformed" | "algorithm" | "key" | "signature" | "expired" | "not-yet-valid" | "issuer" | "audience" | "denied" | "unavailable";
@@ -56,7 +59,7 @@ export class JwtVerifier {
   async verify(call: JwtCall): Promise<JwtResult> {
     if (call.token.length > MAX_TOKEN_LENGTH || !isCompact(call.token)) return { reason: "malformed" };
     const currentDate = new Date(this.#clock.unixMs());
-    const options = { issuer: copy(call.issuer), audience: copy(call.audience), currentDate, clockTolerance: CLOCK_TOLERANCE_S };
+    const options = { issuer: call.issuer, audience: call.audience, currentDate, clockTolerance: CLOCK_TOLERANCE_S };
     try {
       if (call.jwksUrl !== undefined) {
         const { payload } = await jwtVerify(call.token, this.#keySet(call.jwksUrl), { ...options, algorithms: narrow(ASYMMETRIC, call.algorithms) });
@@ -133,10 +136,6 @@ function algorithmsOf(key: KeyObject): readonly string[] {
 
 function narrow(fitting: readonly string[], asked: readonly string[] | undefined): string[] {
   return asked === undefined ? [...fitting] : fitting.filter((name) => asked.includes(name));
-}
-
-function copy(value: string | readonly string[] | undefined): string | string[] | undefined {
-  return typeof value === "string" || value === undefined ? value : [...value];
 }
 
 function keep<V>(kept: Map<string, V>, name: string, value: V): void {

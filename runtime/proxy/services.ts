@@ -1,0 +1,65 @@
+/** What a rule's `await` reaches: each service checks its arguments as a stranger's and calls one room. Bytes cross as Latin-1 strings. */
+import { z } from "zod";
+import type { Clock } from "../clock.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { GatewayError } from "../errors.ts";
+import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
+import { forwardAuth, ForwardCall } from "../security/auth/forward.ts";
+import { verifyHmac, HmacCall } from "../security/auth/hmac.ts";
+import { JwtCall, JwtVerifier } from "../security/auth/jwt.ts";
+import { Egress } from "../security/egress.ts";
+import { isFieldValue, isToken } from "./fields.ts";
+
+export interface Services {
+  readonly table: Readonly<Record<string, Service>>;
+  close(): void;
+}
+
+/** Of an answer to `ctx.fetch`. The rule's own memory and crossing bounds come on top. */
+const FETCH_MAX_BODY_BYTES = 8 * 1024 * 1024;
+
+const headerList = z.array(z.tuple([z.string().refine(isToken, "no header name"), z.string().refine(isFieldValue, "no header value")])).max(200);
+const TimerCall = z.strictObject({ ms: z.number().min(0) });
+const FetchCall = z.strictObject({
+  url: z.string().max(8192),
+  method: z.string().refine(isToken, "no method"),
+  headers: headerList,
+  body: z.string().nullable(),
+  redirect: z.enum(["follow", "manual", "error"]),
+});
+
+export function createServices(config: ResolvedConfig, clock: Clock): Services {
+  const { ruleWallMs } = config.limits;
+  const targets = Object.values(config.upstreams).flatMap((upstream) => upstream.targets.map((target) => target.url));
+  const own = [...config.listeners, ...(config.admin === null ? [] : [config.admin])];
+  const egress = new Egress({ allow: config.fetch.allow, private: [...config.fetch.private, ...targets], own, maxBodyBytes: FETCH_MAX_BODY_BYTES, timeoutMs: ruleWallMs });
+  const jwt = new JwtVerifier(egress, clock);
+
+  const table: Record<string, Service> = {
+    requestBody: async ({ exchange }) => ({ bytes: (await exchange.readRequestBody()).toString("latin1") }),
+    responseBody: async ({ exchange }) => ({ bytes: (await exchange.readResponseBody()).toString("latin1") }),
+    timer: (call) => {
+      const { ms } = checked(TimerCall, call, "setTimeout");
+      return new Promise((resolve) => {
+        const timer = clock.after(Math.min(ms, ruleWallMs), () => resolve({}));
+        call.signal.addEventListener("abort", () => timer.cancel(), { once: true });
+      });
+    },
+    fetch: async (call) => {
+      const { body, ...request } = checked(FetchCall, call, "fetch");
+      const answer = await egress.fetch({ ...request, body: body === null ? null : Buffer.from(body, "latin1"), idempotencyId: call.idempotencyId }, call.signal);
+      return { ...answer, body: answer.body.toString("latin1") };
+    },
+    jwt: (call) => jwt.verify(checked(JwtCall, call, "auth.jwt")),
+    hmac: async (call) => verifyHmac(checked(HmacCall, call, "auth.hmac"), { ...call.exchange.received, scheme: call.request.scheme, fields: call.request.fields }, () => call.exchange.readRequestBody(), clock.unixMs()),
+    forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),
+  };
+  return { table, close: () => egress.close() };
+}
+
+function checked<T>(schema: z.ZodType<T>, call: ServiceCall, name: string): T {
+  const result = schema.safeParse(call.args);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  throw new GatewayError("SERVICE_REFUSED", `${name}: ${issue.path.join(".") || "arguments"}: ${issue.message}`);
+}

@@ -1,0 +1,104 @@
+/** The proxy core in a worker process: listeners on inherited sockets, one core, hot swaps, drain. */
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
+import { createSandbox } from "../sandbox/client.ts";
+import { createUpstreams } from "../upstream/groups.ts";
+import { Core } from "./core.ts";
+import { handle } from "./handler.ts";
+import { createHttp1Front } from "./http1/front.ts";
+import { listen, type Listener } from "./listener.ts";
+import { createServices } from "./services.ts";
+
+export interface WorkerInit {
+  /** Per-gateway numbers already divided among the workers. */
+  readonly config: ResolvedConfig;
+  readonly release: Release;
+  readonly maps: SourceMaps;
+  /** Inherited sockets; `listener` is the index in config. */
+  readonly listenerFds: readonly { readonly fd: number; readonly listener: number }[];
+  readonly workerNumber: number;
+  /** What runs beneath the rules inside the sandboxes. */
+  readonly kernel: string;
+}
+
+export interface Worker {
+  /** Loads a release and serves it. Rejects with a located reason, leaving the old one. */
+  swap(release: Release, maps: SourceMaps): Promise<void>;
+  /** The first half of a swap; calling what it resolves with is the second and cannot fail. */
+  prepare(release: Release, maps: SourceMaps): Promise<() => void>;
+  /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
+  drain(): Promise<void>;
+  snapshot(): WorkerSnapshot;
+  close(): Promise<void>;
+  readonly core: Core;
+}
+
+export interface WorkerHooks {
+  readonly observer: Observer;
+  readonly clock?: Clock;
+}
+
+export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
+  const { config } = init;
+  const { observer, clock = systemClock } = hooks;
+  const services = createServices(config, clock);
+  const upstreams = createUpstreams({ upstreams: config.upstreams, wire: config.limits, clock, warn: (text: string) => observer.note("warn", "upstream", { text }) });
+  const core: Core = new Core({
+    config,
+    clock,
+    observer,
+    upstreams,
+    startSandbox: () =>
+      createSandbox({
+        limits: config.limits,
+        vars: config.vars,
+        secrets: config.secrets,
+        services: services.table,
+        events: observer.sandboxEvents,
+        quarantine: true,
+        kernel: init.kernel,
+        now: () => clock.unixMs(),
+      }),
+  });
+  await core.swap(init.release, init.maps);
+
+  let nextConnection = 0;
+  const front = createHttp1Front({
+    limits: config.limits,
+    clock,
+    scheme: "http",
+    connectionId: () => `${init.workerNumber}.${(nextConnection++).toString(36)}`,
+    onExchange: (exchange) => handle(exchange, core),
+    onRefused: (error, facts) => observer.refused(error, facts),
+  });
+  const listeners: Listener[] = init.listenerFds.map(({ fd }) => listen({ fd }, front, { limits: config.limits, onRefused: (error, address) => observer.refused(error, address) }));
+  await Promise.all(listeners.map((listener) => listener.ready));
+
+  return {
+    core,
+    swap: (release, maps) => core.swap(release, maps),
+    prepare: (release, maps) => core.prepare(release, maps),
+    snapshot: () => ({
+      observed: observer.snapshot(),
+      inFlight: core.inFlight,
+      connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
+      upstreams: upstreams.status(),
+      sandbox: core.sandbox?.status() ?? null,
+      release: core.table.releaseId,
+    }),
+    async drain() {
+      for (const listener of listeners) listener.stopAccepting();
+      front.drain();
+      await Promise.race([front.idle(), new Promise<void>((resolve) => void clock.after(config.limits.drainMs, resolve))]);
+    },
+    async close() {
+      for (const listener of listeners) listener.stopAccepting();
+      front.closeAll();
+      services.close();
+      await core.close();
+    },
+  };
+}
