@@ -3,7 +3,7 @@
  * believed: a public key never verifies an HMAC, `none` never verifies (RFC 8725 sections 3.1 and 3.2).
  */
 import { createPublicKey, type KeyObject, type webcrypto } from "node:crypto";
-import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, importJWK, type JWK, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWK, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose";
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
@@ -24,7 +24,7 @@ export type JwtResult = { readonly claims: JWTPayload } | { readonly reason: Jwt
 export type JwtReason = "malformed" | "algorithm" | "key" | "signature" | "expired" | "not-yet-valid" | "issuer" | "audience" | "denied" | "unavailable";
 
 interface VerificationKey {
-  readonly key: CryptoKey | KeyObject | Uint8Array;
+  readonly key: KeyObject | Uint8Array;
   readonly algorithms: readonly string[];
 }
 
@@ -114,9 +114,8 @@ async function readKey(text: string): Promise<VerificationKey> {
   if (jwk.key_ops !== undefined && !jwk.key_ops.includes("verify")) throw new GatewayError("SERVICE_REFUSED", 'auth.jwt: the JWK\'s key_ops do not allow "verify"');
   if (jwk.kty === "oct") return { key: Buffer.from(jwk.k ?? "", "base64url"), algorithms: narrow(HMAC, jwk.alg === undefined ? undefined : [jwk.alg]) };
   const { d: _private, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...open } = jwk;
-  const fitting = algorithmsOf(createPublicKey({ key: open as webcrypto.JsonWebKey, format: "jwk" }));
-  const algorithms = narrow(fitting, jwk.alg === undefined ? undefined : [jwk.alg]);
-  return { key: await importJWK(open, algorithms[0] ?? ""), algorithms };
+  const key = createPublicKey({ key: open as webcrypto.JsonWebKey, format: "jwk" });
+  return { key, algorithms: narrow(algorithmsOf(key), jwk.alg === undefined ? undefined : [jwk.alg]) };
 }
 
 function algorithmsOf(key: KeyObject): readonly string[] {
