@@ -53,6 +53,7 @@ export interface ObserverOptions {
 export function createObserver(options: ObserverOptions): Observer {
   const counts = new Counts();
   const log = new AccessLog(options.log, options.sink, options.now, (kind) => counts.logLineDropped(kind));
+  let sinkDropped = 0;
   const observer: Observer = {
     exchange(record) {
       counts.exchange(record);
@@ -83,7 +84,10 @@ export function createObserver(options: ObserverOptions): Observer {
       hook: (entry) => observer.rule(entry),
       sandbox: (entry) => observer.sandbox(entry),
     },
-    snapshot: () => counts.snapshot(),
+    snapshot() {
+      for (; sinkDropped < options.sink.dropped; sinkDropped++) counts.logLineDropped("buffer");
+      return counts.snapshot();
+    },
   };
   return observer;
 }
