@@ -7,7 +7,7 @@ import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { forwardAuth, ForwardCall } from "../security/auth/forward.ts";
 import { verifyHmac, HmacCall } from "../security/auth/hmac.ts";
 import { JwtCall, JwtVerifier } from "../security/auth/jwt.ts";
-import { Egress } from "../security/egress.ts";
+import { Egress, type Outgoing } from "../security/egress.ts";
 import { isFieldValue, isToken } from "./fields.ts";
 
 export interface Services {
@@ -28,11 +28,15 @@ const FetchCall = z.strictObject({
   redirect: z.enum(["follow", "manual", "error"]),
 });
 
-export function createServices(config: ResolvedConfig, clock: Clock): Services {
-  const { ruleWallMs } = config.limits;
+/** The guarded way out that config describes. */
+export function createEgress(config: ResolvedConfig): Outgoing {
   const targets = Object.values(config.upstreams).flatMap((upstream) => upstream.targets.map((target) => target.url));
   const own = [...config.listeners, ...(config.admin === null ? [] : [config.admin])];
-  const egress = new Egress({ allow: config.fetch.allow, private: [...config.fetch.private, ...targets], own, maxBodyBytes: FETCH_MAX_BODY_BYTES, timeoutMs: ruleWallMs });
+  return new Egress({ allow: config.fetch.allow, private: [...config.fetch.private, ...targets], own, maxBodyBytes: FETCH_MAX_BODY_BYTES, timeoutMs: config.limits.ruleWallMs });
+}
+
+export function createServices(config: ResolvedConfig, clock: Clock, egress: Outgoing): Services {
+  const { ruleWallMs } = config.limits;
   const jwt = new JwtVerifier(egress, clock);
 
   const table: Record<string, Service> = {

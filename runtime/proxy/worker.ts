@@ -5,12 +5,13 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
+import type { Outgoing } from "../security/egress.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core } from "./core.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
 import { listen, type Listener } from "./listener.ts";
-import { createServices } from "./services.ts";
+import { createEgress, createServices } from "./services.ts";
 
 export interface WorkerInit {
   /** Per-gateway numbers already divided among the workers. */
@@ -39,12 +40,14 @@ export interface Worker {
 export interface WorkerHooks {
   readonly observer: Observer;
   readonly clock?: Clock;
+  /** In place of the network, for rule tests. */
+  readonly egress?: Outgoing;
 }
 
 export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
   const { config } = init;
   const { observer, clock = systemClock } = hooks;
-  const services = createServices(config, clock);
+  const services = createServices(config, clock, hooks.egress ?? createEgress(config));
   const upstreams = createUpstreams({ upstreams: config.upstreams, wire: config.limits, clock, warn: (text: string) => observer.note("warn", "upstream", { text }) });
   const core: Core = new Core({
     config,

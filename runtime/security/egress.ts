@@ -43,6 +43,12 @@ export interface EgressResponse {
   readonly body: Buffer;
 }
 
+/** The way out as services see it; rule tests put their own in its place. */
+export interface Outgoing {
+  fetch(request: EgressRequest, signal: AbortSignal): Promise<EgressResponse>;
+  close(): void;
+}
+
 /** The fetch standard stops at 20. */
 const MAX_REDIRECTS = 20;
 const MAX_SOCKETS = 256;
@@ -52,7 +58,7 @@ const OWN_HEADERS: ReadonlySet<string> = new Set(["host", "content-length", "tra
 const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"]);
 const UNSAFE: ReadonlySet<string> = new Set(["POST", "PATCH"]);
 
-export class Egress {
+export class Egress implements Outgoing {
   readonly #options: EgressOptions;
   readonly #allow: readonly AllowedOrigin[];
   readonly #own: OwnAddresses;

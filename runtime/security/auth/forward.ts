@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { GatewayError } from "../../errors.ts";
 import type { Fields } from "../../proxy/fields.ts";
-import type { Egress } from "../egress.ts";
+import type { Outgoing } from "../egress.ts";
 
 const headerNames = z.array(z.string().max(128)).max(64);
 export const ForwardCall = z.strictObject({
@@ -23,7 +23,7 @@ export type ForwardResult = { readonly answer: ForwardAnswer; readonly setHeader
 export async function forwardAuth(
   call: ForwardCall,
   request: { readonly method: string; readonly scheme: string; readonly authority: string; readonly target: string; readonly fields: Fields },
-  egress: Egress,
+  egress: Outgoing,
   signal: AbortSignal,
 ): Promise<ForwardResult> {
   const headers: [string, string][] = [

@@ -7,7 +7,7 @@ import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Egress } from "../egress.ts";
+import type { Outgoing } from "../egress.ts";
 
 const names = z.union([z.string(), z.array(z.string()).max(32)]);
 export const JwtCall = z.strictObject({
@@ -46,12 +46,12 @@ const JWKS_MAX_AGE_MS = 10 * 60_000;
 const JWKS_COOLDOWN_MS = 30_000;
 
 export class JwtVerifier {
-  readonly #egress: Egress;
+  readonly #egress: Outgoing;
   readonly #clock: Clock;
   readonly #keys = new Map<string, Promise<VerificationKey>>();
   readonly #keySets = new Map<string, JWTVerifyGetKey>();
 
-  constructor(egress: Egress, clock: Clock) {
+  constructor(egress: Outgoing, clock: Clock) {
     this.#egress = egress;
     this.#clock = clock;
   }
