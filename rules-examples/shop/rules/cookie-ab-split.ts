@@ -1,0 +1,1 @@
+export { default } from "../../cookie-ab-split/rule.ts";

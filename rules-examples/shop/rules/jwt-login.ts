@@ -1,0 +1,1 @@
+export { default } from "../../jwt-login/rule.ts";

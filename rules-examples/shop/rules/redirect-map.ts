@@ -1,0 +1,1 @@
+export { default } from "../../redirect-map/rule.ts";
