@@ -1,0 +1,32 @@
+/** Who may speak to the admin listener. Pure. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
+
+/**
+ * Host must be an address, localhost, or the name that config gives: a page in a browser whose own name was pointed at this
+ * machine (DNS rebinding) always sends that name.
+ */
+export function hostAllowed(host: string | undefined, configured: string): boolean {
+  if (host === undefined) return false;
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::\d{1,5})?$/.exec(host);
+  if (!match) return false;
+  const name = match[1]!.toLowerCase();
+  if (name.startsWith("[")) return isIP(name.slice(1, -1)) === 6;
+  return name === "localhost" || name === configured.toLowerCase() || isIP(name) === 4;
+}
+
+/** Browsers send Origin with what a page asks for on its own; only the listener's own pages may. */
+export function originAllowed(origin: string | undefined, host: string | undefined): boolean {
+  return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+}
+
+/** Takes the same time for every token. */
+export function bearerMatches(authorization: string | undefined, token: string): boolean {
+  const match = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "");
+  if (!match) return false;
+  return timingSafeEqual(digest(match[1]!), digest(token));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

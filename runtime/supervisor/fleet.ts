@@ -1,0 +1,233 @@
+/** The workers: how many, on which release and config, started again when they crash, replaced one at a time. */
+import type { Clock, Timer } from "../clock.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import type { WorkerSnapshot } from "../observe/snapshot.ts";
+import { Backoff, RESTART_BACKOFF } from "./backoff.ts";
+import { shareOf } from "./share.ts";
+import type { ListeningSocket } from "./sockets.ts";
+import { reasonOf, StartError } from "./start-error.ts";
+import { WorkerProcess, type WorkerEnd } from "./worker-process.ts";
+
+/** What a worker is started with. Replaced as a whole, never changed. */
+export interface Plan {
+  readonly config: ResolvedConfig;
+  readonly release: Release;
+  readonly maps: SourceMaps;
+  readonly sockets: readonly ListeningSocket[];
+}
+
+export interface FleetOptions {
+  readonly kernel: string;
+  readonly entry: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly onEvent: (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
+  readonly onSnapshot: (worker: number, snapshot: WorkerSnapshot) => void;
+  readonly onEnded: (worker: number, end: WorkerEnd) => void;
+}
+
+interface Slot {
+  worker: WorkerProcess | null;
+  readonly backoff: Backoff;
+  restart: Timer | null;
+}
+
+export class Fleet {
+  readonly #options: FleetOptions;
+  #plan: Plan;
+  #slots: Slot[] = [];
+  /** Those that drain after another took their place, and those that are not in a place yet. */
+  readonly #others = new Set<WorkerProcess>();
+  #nextNumber = 1;
+  #started = false;
+  #stopping = false;
+
+  constructor(plan: Plan, options: FleetOptions) {
+    this.#plan = plan;
+    this.#options = options;
+  }
+
+  get plan(): Plan {
+    return this.#plan;
+  }
+  /** All processes, draining ones included. */
+  get workers(): WorkerProcess[] {
+    return [...this.#slots.flatMap(({ worker }) => (worker ? [worker] : [])), ...this.#others];
+  }
+  get serving(): WorkerProcess[] {
+    return this.workers.filter((worker) => worker.state === "serving");
+  }
+  get wanted(): number {
+    return this.#plan.config.workers;
+  }
+
+  /** All of them ready, or none left and the reason told. */
+  async start(): Promise<void> {
+    this.#slots = Array.from({ length: this.wanted }, () => this.#slot());
+    const starts = await Promise.allSettled(this.#slots.map((slot) => this.#spawn(this.#plan, slot).ready));
+    const reasons = new Set(starts.flatMap((start) => (start.status === "rejected" ? [reasonOf(start.reason)] : [])));
+    if (reasons.size === 0) {
+      this.#started = true;
+      // One that was ready and crashed while the others still started.
+      for (const slot of this.#slots) if (slot.worker === null) this.#startAgain(slot, 0);
+      return;
+    }
+    this.killAll();
+    await Promise.all(this.workers.map((worker) => worker.ended));
+    throw new StartError([...reasons]);
+  }
+
+  /**
+   * Another release on every worker: prepared everywhere, then switched. When one rejects it, nothing changes anywhere.
+   * One that starts meanwhile is brought along when it is ready.
+   */
+  async deploy(release: Release, maps: SourceMaps): Promise<void> {
+    const workers = this.serving;
+    const prepared = await Promise.allSettled(workers.map((worker) => worker.prepare(release, maps)));
+    const reasons = new Set(prepared.flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : [])));
+    if (reasons.size > 0) {
+      await Promise.allSettled(workers.map((worker) => worker.discard()));
+      throw new StartError([...reasons]);
+    }
+    this.#plan = { ...this.#plan, release, maps };
+    const switched = await Promise.allSettled(workers.map((worker) => worker.activate(release.id)));
+    // Only a worker that is lost fails here, and whoever takes its place begins with the new release.
+    switched.forEach((result, i) => {
+      if (result.status === "rejected") workers[i]!.killUnresponsive(`did not switch releases: ${reasonOf(result.reason)}`);
+    });
+  }
+
+  /**
+   * Every worker by a new one, one at a time: the new one serves before the old one stops accepting, and the old one ends
+   * when its exchanges have, at the latest at limits.drain. When a new one does not start, those replaced so far go back to the old plan.
+   */
+  async replaceAll(next: Plan): Promise<void> {
+    const last = this.#plan;
+    this.#plan = next;
+    const retired: Promise<void>[] = [];
+    try {
+      for (let i = 0; i < next.config.workers; i++) retired.push(await this.#replace(i, next, last));
+      // Fewer workers than before.
+      for (const slot of this.#slots.splice(next.config.workers)) retired.push(this.#retireSlot(slot, last));
+    } catch (thrown) {
+      this.#plan = last;
+      for (let i = retired.length - 1; i >= 0; i--) {
+        await this.#replace(i, last, next).catch((again: unknown) => this.#options.onEvent("error", "worker-rollback-failed", { reason: reasonOf(again) }));
+      }
+      for (const slot of this.#slots.splice(last.config.workers)) void this.#retireSlot(slot, next);
+      throw new StartError([reasonOf(thrown)], { cause: thrown });
+    }
+    await Promise.all(retired);
+  }
+
+  /** Stop accepting, finish what runs, end. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    for (const slot of this.#slots) slot.restart?.cancel();
+    await Promise.all(this.workers.map((worker) => this.#retire(worker, this.#plan)));
+  }
+
+  killAll(): void {
+    this.#stopping = true;
+    for (const slot of this.#slots) slot.restart?.cancel();
+    for (const worker of this.workers) worker.kill();
+  }
+
+  #slot(): Slot {
+    return { worker: null, backoff: new Backoff({ ...RESTART_BACKOFF, random: this.#options.random }), restart: null };
+  }
+
+  /** In `slot`, or beside all slots. */
+  #spawn(plan: Plan, slot: Slot | null): WorkerProcess {
+    const worker = new WorkerProcess({
+      number: this.#nextNumber++,
+      init: { config: shareOf(plan.config, plan.config.workers), release: plan.release, maps: plan.maps, kernel: this.#options.kernel },
+      sockets: plan.sockets,
+      entry: this.#options.entry,
+      clock: this.#options.clock,
+      onEnd: (ended, end) => this.#onEnd(ended, end),
+    });
+    if (slot) slot.worker = worker;
+    else this.#others.add(worker);
+    this.#options.onEvent("info", "worker-started", { worker: worker.number, pid: worker.pid, release: plan.release.id });
+    return worker;
+  }
+
+  /** Gives a promise for the end of the one replaced. */
+  async #replace(index: number, plan: Plan, last: Plan): Promise<Promise<void>> {
+    const slot = (this.#slots[index] ??= this.#slot());
+    slot.restart?.cancel();
+    slot.restart = null;
+    const next = this.#spawn(plan, null);
+    await next.ready;
+    this.#others.delete(next);
+    const old = slot.worker;
+    slot.worker = next;
+    if (old === null) return Promise.resolve();
+    this.#others.add(old);
+    return this.#retire(old, last);
+  }
+
+  async #retireSlot(slot: Slot, plan: Plan): Promise<void> {
+    slot.restart?.cancel();
+    const worker = slot.worker;
+    slot.worker = null;
+    if (!worker) return;
+    this.#others.add(worker);
+    await this.#retire(worker, plan);
+  }
+
+  async #retire(worker: WorkerProcess, plan: Plan): Promise<void> {
+    await worker.retire(plan.config.limits.drainMs, (last) => this.#options.onSnapshot(worker.number, last));
+  }
+
+  #onEnd(worker: WorkerProcess, end: WorkerEnd): void {
+    this.#others.delete(worker);
+    const slot = this.#slots.find((other) => other.worker === worker);
+    if (slot) slot.worker = null;
+    this.#options.onEnded(worker.number, end);
+    const facts = { worker: worker.number, pid: worker.pid, detail: end.detail };
+    if (end.how === "asked") {
+      this.#options.onEvent("info", "worker-ended", facts);
+      return;
+    }
+    this.#options.onEvent("error", "worker-lost", { ...facts, how: end.how });
+    if (slot && this.#started && !this.#stopping) this.#startAgain(slot, end.ranMs);
+  }
+
+  #startAgain(slot: Slot, ranMs: number): void {
+    const waitMs = slot.backoff.next(ranMs);
+    const run = () => {
+      slot.restart = null;
+      if (this.#stopping || slot.worker !== null || !this.#slots.includes(slot)) return;
+      const plan = this.#plan;
+      const worker = this.#spawn(plan, slot);
+      worker.ready.then(
+        () => this.#catchUp(worker, plan),
+        // It has ended, and `#onEnd` has planned the next start.
+        () => undefined,
+      );
+    };
+    if (waitMs === 0) run();
+    else slot.restart = this.#options.clock.after(waitMs, run);
+  }
+
+  /** A release was deployed, or a config taken, while this worker started. */
+  async #catchUp(worker: WorkerProcess, plan: Plan): Promise<void> {
+    const now = this.#plan;
+    if (now === plan || worker.state !== "serving") return;
+    if (now.config !== plan.config) {
+      worker.killUnresponsive("started with a config that was replaced meanwhile");
+      return;
+    }
+    try {
+      await worker.prepare(now.release, now.maps);
+      await worker.activate(now.release.id);
+    } catch (thrown) {
+      worker.killUnresponsive(`did not take release ${now.release.id}: ${reasonOf(thrown)}`);
+      return;
+    }
+    await this.#catchUp(worker, now);
+  }
+}

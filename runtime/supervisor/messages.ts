@@ -1,0 +1,76 @@
+/** What supervisor and worker say to each other over the IPC channel. Both check what they read: a message of another version must not pass for one of this. */
+import type { Release, SourceMaps } from "../compile/release.ts";
+import type { WorkerSnapshot } from "../observe/snapshot.ts";
+import type { WorkerInit } from "../proxy/worker.ts";
+
+/** Asked with a number, answered by `AnswerMessage` with the same. */
+export type Request =
+  /** Load a release beside the one that serves. */
+  | { readonly ask: "prepare"; readonly release: Release; readonly maps: SourceMaps }
+  /** New exchanges use the prepared release. */
+  | { readonly ask: "activate" }
+  /** The prepared release is not wanted after all. */
+  | { readonly ask: "discard" }
+  /** Stop accepting, finish what runs. Answered with the last snapshot. */
+  | { readonly ask: "drain" }
+  | { readonly ask: "snapshot" };
+
+export type ToWorker = { readonly kind: "init"; readonly init: WorkerInit } | { readonly kind: "ask"; readonly call: number; readonly request: Request } | { readonly kind: "end" };
+
+export type FromWorker =
+  /** Accepts connections now. */
+  | { readonly kind: "ready" }
+  /** Could not start, or cannot go on; the process ends by itself. */
+  | { readonly kind: "failed"; readonly reason: string }
+  | AnswerMessage;
+
+export interface AnswerMessage {
+  readonly kind: "answer";
+  readonly call: number;
+  readonly ok: boolean;
+  readonly reason: string;
+  readonly snapshot: WorkerSnapshot | null;
+}
+
+const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "drain", "snapshot"] satisfies Request["ask"][]);
+
+/** Null for anything that is no message to a worker. */
+export function readToWorker(message: unknown): ToWorker | null {
+  if (!isObject(message)) return null;
+  if (message["kind"] === "end") return { kind: "end" };
+  if (message["kind"] === "init" && isObject(message["init"]) && isObject(message["init"]["config"])) return message as unknown as ToWorker;
+  if (message["kind"] === "ask" && isCount(message["call"]) && isObject(message["request"]) && ASKS.has(message["request"]["ask"])) return message as unknown as ToWorker;
+  return null;
+}
+
+/** Null for anything that is no message from a worker. */
+export function readFromWorker(message: unknown): FromWorker | null {
+  if (!isObject(message)) return null;
+  switch (message["kind"]) {
+    case "ready":
+      return { kind: "ready" };
+    case "failed":
+      return typeof message["reason"] === "string" ? { kind: "failed", reason: message["reason"] } : null;
+    case "answer": {
+      const { call, ok, reason, snapshot } = message;
+      const sound = isCount(call) && typeof ok === "boolean" && typeof reason === "string" && (snapshot === null || isSnapshot(snapshot));
+      return sound ? (message as unknown as AnswerMessage) : null;
+    }
+    default:
+      return null;
+  }
+}
+
+function isSnapshot(value: unknown): value is WorkerSnapshot {
+  if (!isObject(value) || !isObject(value["observed"]) || !isObject(value["connections"])) return false;
+  const { counters, histograms, custom } = value["observed"];
+  return isObject(counters) && isObject(histograms) && Array.isArray(custom) && Array.isArray(value["upstreams"]) && typeof value["inFlight"] === "number" && typeof value["release"] === "string";
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

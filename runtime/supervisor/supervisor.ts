@@ -1,0 +1,302 @@
+/** The door of the process tree: sockets, workers, admin listener, reload and shutdown of one gateway. */
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
+import { adminToken } from "../control/admin-token.ts";
+import { MetricsBook } from "../observe/metrics.ts";
+import { Fleet, type Plan } from "./fleet.ts";
+import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
+import { reasonOf, StartError } from "./start-error.ts";
+import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
+import { WORKER_ENTRY } from "./worker-process.ts";
+
+export { StartError } from "./start-error.ts";
+export { runUntilStopped } from "./signals.ts";
+export type { SupervisorStatus } from "./status.ts";
+
+export interface Compiled {
+  /** Null when `problems` kept it from being made. */
+  readonly release: Release | null;
+  readonly maps: SourceMaps;
+  /** Located messages for people. */
+  readonly problems: readonly string[];
+}
+
+export type SupervisorLog = (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
+
+export interface SupervisorOptions {
+  readonly config: ResolvedConfig;
+  /** Reads config again, for `reload`. Rejects with what is wrong. Left out: the config stays. */
+  readonly loadConfig?: () => Promise<ResolvedConfig>;
+  readonly compile: (config: ResolvedConfig) => Promise<Compiled>;
+  /** What runs beneath the rules (`buildKernel()`), built once for all workers. */
+  readonly kernel: string;
+  readonly version: string;
+  readonly log: SupervisorLog;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  /** Left out: the one in this room. */
+  readonly workerEntry?: string;
+}
+
+export interface Supervisor {
+  /** Where it listens, in config's order. */
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly adminAddress: { readonly host: string; readonly port: number } | null;
+  /** Swaps releases on all workers or on none. Rejects with a `StartError` that says why. Never touches a socket. */
+  deploy(release: Release, maps: SourceMaps): Promise<void>;
+  /** Config and rules again; workers are replaced one at a time. Rejects, changing nothing, when either is invalid. */
+  reload(): Promise<void>;
+  /** The same config on fresh processes, one at a time. */
+  replaceWorkers(): Promise<void>;
+  status(): SupervisorStatus;
+  metrics(): Promise<string>;
+  /** Drains and ends everything. */
+  stop(): Promise<void>;
+  /** Ends everything at once. */
+  kill(): void;
+}
+
+const SNAPSHOT_EVERY_MS = 1_000;
+const SCRAPE_DEADLINE_MS = 1_000;
+/** A worker that has not answered for this long holds connections and serves none. */
+const UNRESPONSIVE_MS = 30_000;
+
+export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const gateway = new Gateway(options);
+  await gateway.start();
+  return gateway;
+}
+
+class Gateway implements Supervisor, AdminGateway {
+  readonly #options: SupervisorOptions;
+  readonly #clock: Clock;
+  readonly #book = new MetricsBook();
+  readonly #restarts = new Map<string, number>();
+  readonly #inheritedFds: readonly number[];
+  readonly #startedUnixMs: number;
+  readonly #lastAnswerMs = new Map<number, number>();
+  #state: GatewayState = "starting";
+  #sockets: ListeningSocket[] = [];
+  #fleet: Fleet | null = null;
+  #admin: Admin | null = null;
+  #lastReload: Reload | null = null;
+  /** Deploys, reloads and replacements run one after the other. */
+  #changes: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | null = null;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#startedUnixMs = this.#clock.unixMs();
+    this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
+  }
+
+  get addresses() {
+    return this.#sockets.map(({ host, port }) => ({ host, port }));
+  }
+  get adminAddress() {
+    return this.#admin?.address ?? null;
+  }
+
+  async start(): Promise<void> {
+    const { config } = this.#options;
+    try {
+      this.#sockets = await openSockets(config.listeners, [], this.#inheritedFds);
+      this.#admin = await this.#openAdmin(config);
+      const { release, maps } = await this.#compile(config);
+      await this.#startFleet({ config, release, maps, sockets: this.#sockets });
+    } catch (thrown) {
+      await this.#closeDoors();
+      throw thrown;
+    }
+    this.#state = "serving";
+    this.#pollLater();
+  }
+
+  async #startFleet(plan: Plan): Promise<void> {
+    const { kernel, workerEntry = WORKER_ENTRY, random = Math.random, log } = this.#options;
+    this.#fleet = new Fleet(plan, {
+      kernel,
+      entry: workerEntry,
+      clock: this.#clock,
+      random,
+      onEvent: log,
+      onSnapshot: (worker, snapshot) => this.#book.update(worker, snapshot),
+      onEnded: (worker, end) => {
+        this.#book.ended(worker);
+        this.#lastAnswerMs.delete(worker);
+        if (end.how !== "asked") this.#restarts.set(end.how, (this.#restarts.get(end.how) ?? 0) + 1);
+      },
+    });
+    await this.#fleet.start();
+  }
+
+  get #running(): Fleet {
+    if (this.#fleet === null || this.#state !== "serving") throw new StartError([`the gateway is ${this.#state}`]);
+    return this.#fleet;
+  }
+
+  deploy(release: Release, maps: SourceMaps): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#running.deploy(release, maps);
+      this.#options.log("info", "release-serving", { release: release.id });
+    });
+  }
+
+  replaceWorkers(): Promise<void> {
+    return this.#inTurn(() => this.#running.replaceAll({ ...this.#running.plan }));
+  }
+
+  reload(): Promise<void> {
+    return this.#inTurn(async () => {
+      try {
+        await this.#reload();
+        this.#lastReload = { atUnixMs: this.#clock.unixMs(), ok: true, reason: "" };
+        this.#options.log("info", "reloaded", { release: this.#running.plan.release.id });
+      } catch (thrown) {
+        this.#lastReload = { atUnixMs: this.#clock.unixMs(), ok: false, reason: reasonOf(thrown) };
+        this.#options.log("error", "reload-refused", { reason: reasonOf(thrown) });
+        throw thrown;
+      }
+    });
+  }
+
+  /** Everything that can be found wrong is found before the first worker is touched. */
+  async #reload(): Promise<void> {
+    const fleet = this.#running;
+    const config = (await this.#options.loadConfig?.()) ?? fleet.plan.config;
+    const { release, maps } = await this.#compile(config);
+    const before = this.#sockets;
+    const sockets = await openSockets(config.listeners, before, this.#inheritedFds);
+    const opened = sockets.filter((socket) => !before.includes(socket));
+    let admin = this.#admin;
+    try {
+      if (!sameAddress(config, fleet.plan.config)) admin = await this.#openAdmin(config);
+      await fleet.replaceAll({ config, release, maps, sockets });
+    } catch (thrown) {
+      for (const socket of opened) socket.close();
+      if (admin !== this.#admin) await admin?.close();
+      throw thrown;
+    }
+    for (const socket of before) if (!sockets.includes(socket)) socket.close();
+    this.#sockets = sockets;
+    const last = this.#admin;
+    this.#admin = admin;
+    if (last !== admin) await last?.close();
+  }
+
+  async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
+    const { release, maps, problems } = await this.#options.compile(config);
+    if (release === null) throw new StartError(problems.length > 0 ? problems : ["the rules did not compile"]);
+    return { release, maps };
+  }
+
+  async #openAdmin(config: ResolvedConfig): Promise<Admin | null> {
+    if (config.admin === null) return null;
+    const token = await adminToken(config.stateDir, process.env["SLUICE_ADMIN_TOKEN"]);
+    return startAdmin({ listen: config.admin, token, gateway: this, log: this.#options.log });
+  }
+
+  /** Changes wait for each other; one that fails does not hold up the next. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => undefined);
+    return done;
+  }
+
+  #pollLater(): void {
+    this.#clock.after(SNAPSHOT_EVERY_MS, () => {
+      if (this.#state !== "serving") return;
+      void this.#poll(UNRESPONSIVE_MS);
+      this.#pollLater();
+    });
+  }
+
+  /** Newest counts of all workers. One that never answers is ended, so that a sound one takes its place. */
+  async #poll(deadlineMs: number): Promise<void> {
+    const workers = (this.#fleet?.workers ?? []).filter(({ state }) => state === "serving" || state === "draining");
+    await Promise.allSettled(
+      workers.map(async (worker) => {
+        const nowMs = this.#clock.now();
+        const lastMs = this.#lastAnswerMs.get(worker.number) ?? nowMs;
+        this.#lastAnswerMs.set(worker.number, lastMs);
+        if (nowMs - lastMs > UNRESPONSIVE_MS) {
+          worker.killUnresponsive(`has not answered for ${Math.round((nowMs - lastMs) / 1000)} s`);
+          return;
+        }
+        const snapshot = await worker.snapshot(deadlineMs);
+        if (worker.state === "ended") return;
+        this.#lastAnswerMs.set(worker.number, this.#clock.now());
+        this.#book.update(worker.number, snapshot);
+      }),
+    );
+  }
+
+  status(): SupervisorStatus {
+    return statusOf({
+      state: this.#state,
+      version: this.#options.version,
+      startedUnixMs: this.#startedUnixMs,
+      nowUnixMs: this.#clock.unixMs(),
+      fleet: this.#fleet,
+      snapshotOf: (worker) => this.#book.latest(worker),
+      restarts: this.#restarts,
+      lastReload: this.#lastReload,
+      addresses: this.addresses,
+    });
+  }
+
+  async metrics(): Promise<string> {
+    await this.#poll(SCRAPE_DEADLINE_MS);
+    const fleet = this.#fleet;
+    return this.#book.render({
+      version: this.#options.version,
+      release: fleet?.plan.release.id ?? "",
+      startedUnixMs: this.#startedUnixMs,
+      workersWanted: fleet?.wanted ?? 0,
+      workersServing: fleet?.serving.length ?? 0,
+      workerRestarts: this.#restarts,
+    });
+  }
+
+  /** "" when at least one worker serves, else why not. */
+  notReady(): string {
+    if (this.#state !== "serving") return `the gateway is ${this.#state}`;
+    return this.#fleet?.serving.length ? "" : "no worker serves";
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = "draining";
+    this.#options.log("info", "draining", {});
+    // Ours first: when the workers stop accepting, the port is closed, and new clients are refused instead of waiting for nobody.
+    for (const socket of this.#sockets) socket.close();
+    await this.#fleet?.drain();
+    this.#state = "stopped";
+    await this.#closeDoors();
+    this.#options.log("info", "stopped", {});
+  }
+
+  kill(): void {
+    this.#state = "stopped";
+    this.#fleet?.killAll();
+    void this.#closeDoors();
+  }
+
+  async #closeDoors(): Promise<void> {
+    for (const socket of this.#sockets) socket.close();
+    await this.#admin?.close();
+    this.#admin = null;
+  }
+}
+
+function sameAddress(a: ResolvedConfig, b: ResolvedConfig): boolean {
+  return a.admin?.host === b.admin?.host && a.admin?.port === b.admin?.port;
+}

@@ -1,0 +1,109 @@
+/**
+ * A worker's side of the IPC channel: starts the proxy core and does what the supervisor asks.
+ * The process ends when the channel closes: a worker never outlives its supervisor, nor holds its port.
+ */
+import { createLogSink } from "../observe/log-sink.ts";
+import { createObserver, type Observer } from "../observe/observe.ts";
+import type { startWorker, Worker } from "../proxy/worker.ts";
+import { readToWorker, type FromWorker, type Request } from "./messages.ts";
+import { reasonOf } from "./start-error.ts";
+
+const STDOUT = 1;
+/** Closing sandboxes and sockets at the end may take this long. */
+const CLOSE_DEADLINE_MS = 1_500;
+
+interface Running {
+  readonly worker: Worker;
+  readonly observer: Observer;
+  /** Set between "prepare" and "activate" or "discard". */
+  prepared: Prepared | null;
+}
+
+type Prepared = Awaited<ReturnType<Worker["prepare"]>>;
+
+export function runWorker(start: typeof startWorker): void {
+  const sink = createLogSink(STDOUT);
+  process.on("exit", () => sink.flushSync());
+  // The terminal sends Ctrl-C to the whole group and systemd TERM to every process of a service: when to stop is the supervisor's to say.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+  process.on("disconnect", () => process.exit(0));
+  process.on("uncaughtException", (error) => {
+    fail(error.stack ?? error.message);
+  });
+
+  let running: Running | null = null;
+  process.on("message", (raw) => {
+    const message = readToWorker(raw);
+    if (message === null) throw new Error("the supervisor sent something that is no message");
+    switch (message.kind) {
+      case "init": {
+        const observer = createObserver({ log: message.init.config.log, sink, now: () => performance.now() });
+        start(message.init, { observer }).then(
+          (worker) => {
+            running = { worker, observer, prepared: null };
+            say({ kind: "ready" });
+          },
+          (thrown: unknown) => fail(reasonOf(thrown)),
+        );
+        return;
+      }
+      case "ask":
+        void reply(running, message.call, message.request);
+        return;
+      case "end":
+        void end(running);
+    }
+  });
+}
+
+async function reply(running: Running | null, call: number, request: Request): Promise<void> {
+  try {
+    if (running === null) throw new Error("the worker has not started");
+    const snapshot = await obey(running, request);
+    say({ kind: "answer", call, ok: true, reason: "", snapshot });
+  } catch (thrown) {
+    say({ kind: "answer", call, ok: false, reason: reasonOf(thrown), snapshot: null });
+  }
+}
+
+async function obey(running: Running, request: Request) {
+  const { worker } = running;
+  switch (request.ask) {
+    case "prepare":
+      running.prepared = await worker.prepare(request.release, request.maps);
+      return null;
+    case "activate": {
+      const { prepared } = running;
+      if (prepared === null) throw new Error("no release is prepared");
+      running.prepared = null;
+      prepared();
+      return null;
+    }
+    case "discard":
+      running.prepared = null;
+      return null;
+    case "drain":
+      await worker.drain();
+      return worker.snapshot();
+    case "snapshot":
+      return worker.snapshot();
+  }
+}
+
+async function end(running: Running | null): Promise<void> {
+  setTimeout(() => process.exit(0), CLOSE_DEADLINE_MS);
+  await running?.worker.close();
+  process.exit(0);
+}
+
+/** Says why, and ends. */
+function fail(reason: string): void {
+  setTimeout(() => process.exit(1), CLOSE_DEADLINE_MS);
+  if (process.connected) process.send!({ kind: "failed", reason } satisfies FromWorker, () => process.exit(1));
+  else process.exit(1);
+}
+
+/** After the channel has closed nobody listens, and the process is about to end. */
+function say(message: FromWorker): void {
+  if (process.connected) process.send!(message);
+}

@@ -1,0 +1,5 @@
+/** Entry of a worker process. */
+import { startWorker } from "../proxy/worker.ts";
+import { runWorker } from "./worker-loop.ts";
+
+runWorker(startWorker);
