@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import type { BrowserContext, Page } from "playwright-core";
+import { launchChromium } from "./launch-chromium.ts";
+import { openShop } from "./open-shop.ts";
+
+const shop = await openShop();
+const browser = await launchChromium();
+after(() => browser.close());
+
+/** A page of a fresh visitor; fails the test on anything that the browser complains about. */
+async function visit(run: (page: Page, context: BrowserContext) => Promise<void>): Promise<void> {
+  const context = await browser.newContext({ baseURL: shop.url, viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  try {
+    await run(page, context);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await context.close();
+  }
+}
+
+test("the home page shows its headline, its pictures and its styles, and its script runs", () =>
+  visit(async (page) => {
+    await page.goto("/");
+    assert.match(await page.locator("h1").innerText(), /^(Pots for every day|Drink from something better)$/);
+    await page.waitForFunction(() => document.documentElement.dataset.script === "ran");
+    for (const picture of await page.locator("img").all()) {
+      await picture.scrollIntoViewIfNeeded();
+      await picture.evaluate((image: HTMLImageElement) => image.decode());
+    }
+    assert.equal(await page.locator(".basket").evaluate((element) => getComputedStyle(element).backgroundColor), "rgb(43, 38, 34)");
+    assert.match(await page.locator("footer code").innerText(), /^127\.0\.0\.1:\d+$/);
+  }));
+
+test("a visitor keeps the home page that the split has given, over reloads", () =>
+  visit(async (page, context) => {
+    await page.goto("/");
+    const copy = await page.locator(".hero").getAttribute("data-copy");
+    for (let i = 0; i < 4; i++) {
+      await page.reload();
+      assert.equal(await page.locator(".hero").getAttribute("data-copy"), copy);
+    }
+    await context.clearCookies();
+    await context.addCookies([{ name: "home-copy", value: copy === "bold" ? "plain" : "bold", url: shop.url }]);
+    await page.reload();
+    assert.notEqual(await page.locator(".hero").getAttribute("data-copy"), copy);
+    assert.equal(new URL(page.url()).pathname, "/");
+  }));
+
+test("an old address ends on the page that took its place", () =>
+  visit(async (page) => {
+    await page.goto("/shop/vases");
+    assert.equal(new URL(page.url()).pathname, "/categories/vases");
+    assert.equal(await page.locator("a.product").count(), 4);
+  }));
+
+test("a visitor signs in and out again", () =>
+  visit(async (page) => {
+    await page.goto("/account");
+    assert.equal(new URL(page.url()).pathname, "/login");
+    await page.getByLabel("Name").fill("ada");
+    await page.getByLabel("Password").fill("clay");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL("**/account");
+    assert.equal(await page.locator("h1").innerText(), "Hello, ada");
+    await page.getByRole("link", { name: "Sign out" }).click();
+    await page.waitForURL("**/");
+    await page.goto("/account");
+    assert.equal(new URL(page.url()).pathname, "/login");
+  }));
+
+test("a visitor fills the basket and orders", () =>
+  visit(async (page) => {
+    await page.goto("/p/301");
+    await page.getByRole("button", { name: "Into the basket" }).click();
+    assert.equal(await page.locator("[data-basket-count]").innerText(), "1");
+    await page.goto("/checkout");
+    await page.getByText("1 × Reed vase").waitFor();
+    await page.getByLabel("Name").fill("Ada L.");
+    await page.getByLabel("E-mail").fill("ada@example.com");
+    await page.getByLabel("Street").fill("Mill Lane 3");
+    await page.getByLabel("Town").fill("Weir");
+    await page.getByRole("button", { name: "Order now" }).click();
+    await page.waitForURL("**/checkout/thanks*");
+    assert.equal(await page.locator("h1").innerText(), "Thank you, Ada L.");
+  }));

@@ -1,0 +1,23 @@
+/** The demo shop for one test file: on free ports, with a state folder of its own, ended when the file's tests are over. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import type { RunningShop } from "../../rules-examples/shop/run-shop.ts";
+import { runShop } from "../../rules-examples/shop/run-shop.ts";
+
+export interface OpenShop extends RunningShop {
+  /** What gateway and origins have printed. */
+  readonly lines: readonly string[];
+}
+
+export async function openShop(command: "dev" | "start" = "start"): Promise<OpenShop> {
+  const stateDir = await mkdtemp(join(tmpdir(), "sluice-shop-"));
+  const lines: string[] = [];
+  const shop = await runShop({ ports: { gateway: 0, admin: 0, origins: [0, 0, 0] }, command, stateDir, firstByte: "1s", onLine: (line) => lines.push(line) });
+  after(async () => {
+    await shop.stop();
+    await rm(stateDir, { recursive: true, force: true });
+  });
+  return { ...shop, lines };
+}
