@@ -27,6 +27,8 @@ export const ToSandbox = {
   REPLY: 4,
   /** call num. The client is gone or the deadline passed: forget the hook, no DONE is expected. */
   CANCEL: 5,
+  /** n num. Answered by PONG n once everything sent before it has been worked through: tells a busy process from one whose hooks merely wait. */
+  PING: 6,
 } as const;
 
 /** Process → worker. */
@@ -36,7 +38,7 @@ export const FromSandbox = {
   /** call num, callNo num (1, 2, … within the hook call; the same on a re-run), rule num, service str, args str (JSON). */
   CALL: 2,
   /**
-   * call num, tail num (1: `waitUntil` work goes on, TAIL follows), outcome num (0 next, 1 answer, 2 failure), by num (index of the rule that answered or failed, else 0),
+   * call num, tail num (1: `waitUntil` work goes on, TAIL follows), outcome num (0 next, 1 answer, 2 failure), by num (number of the rule that answered or failed, else 0),
    * failure str (JSON `RuleFailure`, or ""), cpu: n num, n × (rule num, microseconds num), effects str (EFFECTS text, in order, each with its rule).
    * For a failure the effects are those of the rules before it, plus the failing rule's own logs.
    */
@@ -49,6 +51,8 @@ export const FromSandbox = {
   ISOLATE_LOST: 6,
   /** call num, guilty num (1: this hook's own CPU overrun caused it; then it must not run again), failure str (JSON RuleFailure or ""). */
   LOST: 7,
+  /** n num, as in PING. */
+  PONG: 8,
 } as const;
 
 export interface LoadMessage {
@@ -81,6 +85,8 @@ export interface RuleFailure {
   readonly kind: "threw" | "cpu" | "wall" | "memory" | "calls" | "effect" | "refused" | "lost";
   readonly message: string;
   readonly stack: string;
+  /** For LOST: number of the rule at fault, when the process knows it and the hook ran several. */
+  readonly rule?: number;
 }
 
 /** What a hook sees beside the heads. */
