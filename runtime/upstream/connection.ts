@@ -13,8 +13,8 @@ import { type BodyOrigin, ResponseBody } from "./response-body.ts";
 import { type Answer, type HeadLimits, type ResponseEvents, ResponseReader } from "./response-reader.ts";
 import type { Target } from "./target.ts";
 
-/** How long an answer may still be on its way after a write failed. It was sent before the reset, so that it is here or never comes. */
-const ANSWER_AFTER_WRITE_ERROR_MS = 1_000;
+/** How long an answer may still come after a write failed. It was sent before the reset, so that it lies in our buffer or never comes. */
+const ANSWER_AFTER_WRITE_ERROR_MS = 250;
 
 /** The exchange on a connection, as the connection sees it. */
 export interface Carried {

@@ -68,9 +68,9 @@ export interface Origin extends AsyncDisposable {
 }
 
 /** Listens on a free port and runs `script` for each connection; a script that throws fails the test through `unhandledRejection`. */
-export async function origin(script: (connection: OriginConnection) => Promise<void> | void): Promise<Origin> {
+export async function origin(script: (connection: OriginConnection) => Promise<void> | void, { allowHalfOpen = false } = {}): Promise<Origin> {
   const connections: OriginConnection[] = [];
-  const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+  const server: Server = createServer({ noDelay: true, allowHalfOpen }, (socket) => {
     const connection = new OriginConnection(socket, connections.length);
     connections.push(connection);
     void Promise.resolve(script(connection));
