@@ -113,8 +113,9 @@ for (const side of ["client", "upstream"] as const) {
     const ends = await joined();
     const other = side === "client" ? ends.upstream : ends.client;
     other.resume();
+    const told = once(other, "end");
     ends[side].resetAndDestroy();
-    await Promise.all([ends.ended, once(other, "close")]);
+    await Promise.all([ends.ended, told]);
     assert.ok(ends.a.destroyed && ends.b.destroyed);
   });
 }
@@ -155,6 +156,7 @@ test("an end that is gone before the tunnel opens closes the other", async () =>
   client.resume();
   b.destroy();
   await once(b, "close");
+  const told = once(client, "end");
   await new Promise<void>((resolve) => tunnel(a, b, { idleTimeoutMs: 60_000, clock: new ManualClock(), onEnd: () => resolve() }));
-  await once(client, "close");
+  await told;
 });
