@@ -29,7 +29,7 @@ test("HMAC signs and verifies; another key, text or length does not", async () =
 
 interface Scheme {
   readonly name: string;
-  readonly keys: crypto.KeyPairKeyObjectResult;
+  readonly keys: { readonly publicKey: crypto.KeyObject; readonly privateKey: crypto.KeyObject };
   readonly imported: string;
   readonly used: string;
   readonly sign: (key: crypto.KeyObject, data: Buffer) => Buffer;
