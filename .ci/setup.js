@@ -91,7 +91,7 @@ function dependenciesPresent(lock) {
       if (wanted.optional) continue;
       return false;
     }
-    if (found.version !== wanted.version || found.integrity !== wanted.integrity || !existsSync(join(root, path, "package.json"))) return false;
+    if (found.version !== wanted.version || (wanted.integrity && found.integrity !== wanted.integrity) || !existsSync(join(root, path, "package.json"))) return false;
   }
   return true;
 }
@@ -100,7 +100,7 @@ function installDependencies() {
   say("installing the npm dependencies of package-lock.json (npm ci)");
   // Without install scripts: isolated-vm and esbuild ship what they need, and the Node package is set up below. isolated-vm's
   // script would compile C++ wherever npm itself runs on a Node that its prebuilt addon is not for.
-  const failure = run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { timeoutMs: 10 * MINUTE_MS });
+  const failure = run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { timeoutMs: 10 * MINUTE_MS });
   if (failure) throw new SetupFailure(`The npm dependencies could not be installed (npm ci: ${failure}); is the npm registry reachable, and is the folder writable?`);
 }
 
