@@ -84,7 +84,7 @@ export type RedirectStatus = 301 | 302 | 303 | 307 | 308;
  */
 export function redirect(location: string | { readonly href: string }, status: RedirectStatus = 302): Answer {
   if (![301, 302, 303, 307, 308].includes(status)) throw new RangeError(`redirect: 301, 302, 303, 307 or 308 is expected, found ${String(status)}`);
-  const text = typeof location === "string" ? location : location.href;
+  const text = typeof location === "string" ? location : location?.href;
   if (typeof text !== "string" || text === "") throw new TypeError("redirect: a URL or path is expected");
   const encoded = text.toWellFormed().replace(/[^\x21-\x7e]+/g, encodeURIComponent);
   return respond(status, undefined, [["location", encoded]]);

@@ -97,7 +97,7 @@ function oneOrManyOf(value: unknown, where: string): string | readonly string[] 
 function expectKnown(name: string, known: readonly string[], where: string): void {
   if (known.includes(name)) return;
   const nearest = nearestOf(name, known);
-  throw new TypeError(`${where}: ${JSON.stringify(name)} is not known here${nearest === "" ? "" : `; did you mean ${JSON.stringify(nearest)}?`} Known: ${known.join(", ")}`);
+  throw new TypeError(`${where}: ${JSON.stringify(name)} is not known here${nearest === "" ? "." : `; did you mean ${JSON.stringify(nearest)}?`} Known: ${known.join(", ")}`);
 }
 
 function nearestOf(name: string, known: readonly string[]): string {
