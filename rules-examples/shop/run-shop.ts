@@ -36,7 +36,7 @@ export interface RunningShop {
   stop(): Promise<void>;
 }
 
-/** Says in one sentence why the shop cannot be started. */
+/** Says in one sentence why the shop cannot be started; what processes printed went to `onLine`. */
 export class ShopFailure extends Error {}
 
 export async function runShop(options: ShopOptions): Promise<RunningShop> {
@@ -80,10 +80,10 @@ async function assertFree(port: number): Promise<void> {
 async function startOrigin(port: number, env: NodeJS.ProcessEnv, children: ChildProcess[], onLine: (line: string) => void): Promise<string> {
   const child = spawn(process.execPath, ["--conditions=sluice-source", join(here, "origin", "origin.ts"), String(port)], { env, stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
   children.push(child);
-  const said = collectLines(child, onLine);
+  collectLines(child, onLine);
   const started = once(child, "message", { signal: AbortSignal.timeout(START_TIMEOUT_MS) }).then(([message]) => (message as { port: number }).port);
   const failed = once(child, "exit").then((): never => {
-    throw new ShopFailure(`An origin process ended at once: ${said.join(" ")}`);
+    throw new ShopFailure("An origin process ended at once.");
   });
   return `http://127.0.0.1:${await Promise.race([started, failed])}`;
 }
@@ -104,15 +104,15 @@ async function untilReady(child: ChildProcess, ended: Promise<number>, onLine: (
     if (/\bready\b/.test(line)) ready.resolve();
   });
   const failed = ended.then((code): never => {
-    throw new ShopFailure(`The gateway ended with exit code ${code}:\n${said.join("\n")}`);
+    throw new ShopFailure(`The gateway ended with exit code ${code} before it was ready.`);
   });
   const late = AbortSignal.timeout(START_TIMEOUT_MS);
-  late.addEventListener("abort", () => ready.reject(new ShopFailure(`The gateway was not ready after ${START_TIMEOUT_MS / 1000} s:\n${said.join("\n")}`)));
+  late.addEventListener("abort", () => ready.reject(new ShopFailure(`The gateway was not ready after ${START_TIMEOUT_MS / 1000} s.`)));
   await Promise.race([ready.promise, failed]);
   const urlIn = (wanted: (line: string) => boolean) => said.filter(wanted).map((line) => /https?:\/\/[\w.:[\]]+/.exec(line)?.[0]).find(Boolean);
   const url = urlIn((line) => !/admin/.test(line));
   const adminUrl = urlIn((line) => /admin/.test(line));
-  if (!url || !adminUrl) throw new ShopFailure(`The gateway did not say where it listens:\n${said.join("\n")}`);
+  if (!url || !adminUrl) throw new ShopFailure("The gateway did not say where it listens.");
   return { url, adminUrl };
 }
 

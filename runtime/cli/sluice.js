@@ -15,11 +15,11 @@ const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const source = join(packageRoot, "runtime", "cli", "main.ts");
 const built = join(packageRoot, "dist", "runtime", "cli", "main.js");
 
-/** The Node that came with the npm package `node`, wherever npm has put it, then this process's own. */
+/** This process's own Node, or the one that came with the npm package `node`, wherever npm has put that. */
 function findNode() {
+  if (Number(process.versions.node.split(".")[0]) >= OLDEST_NODE_MAJOR) return process.execPath;
   const bundled = bundledNode();
   if (bundled) return bundled;
-  if (Number(process.versions.node.split(".")[0]) >= OLDEST_NODE_MAJOR) return process.execPath;
   fail(`sluice needs Node ${OLDEST_NODE_MAJOR} or newer; this is Node ${process.versions.node}, and the npm package "node" that should bring one is not installed (its install script may have been blocked: npm rebuild node).`);
 }
 
@@ -50,7 +50,9 @@ function fail(sentence) {
 const main = findMain();
 const child = spawn(findNode(), [...main.flags, main.file, ...process.argv.slice(2)], { stdio: "inherit" });
 child.on("error", (error) => fail(`sluice could not be started: ${error.message}`));
-// Ctrl-C reaches the child from the terminal by itself; passing it on as well would ask it twice, which means "at once".
-process.on("SIGINT", () => {});
-for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
+for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
+process.on("SIGINT", () => {
+  // From a terminal Ctrl-C reaches the child too; passing it on as well would ask it twice, which means "at once".
+  if (!process.stdin.isTTY) child.kill("SIGINT");
+});
 child.on("exit", (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code));

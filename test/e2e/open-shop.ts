@@ -14,7 +14,10 @@ export interface OpenShop extends RunningShop {
 export async function openShop(command: "dev" | "start" = "start"): Promise<OpenShop> {
   const stateDir = await mkdtemp(join(tmpdir(), "sluice-shop-"));
   const lines: string[] = [];
-  const shop = await runShop({ ports: { gateway: 0, admin: 0, origins: [0, 0, 0] }, command, stateDir, firstByte: "1s", onLine: (line) => lines.push(line) });
+  const ports = { gateway: 0, admin: 0, origins: [0, 0, 0] };
+  const shop = await runShop({ ports, command, stateDir, firstByte: "1s", onLine: (line) => lines.push(line) }).catch((error: unknown) => {
+    throw new Error(`the shop does not open; it printed:\n${lines.join("\n")}`, { cause: error });
+  });
   after(async () => {
     await shop.stop();
     await rm(stateDir, { recursive: true, force: true });
