@@ -38,7 +38,14 @@ export class Call implements Carried {
   #failures: GatewayError[] | null = null;
   #settled = false;
 
-  constructor(group: Group, request: UpstreamRequest, pinned: Target | null, cancelHolder: CancelHolder | null, resolve: (response: UpstreamResponse) => void, reject: (error: GatewayError) => void) {
+  constructor(
+    group: Group,
+    request: UpstreamRequest,
+    pinned: Target | null,
+    cancelHolder: CancelHolder | null,
+    resolve: (response: UpstreamResponse) => void,
+    reject: (error: GatewayError) => void,
+  ) {
     this.request = request;
     this.#group = group;
     this.#pinned = pinned;
@@ -121,7 +128,8 @@ export class Call implements Carried {
 
   #connect(target: Target): void {
     const { pool, config } = this.#group;
-    if (!pool.reserve()) return this.#fail(new GatewayError("NO_TARGET", `upstream "${config.name}": all ${config.maxConnections} connections (maxConnections) are in use`));
+    if (!pool.reserve())
+      return this.#fail(new GatewayError("NO_TARGET", `upstream "${config.name}": all ${config.maxConnections} connections (maxConnections) are in use`));
     target.active++;
     this.#connection = this.#group.open(target, this);
   }

@@ -1,10 +1,11 @@
 /** One HTTP/1.1 connection to a target: what it carries, how long each wait may take, and what a break means in each phase. */
 import type { Duplex } from "node:stream";
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { UpstreamConfig } from "../config/resolved.ts";
 import { type ErrorCode, GatewayError } from "../errors.ts";
 import { type BodySource, bodyOf, NO_BODY, type UpstreamRequest } from "../proxy/exchange.ts";
 import type { Fields } from "../proxy/fields.ts";
+import { Deadline } from "../proxy/http1/deadline.ts";
 import { Link, type LinkEvents } from "./link.ts";
 import type { Pooled } from "./pool.ts";
 import { type BodyCarrier, RequestBodySender } from "./request-body.ts";
@@ -58,18 +59,17 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   #readerWaits = false;
   #stopped = false;
   #writeError: NodeJS.ErrnoException | null = null;
-  #timer: Timer | null = null;
-  #timerAtMs = Infinity;
-  #deadlineMs = Infinity;
+  readonly #deadline: Deadline;
 
   /** Connects, then sends the request of `call`. */
   constructor(owner: ConnectionOwner, target: Target, call: Carried) {
     this.#owner = owner;
     this.target = target;
     this.#call = call;
+    this.#deadline = new Deadline(owner.clock, () => this.#expired());
     this.#reader = new ResponseReader(owner.limits, this);
     this.#link = new Link(target, this, { certificateAuthorities: owner.certificateAuthorities, detachable: call.request.upgradeProtocol !== "" });
-    this.#setDeadline(owner.clock.now() + owner.config.timeouts.connectMs);
+    this.#deadline.set(owner.clock.now() + owner.config.timeouts.connectMs);
   }
 
   get idle(): boolean {
@@ -97,8 +97,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     this.#call = null;
     this.#body = null;
     this.#sender = null;
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#deadline.cancel();
     this.#reader.stop();
     this.#link.destroy();
     this.#owner.forget(this, wasIdle);
@@ -112,12 +111,12 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     call.sent(nowMs);
     const head = requestHead(request);
     if (request.body.length === 0) {
-      this.#setDeadline(nowMs + this.#owner.config.timeouts.firstByteMs);
+      this.#deadline.set(nowMs + this.#owner.config.timeouts.firstByteMs);
       this.#link.write(head);
       return;
     }
     // Waiting for the client is its front's affair; the target's time begins when it has something to take or to answer.
-    this.#setDeadline(Infinity);
+    this.#deadline.set(Infinity);
     const sender = new RequestBodySender(request.body, this);
     this.#sender = sender;
     sender.start(head);
@@ -132,7 +131,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     this.#phase = "idle";
     this.idleSinceMs = nowMs;
     this.reusableUntilMs = nowMs + keepAliveMs;
-    this.#setDeadline(this.reusableUntilMs);
+    this.#deadline.set(this.reusableUntilMs);
     this.#owner.release(this);
   }
 
@@ -148,29 +147,6 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     else call?.failed(error, this);
   }
 
-  // Time.
-
-  /** One timer, set again only when it fires too early: moving a deadline costs an assignment. */
-  #setDeadline(atMs: number): void {
-    this.#deadlineMs = atMs;
-    if (atMs >= this.#timerAtMs) return;
-    this.#timer?.cancel();
-    this.#arm(atMs);
-  }
-
-  #arm(atMs: number): void {
-    this.#timerAtMs = atMs;
-    this.#timer = this.#owner.clock.after(Math.max(1, Math.ceil(atMs - this.#owner.clock.now())), this.#onTimer);
-  }
-
-  readonly #onTimer = (): void => {
-    this.#timer = null;
-    this.#timerAtMs = Infinity;
-    if (this.#deadlineMs === Infinity) return;
-    if (this.#owner.clock.now() < this.#deadlineMs) return this.#arm(this.#deadlineMs);
-    this.#expired();
-  };
-
   #expired(): void {
     const { connectMs, firstByteMs, idleMs } = this.#owner.config.timeouts;
     switch (this.#phase) {
@@ -182,8 +158,11 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
         return this.#fail("UPSTREAM_TIMEOUT", `${this.#reader.progress()} after ${firstByteMs} ms`);
       case "answering":
         return this.#fail("UPSTREAM_IDLE_TIMEOUT", `${this.#reader.progress()}, then nothing for ${idleMs} ms`);
-      default:
-        this.destroy();
+      case "idle":
+        return this.destroy();
+      case "tunnel":
+      case "closed":
+        return;
     }
   }
 
@@ -205,15 +184,18 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   }
 
   linkDrained(): void {
-    if (this.#phase === "asking") this.#setDeadline(Infinity);
-    this.#sender?.drained();
+    const sender = this.#sender;
+    if (!sender?.blocked) return;
+    // Now it is the client's turn again. First the clock: the source may send, and block, before it returns.
+    if (this.#phase === "asking") this.#deadline.set(Infinity);
+    sender.drained();
   }
 
   linkWriteFailed(error: NodeJS.ErrnoException): void {
     if (this.#phase !== "asking" && this.#phase !== "answering") return this.destroy();
     this.#writeError = error;
     this.#stopSending();
-    if (this.#phase === "asking") this.#setDeadline(this.#owner.clock.now() + ANSWER_AFTER_WRITE_ERROR_MS);
+    if (this.#phase === "asking") this.#deadline.set(this.#owner.clock.now() + ANSWER_AFTER_WRITE_ERROR_MS);
   }
 
   linkEnded(): void {
@@ -240,7 +222,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   // The response, as the reader finds it.
 
   informational(status: number, fields: Fields): void {
-    if (!this.#sender) this.#setDeadline(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
+    if (!this.#sender) this.#deadline.set(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
     this.#call?.informational(status, fields);
   }
 
@@ -255,7 +237,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     const call = this.#call!;
     this.#phase = "answering";
     this.#readerWaits = false;
-    this.#setDeadline(Infinity);
+    this.#deadline.set(Infinity);
     // RFC 9112 section 9.5: who sees an error while sending a body stops sending.
     if (answer.status >= 400) this.#stopSending();
     this.#body = new ResponseBody(length, this);
@@ -265,7 +247,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   responseBytes(bytes: Buffer): void {
     const body = this.#body;
     if (body === null) return;
-    if (this.#readerWaits) this.#setDeadline(this.#owner.clock.now() + this.#owner.config.timeouts.idleMs);
+    if (this.#readerWaits) this.#deadline.set(this.#owner.clock.now() + this.#owner.config.timeouts.idleMs);
     // The sink may have cancelled: then the connection is destroyed.
     if (!body.push(bytes) && this.#body === body) this.#stopped = true;
   }
@@ -282,7 +264,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     const call = this.#call!;
     this.#call = null;
     this.#phase = "tunnel";
-    this.#setDeadline(Infinity);
+    this.#deadline.set(Infinity);
     call.answered(answer, NO_BODY, this.#link.detach(early === null ? null : Buffer.from(early)));
   }
 
@@ -302,7 +284,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
 
   readerWaits(waits: boolean): void {
     this.#readerWaits = waits;
-    this.#setDeadline(waits ? this.#owner.clock.now() + this.#owner.config.timeouts.idleMs : Infinity);
+    this.#deadline.set(waits ? this.#owner.clock.now() + this.#owner.config.timeouts.idleMs : Infinity);
   }
 
   abandon(): void {
@@ -325,7 +307,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
 
   bodySent(): void {
     this.#sender = null;
-    if (this.#phase === "asking") this.#setDeadline(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
+    if (this.#phase === "asking") this.#deadline.set(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
   }
 
   bodyBroke(error: GatewayError): void {
@@ -334,7 +316,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   }
 
   bodyBlocked(): void {
-    if (this.#phase === "asking") this.#setDeadline(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
+    if (this.#phase === "asking") this.#deadline.set(this.#owner.clock.now() + this.#owner.config.timeouts.firstByteMs);
   }
 
   /** The connection can't be used again: the target still waits for the rest. */

@@ -75,7 +75,13 @@ export class Group implements ConnectionOwner {
     let pinned: Target | null = null;
     if (request.pinnedTarget !== "") {
       pinned = this.#targets.find((target) => target.url === request.pinnedTarget) ?? null;
-      if (pinned === null) return Promise.reject(new GatewayError("UPSTREAM_UNKNOWN", `upstream "${this.#name}" has no target ${request.pinnedTarget}, expected one of ${this.#targets.map((target) => target.url).join(", ")}`));
+      if (pinned === null)
+        return Promise.reject(
+          new GatewayError(
+            "UPSTREAM_UNKNOWN",
+            `upstream "${this.#name}" has no target ${request.pinnedTarget}, expected one of ${this.#targets.map((target) => target.url).join(", ")}`,
+          ),
+        );
     }
     return new Promise((resolve, reject) => new Call(this, request, pinned, cancel, resolve, reject).start());
   }

@@ -1,14 +1,9 @@
-/** One socket to a target, plain or TLS, with the differences between the two ways of reading hidden. */
+/** One socket to a target, plain or TLS, with the differences between the two hidden. */
 import { connect as connectPlain } from "node:net";
-import type { Socket, SocketConstructorOpts, TcpNetConnectOpts } from "node:net";
+import type { Socket, TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { connectSocket, readByEvents, resumeReading, type WireReceiver } from "../proxy/http1/socket.ts";
 import type { Target } from "./target.ts";
-
-/**
- * All plain links read into one buffer: whoever gets the bytes copies what outlives the callback. It is as large as
- * libuv's own reads, so that a response of that size arrives in one piece.
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
 export interface LinkEvents {
   linkConnected(): void;
@@ -24,41 +19,38 @@ export interface LinkEvents {
 }
 
 export interface LinkOptions {
-  /** Certificates to believe beside the system's; null for the system's only. */
+  /** PEM certificates to believe instead of the system's; null for the system's. */
   readonly certificateAuthorities: readonly string[] | null;
   /** The socket shall be handed over later (an upgrade): it is read by events, because a socket with `onread` has no "data" and no `pipe`. */
   readonly detachable: boolean;
 }
 
-export class Link {
+export class Link implements WireReceiver {
   readonly #socket: Socket;
   readonly #events: LinkEvents;
-  #error: NodeJS.ErrnoException | null = null;
-  readonly #onData = (bytes: Buffer): void => {
-    if (!this.#events.linkBytes(bytes, bytes.length)) this.#socket.pause();
-  };
-  readonly #onEnd = (): void => this.#events.linkEnded();
-  readonly #onDrain = (): void => this.#events.linkDrained();
+  #detached = false;
 
   constructor(target: Target, events: LinkEvents, options: LinkOptions) {
     this.#events = events;
-    // Half-open, because a tunnel may be closed one direction at a time; everyone else destroys on "end".
-    const common: TcpNetConnectOpts & SocketConstructorOpts = { host: target.host, port: target.port, noDelay: true, keepAlive: true, allowHalfOpen: true, ...(target.lookup ? { lookup: target.lookup } : {}) };
-    const tls = target.scheme === "https";
-    if (tls) this.#socket = connectTls({ ...common, ...tlsOptions(target, options) });
-    else if (options.detachable) this.#socket = connectPlain(common);
-    else this.#socket = connectPlain({ ...common, onread: { buffer: READ_BUFFER, callback: (length, buffer) => events.linkBytes(buffer as Buffer, length) } });
-    const socket = this.#socket;
-    if (tls || options.detachable) socket.on("data", this.#onData);
-    socket.once(tls ? "secureConnect" : "connect", () => events.linkConnected());
-    socket.on("drain", this.#onDrain);
-    socket.once("end", this.#onEnd);
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      this.#error ??= error;
-      if (!socket.destroyed) events.linkWriteFailed(error);
-    });
-    if (!options.detachable) surviveWriteErrors(socket);
-    socket.once("close", () => events.linkClosed(this.#error));
+    // Half-open, because a tunnel may be closed one direction at a time; everyone else destroys at its end.
+    const common: TcpNetConnectOpts = {
+      host: target.host,
+      port: target.port,
+      noDelay: true,
+      keepAlive: true,
+      allowHalfOpen: true,
+      ...(target.lookup ? { lookup: target.lookup } : {}),
+    };
+    if (target.scheme === "https") {
+      this.#socket = readByEvents(connectTls({ ...common, ...tlsOptions(target, options) }), this);
+      this.#socket.once("secureConnect", () => events.linkConnected());
+    } else if (options.detachable) {
+      this.#socket = readByEvents(connectPlain(common), this);
+      this.#socket.once("connect", () => events.linkConnected());
+    } else {
+      this.#socket = connectSocket(common, this);
+    }
+    if (!options.detachable) this.#surviveWriteErrors();
   }
 
   /** Strings are bytes (Latin-1). False: `linkDrained` follows. */
@@ -75,22 +67,53 @@ export class Link {
   }
 
   resumeReading(): void {
-    this.#socket.resume();
+    resumeReading(this.#socket);
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
 
-  /** The bare socket, paused, with `early` to be read first. `linkClosed` still comes; nothing else does. */
+  /** The bare socket, paused, with `early` to be read first. Of the events only `linkClosed` still comes. */
   detach(early: Buffer | null): Socket {
-    const socket = this.#socket;
-    socket.pause();
-    socket.off("data", this.#onData);
-    socket.off("end", this.#onEnd);
-    socket.off("drain", this.#onDrain);
-    if (early !== null && early.length > 0) socket.unshift(early);
-    return socket;
+    this.#detached = true;
+    this.#socket.pause();
+    if (early !== null && early.length > 0) this.#socket.unshift(early);
+    return this.#socket;
+  }
+
+  onConnect(): void {
+    this.#events.linkConnected();
+  }
+
+  onBytes(bytes: Buffer, length: number): boolean {
+    return this.#detached || this.#events.linkBytes(bytes, length);
+  }
+
+  onEnd(): void {
+    if (!this.#detached) this.#events.linkEnded();
+  }
+
+  onDrain(): void {
+    if (!this.#detached) this.#events.linkDrained();
+  }
+
+  onClose(error: Error | null): void {
+    this.#events.linkClosed(error);
+  }
+
+  /**
+   * A socket destroys itself when a write fails. But a target that refuses an upload (413) answers, closes, and resets what still
+   * comes: the answer lies in the receive buffer while the next write gets ECONNRESET. So the socket stays open until it is destroyed
+   * here. `autoDestroy` is an option of every stream, which net.Socket overrides in its constructor.
+   */
+  #surviveWriteErrors(): void {
+    const states = this.#socket as unknown as Record<"_readableState" | "_writableState", { autoDestroy: boolean }>;
+    states._readableState.autoDestroy = false;
+    states._writableState.autoDestroy = false;
+    this.#socket.on("error", (error) => {
+      if (!this.#socket.destroyed) this.#events.linkWriteFailed(error);
+    });
   }
 }
 
@@ -101,15 +124,4 @@ function tlsOptions(target: Target, options: LinkOptions): { servername: string;
     ALPNProtocols: ["http/1.1"],
     ...(options.certificateAuthorities ? { ca: [...options.certificateAuthorities] } : {}),
   };
-}
-
-/**
- * A socket destroys itself when a write fails. But a target that refuses an upload (413) answers, closes, and resets what still
- * comes: the answer lies in the receive buffer while the next write gets EPIPE. So the socket stays open until it is destroyed here.
- * `autoDestroy` is an option of every stream, which net.Socket overrides in its constructor.
- */
-function surviveWriteErrors(socket: Socket): void {
-  const states = socket as unknown as Record<"_readableState" | "_writableState", { autoDestroy: boolean } | undefined>;
-  if (states._readableState) states._readableState.autoDestroy = false;
-  if (states._writableState) states._writableState.autoDestroy = false;
 }

@@ -27,7 +27,8 @@ export class RequestBodySender implements BodySink {
   /** The head, until it was written. */
   #head: string | null = null;
   #over = false;
-  #blocked = false;
+  /** The target has to take what it was given before more is asked of the source. */
+  blocked = false;
 
   constructor(source: BodySource, carrier: BodyCarrier) {
     this.#source = source;
@@ -45,8 +46,7 @@ export class RequestBodySender implements BodySink {
 
   /** The target took what it was given. */
   drained(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
+    this.blocked = false;
     this.#source.resume();
   }
 
@@ -54,6 +54,7 @@ export class RequestBodySender implements BodySink {
   stop(): void {
     if (this.#over) return;
     this.#over = true;
+    this.blocked = false;
     this.#head = null;
     this.#source.cancel();
   }
@@ -67,7 +68,7 @@ export class RequestBodySender implements BodySink {
     this.#leftBytes -= bytes.length;
     const flowing = this.#head !== null && bytes.length <= JOINED_BYTES ? this.#joinHead(bytes) : this.#writePiece(bytes);
     if (flowing) return true;
-    this.#blocked = true;
+    this.blocked = true;
     this.#carrier.bodyBlocked();
     return false;
   }

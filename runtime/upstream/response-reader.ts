@@ -153,7 +153,8 @@ export class ResponseReader {
 
   #switch(answer: Answer, buffer: Buffer, bodyAt: number, length: number): number | ResponseProblem {
     if (this.#upgradeProtocol === "") return { code: "UPSTREAM_MALFORMED", detail: "101 (Switching Protocols) that nobody asked for" };
-    if (answer.upgradeProtocol !== this.#upgradeProtocol) return { code: "UPSTREAM_MALFORMED", detail: `101 switches to "${answer.upgradeProtocol}", asked for was "${this.#upgradeProtocol}"` };
+    if (answer.upgradeProtocol !== this.#upgradeProtocol)
+      return { code: "UPSTREAM_MALFORMED", detail: `101 switches to "${answer.upgradeProtocol}", asked for was "${this.#upgradeProtocol}"` };
     this.#state = "done";
     this.#events.responseSwitches(answer, bodyAt < length ? buffer.subarray(bodyAt, length) : null);
     return length;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { asGatewayError } from "../../runtime/errors.ts";
 import { failure, origin, readAll, request, rig, until, upstreamOf } from "./origin.ts";
 
 const GOOD = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -19,7 +20,7 @@ async function answerOf(first: string, method = "GET") {
       const body = await readAll(answer.body);
       return { code: body.error?.code ?? "", status: answer.status, text: body.text, detail: body.error?.detail ?? "" };
     },
-    (error) => ({ code: error.code as string, status: 0, text: "", detail: error.detail as string }),
+    (thrown: unknown) => ({ code: asGatewayError(thrown).code as string, status: 0, text: "", detail: asGatewayError(thrown).detail }),
   );
   // Whatever happened: the next request is answered well, on a connection that nothing foreign waits in.
   const innocent = await room.upstreams.send("shop", request(), null);
@@ -85,7 +86,11 @@ test("an endless row of informational responses is UPSTREAM_MALFORMED", async ()
 
 for (const [what, bytes, method] of [
   ["a second answer behind the first", `${GOOD}HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil`, "GET"],
-  ["bytes behind the last chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "GET"],
+  [
+    "bytes behind the last chunk",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+    "GET",
+  ],
   ["a body behind the answer to HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "HEAD"],
   ["a body behind 204", "HTTP/1.1 204 No Content\r\n\r\nevil", "GET"],
   ["a body behind 304", "HTTP/1.1 304 Not Modified\r\n\r\nevil", "GET"],

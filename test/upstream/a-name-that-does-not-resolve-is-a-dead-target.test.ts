@@ -10,7 +10,10 @@ const unknown: ResolveName = (name, done) => done(new Error(`getaddrinfo ENOTFOU
 test("it starts as down with one warning, and the other targets take the requests", async () => {
   await using good = await origin(answering(() => OK));
   using room = rig(upstreamOf([`http://gone.test:${good.port}`, good.url]), { resolveName: unknown });
-  assert.deepEqual(room.upstreams.status().map(({ resolved }) => resolved), [false, true]);
+  assert.deepEqual(
+    room.upstreams.status().map(({ resolved }) => resolved),
+    [false, true],
+  );
   assert.equal(room.warnings.length, 1);
   assert.match(room.warnings[0]!, /gone\.test.*does not resolve/);
   for (let i = 0; i < 4; i++) assert.equal((await room.upstreams.send("shop", request(), null)).attempts, 1);
@@ -34,13 +37,28 @@ test("when it is the only target a request counts as a failed connect, and asks 
   assert.equal((await room.upstreams.send("shop", request(), null)).status, 200);
   assert.equal(asked, 3);
   assert.equal(room.upstreams.status()[0]!.resolved, true);
-  assert.deepEqual(room.events.map(({ kind }) => kind).filter((kind) => kind.startsWith("name")), ["name-unresolved", "name-resolved"]);
+  assert.deepEqual(
+    room.events.map(({ kind }) => kind).filter((kind) => kind.startsWith("name")),
+    ["name-unresolved", "name-resolved"],
+  );
 });
 
 test("a real name resolves by the system", async () => {
   await using good = await origin(answering(() => OK));
   using room = rig(upstreamOf([`http://localhost:${good.port}`]));
   assert.equal((await room.upstreams.send("shop", request(), null)).status, 200);
+});
+
+test("a name with two addresses of which the first refuses is reached by the second", async () => {
+  await using good = await origin(answering(() => OK));
+  const both: ResolveName = (_name, done) =>
+    done(null, [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ]);
+  using room = rig(upstreamOf([`http://both.test:${good.port}`]), { resolveName: both });
+  for (let i = 0; i < 3; i++) assert.equal((await room.upstreams.send("shop", request(), null)).status, 200);
+  assert.equal(good.connections.length, 1);
 });
 
 test("answers are shared by those who wait, remembered for five seconds, and asked for again", () => {

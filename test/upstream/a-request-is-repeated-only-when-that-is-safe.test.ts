@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { asGatewayError } from "../../runtime/errors.ts";
 import { ManualClock } from "../../runtime/clock.ts";
 import type { UpstreamRequest } from "../../runtime/proxy/exchange.ts";
 import { failure, HandFedBody, origin, type Origin, readAll, request, rig, textBody, until, upstreamOf } from "./origin.ts";
@@ -25,7 +26,7 @@ async function afterOneGoodRequest(second: UpstreamRequest) {
   await readAll((await room.upstreams.send("shop", request(), null)).body);
   const outcome = await room.upstreams.send("shop", second, null).then(
     async (answer) => ({ status: answer.status, attempts: answer.attempts, text: (await readAll(answer.body)).text, code: "" }),
-    (error) => ({ status: 0, attempts: 0, text: "", code: error.code as string }),
+    (thrown: unknown) => ({ status: 0, attempts: 0, text: "", code: asGatewayError(thrown).code as string }),
   );
   return { outcome, connections: slammed.connections.length, heads, events: room.events.map(({ kind }) => kind) };
 }

@@ -16,7 +16,7 @@ async function secureOrigin(answer: (socket: TLSSocket, bytes: Buffer) => void) 
   const server = createServer({ cert: file("origin.pem"), key: file("origin.key"), ALPNProtocols: ["http/1.1"] }, (socket) => {
     sockets.push(socket);
     socket.on("error", (error: NodeJS.ErrnoException) => assert.equal(error.code, "ECONNRESET"));
-    socket.on("data", (bytes) => answer(socket, bytes));
+    socket.on("data", (bytes: Buffer) => answer(socket, bytes));
   });
   server.on("tlsClientError", (error) => assert.ok(error));
   server.listen(0, "127.0.0.1");

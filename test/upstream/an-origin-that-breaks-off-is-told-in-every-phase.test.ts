@@ -60,7 +60,7 @@ for (const [how, close] of [
       const body = await reading;
       assert.equal(body.error?.code, "UPSTREAM_RESET");
       assert.equal(body.text, text);
-      assert.match(body.error!.detail, expected);
+      assert.match(body.error.detail, expected);
       assert.equal(room.upstreams.status()[0]!.active, 0);
     });
   }

@@ -38,7 +38,10 @@ for (const byteWise of [false, true]) {
   });
 
   test(`a chunked body with trailers, ${pace}`, async () => {
-    const { answer, body, kept } = await exchange("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nx-sum: 7\r\n\r\n", { byteWise });
+    const { answer, body, kept } = await exchange(
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nx-sum: 7\r\n\r\n",
+      { byteWise },
+    );
     assert.equal(body.text, "hello world");
     assert.deepEqual(body.trailers?.list, ["x-sum", "7"]);
     assert.equal(answer.body.length, -1);
@@ -54,8 +57,14 @@ for (const byteWise of [false, true]) {
   });
 
   test(`early hints, then the answer, ${pace}`, async () => {
-    const { body, hints, answer, kept } = await exchange("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone", { byteWise });
-    assert.deepEqual(hints, [[103, "</a.css>"], [102, undefined]]);
+    const { body, hints, answer, kept } = await exchange(
+      "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone",
+      { byteWise },
+    );
+    assert.deepEqual(hints, [
+      [103, "</a.css>"],
+      [102, undefined],
+    ]);
     assert.deepEqual([answer.status, body.text, kept], [404, "gone", true]);
   });
 
@@ -69,7 +78,7 @@ for (const [what, bytes, method, declared] of [
   ["HEAD with the length a GET would have", "HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n", "HEAD", 1234],
   ["HEAD of a chunked resource", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "HEAD", -1],
   ["204", "HTTP/1.1 204 No Content\r\n\r\n", "DELETE", -1],
-  ["304 with a length", "HTTP/1.1 304 Not Modified\r\ncontent-length: 99\r\netag: \"a\"\r\n\r\n", "GET", 99],
+  ["304 with a length", 'HTTP/1.1 304 Not Modified\r\ncontent-length: 99\r\netag: "a"\r\n\r\n', "GET", 99],
   ["an empty 200", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "GET", 0],
 ] as const) {
   test(`${what} has no body and its connection is kept`, async () => {
@@ -79,7 +88,9 @@ for (const [what, bytes, method, declared] of [
 }
 
 test("hop-by-hop fields and what Connection names stay here", async () => {
-  const { answer } = await exchange("HTTP/1.1 200 OK\r\nConnection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nX-Public: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n");
+  const { answer } = await exchange(
+    "HTTP/1.1 200 OK\r\nConnection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nX-Public: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n",
+  );
   assert.deepEqual(answer.fields.list, ["x-public", "2", "set-cookie", "a=1", "set-cookie", "b=2"]);
 });
 

@@ -29,7 +29,14 @@ test("with all targets dead the answer is UPSTREAM_CONNECT_FAILED after each was
   using room = rig(upstreamOf(urls));
   const error = await failure(room.upstreams.send("shop", request(), null));
   assert.equal(error.code, "UPSTREAM_CONNECT_FAILED");
-  assert.deepEqual(room.upstreams.status().map(({ requests, connectFailures, active }) => [requests, connectFailures, active]), [[1, 1, 0], [1, 1, 0], [1, 1, 0]]);
+  assert.deepEqual(
+    room.upstreams.status().map(({ requests, connectFailures, active }) => [requests, connectFailures, active]),
+    [
+      [1, 1, 0],
+      [1, 1, 0],
+      [1, 1, 0],
+    ],
+  );
   for (const url of urls) assert.ok(error.detail.includes(url), error.detail);
 });
 
@@ -37,10 +44,12 @@ test("targets that do not answer the handshake in time are UPSTREAM_CONNECT_TIME
   // A TLS client waits for the server's half of the handshake; a server that says nothing stands for a black hole.
   const silent = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => silent.once("listening", resolve));
-  const accepted = new Promise<void>((resolve) => silent.on("connection", (socket) => {
-    socket.on("error", (error) => assert.match(error.message, /ECONNRESET/));
-    resolve();
-  }));
+  const accepted = new Promise<void>((resolve) =>
+    silent.on("connection", (socket) => {
+      socket.on("error", (error) => assert.match(error.message, /ECONNRESET/));
+      resolve();
+    }),
+  );
   const { port } = silent.address() as { port: number };
   const clock = new ManualClock();
   using room = rig(upstreamOf([`https://127.0.0.1:${port}`], { timeouts: { connectMs: 1_000, firstByteMs: 30_000, idleMs: 60_000 } }), { clock });
@@ -51,7 +60,10 @@ test("targets that do not answer the handshake in time are UPSTREAM_CONNECT_TIME
   clock.advance(2);
   assert.equal((await sending).code, "UPSTREAM_CONNECT_TIMEOUT");
   assert.equal(room.upstreams.status()[0]!.active, 0);
-  assert.deepEqual(room.events.map(({ kind }) => kind), ["connect-timeout"]);
+  assert.deepEqual(
+    room.events.map(({ kind }) => kind),
+    ["connect-timeout"],
+  );
   silent.close();
 });
 
@@ -88,8 +100,16 @@ test("weights of 0 on all targets leave nobody to ask", async () => {
 test("requests follow the weights over real connections", async () => {
   await using a = await origin(answering(() => OK));
   await using b = await origin(answering(() => OK));
-  using room = rig(upstreamOf([{ url: a.url, weight: 3 }, { url: b.url, weight: 1 }]));
+  using room = rig(
+    upstreamOf([
+      { url: a.url, weight: 3 },
+      { url: b.url, weight: 1 },
+    ]),
+  );
   for (let i = 0; i < 8; i++) await room.upstreams.send("shop", request(), null);
-  assert.deepEqual(room.upstreams.status().map(({ requests }) => requests), [6, 2]);
+  assert.deepEqual(
+    room.upstreams.status().map(({ requests }) => requests),
+    [6, 2],
+  );
   await until(() => room.upstreams.status().every(({ active }) => active === 0));
 });

@@ -76,7 +76,7 @@ test("silence in the middle of a body for idle is UPSTREAM_IDLE_TIMEOUT", async 
   const { body } = await sending;
   let got = "";
   const broken = new Promise<string>((resolve) => {
-    body.read({ chunk: (bytes) => ((got += bytes.toString("latin1")), true), end: assert.fail, error: (error) => resolve(error.code) });
+    body.read({ chunk: (bytes) => ((got += bytes.toString("latin1")), true), end: () => assert.fail("the body ended"), error: (error) => resolve(error.code) });
   });
   s.clock.advance(59_000);
   connection.send("abc");
@@ -137,6 +137,22 @@ test("an origin that stops taking the upload is UPSTREAM_TIMEOUT", async () => {
   assert.equal(error.code, "UPSTREAM_TIMEOUT");
   assert.match(error.detail, /not taken/);
   assert.ok(body.cancelled);
+});
+
+test("an upload whose last piece had to wait for the origin does not take its time-out away", async () => {
+  await using s = await stage();
+  const body = new HandFedBody(8 << 20);
+  const sending = failure(s.room.upstreams.send("shop", request({ method: "POST", body }), null));
+  const sink = await body.begun;
+  assert.equal(sink.chunk(Buffer.alloc(8 << 20)), false);
+  sink.end(null);
+  const connection = await s.connection();
+  let received = 0;
+  connection.socket.on("data", (bytes: Buffer) => (received += bytes.length));
+  await until(() => received >= 8 << 20);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  s.clock.advance(30_000);
+  assert.equal((await sending).code, "UPSTREAM_TIMEOUT");
 });
 
 test("deadlines follow each other on one kept connection without leaving timers behind", async () => {

@@ -131,12 +131,29 @@ export interface Rig extends Disposable {
 export function rig(config: UpstreamConfig, options: Partial<UpstreamsOptions> & { clock?: Clock } = {}): Rig {
   const warnings: string[] = [];
   const events: TargetEvent[] = [];
-  const upstreams = createUpstreams({ upstreams: { shop: config }, wire: WIRE, clock: systemClock, warn: (text) => warnings.push(text), onTargetEvent: (event) => events.push(event), ...options });
+  const upstreams = createUpstreams({
+    upstreams: { shop: config },
+    wire: WIRE,
+    clock: systemClock,
+    warn: (text) => warnings.push(text),
+    onTargetEvent: (event) => events.push(event),
+    ...options,
+  });
   return { upstreams, warnings, events, [Symbol.dispose]: () => upstreams.close() };
 }
 
 export function request(overrides: Partial<UpstreamRequest> = {}): UpstreamRequest {
-  return { method: "GET", target: "/", authority: "shop.example.com", fields: new Fields(), body: NO_BODY, upgradeProtocol: "", pinnedTarget: "", onInformational: null, ...overrides };
+  return {
+    method: "GET",
+    target: "/",
+    authority: "shop.example.com",
+    fields: new Fields(),
+    body: NO_BODY,
+    upgradeProtocol: "",
+    pinnedTarget: "",
+    onInformational: null,
+    ...overrides,
+  };
 }
 
 export interface ReadBody {

@@ -29,7 +29,13 @@ test("method, target, Host and fields go out as they are, in order, in one head"
   assert.equal(got, "GET /a%20b?c=d&e HTTP/1.1\r\nhost: shop.example.com:8080\r\naccept: */*\r\ncookie: a=1\r\ncookie: b=2\r\nx-name: caf\xe9\r\n\r\n");
 });
 
-for (const [method, framing] of [["POST", "content-length: 0\r\n"], ["PUT", "content-length: 0\r\n"], ["PATCH", "content-length: 0\r\n"], ["GET", ""], ["DELETE", ""]] as const) {
+for (const [method, framing] of [
+  ["POST", "content-length: 0\r\n"],
+  ["PUT", "content-length: 0\r\n"],
+  ["PATCH", "content-length: 0\r\n"],
+  ["GET", ""],
+  ["DELETE", ""],
+] as const) {
   test(`${method} without a body says ${framing === "" ? "nothing about its length" : "Content-Length: 0"}`, async () => {
     assert.equal(await received(request({ method }), "\r\n\r\n"), `${method} / HTTP/1.1\r\nhost: shop.example.com\r\n${framing}\r\n`);
   });
@@ -48,7 +54,10 @@ test("a body of unknown length is chunked, its trailers behind the last chunk", 
     sink.chunk(Buffer.alloc(20, "x"));
     sink.end(Fields.of(["x-sum", "1"]));
   });
-  assert.equal(got, `POST / HTTP/1.1\r\nhost: shop.example.com\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n14\r\n${"x".repeat(20)}\r\n0\r\nx-sum: 1\r\n\r\n`);
+  assert.equal(
+    got,
+    `POST / HTTP/1.1\r\nhost: shop.example.com\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n14\r\n${"x".repeat(20)}\r\n0\r\nx-sum: 1\r\n\r\n`,
+  );
 });
 
 test("a chunked body that turns out empty is one last chunk", async () => {
@@ -65,7 +74,7 @@ test("8 MiB in views of one buffer that is overwritten after each call arrive by
     let seen = 0;
     let headEnded = false;
     connection.socket.removeAllListeners("data");
-    connection.socket.on("data", (bytes) => {
+    connection.socket.on("data", (bytes: Buffer) => {
       const from = headEnded ? 0 : bytes.indexOf("\r\n\r\n") + 4;
       headEnded = true;
       hash.update(bytes.subarray(from));
@@ -167,7 +176,7 @@ test("a body that fails within its first read sends nothing of the request", asy
 test("head and small body leave in one write", async () => {
   const pieces: number[] = [];
   await using good = await origin((connection) => {
-    connection.socket.on("data", (bytes) => {
+    connection.socket.on("data", (bytes: Buffer) => {
       pieces.push(bytes.length);
       connection.send(OK);
     });

@@ -30,7 +30,10 @@ test("an idle connection to another target makes room", async () => {
   using room = rig(upstreamOf([a.url, b.url], { maxConnections: 1 }));
   for (let i = 0; i < 4; i++) assert.equal((await room.upstreams.send("shop", request(), null)).status, 200);
   assert.deepEqual([a.connections.length, b.connections.length], [2, 2]);
-  assert.deepEqual(room.upstreams.status().map(({ idle }) => idle).sort(), [0, 1]);
+  assert.deepEqual(
+    room.upstreams.status().map(({ idle }) => idle),
+    [0, 1],
+  );
 });
 
 test("idle connections are closed after keepAlive", async () => {
@@ -67,7 +70,9 @@ test("an origin that announces a longer time does not lengthen ours", async () =
 
 test("twenty at once and then one by one: the youngest is used, the others grow old", async () => {
   const clock = new ManualClock();
-  await using good = await origin(answering((_head, connection) => `HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n${String(connection.number).padStart(2, "0")}`));
+  await using good = await origin(
+    answering((_head, connection) => `HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n${String(connection.number).padStart(2, "0")}`),
+  );
   using room = rig(upstreamOf([good.url]), { clock });
   await Promise.all(Array.from({ length: 20 }, () => room.upstreams.send("shop", request(), null)));
   assert.equal(room.upstreams.status()[0]!.idle, 20);
