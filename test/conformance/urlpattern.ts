@@ -7,7 +7,45 @@ const folder = process.env["SLUICE_CONFORMANCE"] ?? path.join(import.meta.dirnam
 const cases: unknown = JSON.parse(fs.readFileSync(path.join(folder, "urlpatterntestdata.json"), "utf8"));
 
 /** Where we differ from the data, and why; by the arguments of the constructor and of the match. */
-const LISTED: Readonly<Record<string, string>> = {};
+const LISTED: Readonly<Record<string, string>> = listed({
+  "the library takes no characters above U+FFFF in a group's name, and encodes such a name": [
+    [[{ pathname: ":a\u{E0100}b" }], []],
+    [[{ pathname: "test/:a\u{10450}b" }], [{ pathname: "test/foo" }]],
+    [[{ pathname: "/:\u{20000}" }], [{ pathname: "/foo" }]],
+  ],
+  "the library drops a default port from the pattern, as an earlier edition of the standard said": [
+    [[{ protocol: "http", port: "80" }], [{ protocol: "http", port: "80" }]],
+    [[{ protocol: "http", port: "80 " }], [{ protocol: "http", port: "80" }]],
+  ],
+  "the library takes no junk after the digits of a port: stricter, and no client sends it": [
+    [[{ port: "80" }], [{ port: "8\t0" }]],
+    [[{ port: "80" }], [{ port: "80x" }]],
+    [[{ port: "80" }], [{ port: "80?x" }]],
+    [[{ port: "80" }], [{ port: "80\\x" }]],
+  ],
+  "the library refuses characters that no host name has, where the standard cuts the name there: stricter, and a mistake is seen": [
+    [["https://{sub.}?example{.com/}foo"], ["https://example.com/foo"]],
+    [[{ hostname: "bad#hostname" }], [{ hostname: "bad" }]],
+    [[{ hostname: "bad/hostname" }], [{ hostname: "bad" }]],
+    [[{ hostname: "bad\\\\hostname" }], [{ hostname: "badhostname" }]],
+    [[{ hostname: "bad\nhostname" }], [{ hostname: "badhostname" }]],
+    [[{ hostname: "bad\rhostname" }], [{ hostname: "badhostname" }]],
+    [[{ hostname: "bad\thostname" }], [{ hostname: "badhostname" }]],
+    [[{ protocol: "http", hostname: "example.com/ignoredpath" }], ["http://example.com/"]],
+    [[{ protocol: "http", hostname: "example.com\\?ignoredsearch" }], ["http://example.com/"]],
+    [[{ protocol: "http", hostname: "example.com#ignoredhash" }], ["http://example.com/"]],
+  ],
+  "the library compiles groups with the flag u, not v: no set operations in a group": [
+    [[{ pathname: "/([[a-z]--a])" }], [{ pathname: "/a" }]],
+    [[{ pathname: "/([[a-z]--a])" }], [{ pathname: "/z" }]],
+    [[{ pathname: "/([\\d&&[0-1]])" }], [{ pathname: "/0" }]],
+    [[{ pathname: "/([\\d&&[0-1]])" }], [{ pathname: "/3" }]],
+  ],
+});
+
+function listed(reasons: Readonly<Record<string, readonly unknown[]>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(reasons).flatMap(([reason, names]) => names.map((name) => [JSON.stringify(name), reason])));
+}
 
 /** The checks of the data's own runner: constructor, components, `test`, `exec`. What a case leaves out follows from pattern and base. */
 const CHECK = `
@@ -55,17 +93,17 @@ const web = await createWebContext();
 const results = (await web.run(`const data = ${JSON.stringify(JSON.stringify(cases))}; ${CHECK}`)) as [name: string, found: string][];
 let passed = 0;
 let failed = 0;
-let listed = 0;
+let known = 0;
 for (const [name, found] of results) {
   if (found === "") passed++;
   else if (LISTED[name] !== undefined) {
-    listed++;
+    known++;
     console.log(`listed: ${name}: ${LISTED[name]}`);
   } else {
     failed++;
     console.log(`FAILED ${name}: ${found}`);
   }
 }
-console.log(`urlpattern: ${passed} passed, ${failed} failed, ${listed} listed`);
+console.log(`urlpattern: ${passed} passed, ${failed} failed, ${known} listed`);
 web.dispose();
 process.exitCode = failed > 0 ? 1 : 0;
