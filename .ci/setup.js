@@ -45,12 +45,12 @@ function run(command, args, { cwd = root, timeoutMs, env = cleanEnvironment() })
 
 /**
  * npm and the installer of Node 26 must not run on the Node 26 that they replace, and must not take over settings that
- * the outer `npm run` exports for its own use.
+ * the outer `npm run` exports for its own use (its folder among them). Settings of the user (registry, proxy) stay.
  */
 function cleanEnvironment() {
   const env = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (!/^npm_(config|lifecycle|package|command|execpath|node_execpath)/i.test(name)) env[name] = value;
+    if (!/^npm_(lifecycle|package|command|execpath|node_execpath|config_(local_|global_)?prefix|config_global)/i.test(name)) env[name] = value;
   }
   const path = (env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(join(modules)));
   if (!findProgram(["node"], path)) path.push(dirname(process.execPath));
