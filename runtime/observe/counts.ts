@@ -59,18 +59,13 @@ export class Counts {
     const counters = this.#counters;
     counters.sluice_rule_calls_total.add(1, rule, phase);
     counters.sluice_rule_cpu_seconds_total.add(entry.cpuUs / 1e6, rule, phase);
-    switch (entry.outcome) {
-      case "next":
-        return;
-      case "answer":
-        counters.sluice_rule_answers_total.add(1, rule, phase);
-        return;
-      case "failed-open":
-        counters.sluice_rule_fail_open_total.add(1, rule, phase);
-      // falls through
-      case "failed-closed":
-        counters.sluice_rule_failures_total.add(1, rule, phase, entry.failure?.kind ?? OTHER);
+    if (entry.outcome === "next") return;
+    if (entry.outcome === "answer") {
+      counters.sluice_rule_answers_total.add(1, rule, phase);
+      return;
     }
+    counters.sluice_rule_failures_total.add(1, rule, phase, entry.failure?.kind ?? OTHER);
+    if (entry.outcome === "failed-open") counters.sluice_rule_fail_open_total.add(1, rule, phase);
   }
 
   sandbox(entry: Parameters<SandboxEvents["sandbox"]>[0]): void {

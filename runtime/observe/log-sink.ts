@@ -19,7 +19,7 @@ const FLUSH_EVERY_MS = 100;
 
 export function createLogSink(fd: number): LogSink {
   const maxWrite = isPipe(fd) ? PIPE_WRITE_BYTES : FILE_WRITE_BYTES;
-  const stream = pino.destination({ dest: fd, sync: false, minLength: maxWrite, maxWrite, maxLength: BUFFER_BYTES, periodicFlush: FLUSH_EVERY_MS });
+  const stream = pino.destination({ dest: fd, sync: false, minLength: maxWrite / 2, maxWrite, maxLength: BUFFER_BYTES, periodicFlush: FLUSH_EVERY_MS });
   let dropped = 0;
   let gone = false;
   stream.on("drop", () => dropped++);

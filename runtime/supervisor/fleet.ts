@@ -100,14 +100,14 @@ export class Fleet {
 
   /**
    * Every worker by a new one, one at a time: the new one serves before the old one stops accepting, and the old one ends
-   * when its exchanges have, at the latest at limits.drain. When a new one does not start, those replaced so far go back to the old plan.
+   * when its exchanges have, at the latest at limits.drain; the next is not held up by that. When a new one does not start, those replaced so far go back to the old plan.
    */
   async replaceAll(next: Plan): Promise<void> {
     const last = this.#plan;
     this.#plan = next;
     const retired: Promise<void>[] = [];
     try {
-      for (let i = 0; i < next.config.workers; i++) retired.push(await this.#replace(i, next, last));
+      for (let i = 0; i < next.config.workers; i++) retired.push((await this.#replace(i, next, last)).gone);
       // Fewer workers than before.
       for (const slot of this.#slots.splice(next.config.workers)) retired.push(this.#retireSlot(slot, last));
     } catch (thrown) {
@@ -154,8 +154,8 @@ export class Fleet {
     return worker;
   }
 
-  /** Gives a promise for the end of the one replaced. */
-  async #replace(index: number, plan: Plan, last: Plan): Promise<Promise<void>> {
+  /** Resolves when the new one serves; `gone` when the old one has ended. */
+  async #replace(index: number, plan: Plan, last: Plan): Promise<{ gone: Promise<void> }> {
     const slot = (this.#slots[index] ??= this.#slot());
     slot.restart?.cancel();
     slot.restart = null;
@@ -164,9 +164,9 @@ export class Fleet {
     this.#others.delete(next);
     const old = slot.worker;
     slot.worker = next;
-    if (old === null) return Promise.resolve();
+    if (old === null) return { gone: Promise.resolve() };
     this.#others.add(old);
-    return this.#retire(old, last);
+    return { gone: this.#retire(old, last) };
   }
 
   async #retireSlot(slot: Slot, plan: Plan): Promise<void> {

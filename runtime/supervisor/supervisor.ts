@@ -109,8 +109,9 @@ class Gateway implements Supervisor, AdminGateway {
       const { release, maps } = await this.#compile(config);
       await this.#startFleet({ config, release, maps, sockets: this.#sockets });
     } catch (thrown) {
+      this.#fleet?.killAll();
       await this.#closeDoors();
-      throw thrown;
+      throw thrown instanceof StartError ? thrown : new StartError([reasonOf(thrown)], { cause: thrown });
     }
     this.#state = "serving";
     this.#pollLater();

@@ -221,7 +221,7 @@ export class WorkerProcess {
     this.#readyDeadline.cancel();
     const by = signal ? `killed by ${signal}` : `exited with ${code ?? "no code"}`;
     const detail = this.#failure === "" ? by : `${this.#failure} (${by})`;
-    const gone = new Error(this.#failure === "" ? `worker ${this.number} was ${by}` : this.#failure);
+    const gone = new Error(this.#failure === "" ? `worker ${this.number} ${signal ? "was " : ""}${by}` : this.#failure);
     this.#ready.reject(gone);
     for (const call of this.#calls.values()) {
       call.deadline.cancel();
