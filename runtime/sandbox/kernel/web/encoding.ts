@@ -1,5 +1,5 @@
 /** TextEncoder and TextDecoder (Encoding Standard): UTF-8, UTF-16LE and what the standard calls latin1 (windows-1252). */
-import { bytesOf } from "./bytes.ts";
+import { bytesOf, bytesToLatin1 } from "./bytes.ts";
 
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   const ascii = encodeAscii(text);
@@ -98,7 +98,13 @@ class Utf8Machine implements Machine {
       }
       units.push(0xfffd);
     };
-    for (let at = 0; at < bytes.length; at++) {
+    let at = 0;
+    if (this.#needed === 0) {
+      // Most text is ASCII, at least at its beginning: that goes through V8's own loop, ten times as fast.
+      while (at < bytes.length && bytes[at]! < 0x80) at++;
+      text = bytesToLatin1(bytes.subarray(0, at));
+    }
+    for (; at < bytes.length; at++) {
       const byte = bytes[at]!;
       if (units.length >= CHUNK) {
         text += String.fromCharCode.apply(null, units);

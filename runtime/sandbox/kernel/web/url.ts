@@ -3,16 +3,26 @@ import { ask } from "./host.ts";
 import { attach, replace, URLSearchParams } from "./search-params.ts";
 
 /**
- * Spellings that are their own href, so that nobody need be asked: a call to the host costs 3 µs and most URLs in rules are plain. No capital, IDNA or
- * numeric host, no default port, no dot segment, nothing that would be encoded. The test data of the URL standard runs through this too.
+ * Spellings that are their own href, so that nobody need be asked: 0.4 µs instead of the host's 5 to 20, and most URLs in rules are plain. No capital,
+ * IDNA or numeric host, no default port, no dot segment, nothing that would be encoded. The URL standard's test data runs through this too.
  */
 const PLAIN =
-  /^(?:https?|wss?):\/\/(?:(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)*[a-z](?:[a-z0-9]*(?:-[a-z0-9]+)*)|127\.0\.0\.1)(?::(?!80\/|443\/)[1-9][0-9]{1,3})?(?:\/(?!\.|%2[eE])[A-Za-z0-9\-_~!$&()*+,;=:@.]*)+(?:\?[A-Za-z0-9\-_~!$&()*+,;=:@.%/?]*)?$/;
+  /^((?:https?|wss?):\/\/(?:(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)*[a-z](?:[a-z0-9]*(?:-[a-z0-9]+)*)|127\.0\.0\.1)(?::(?!80\/|443\/)(?:[1-5][0-9]{4}|[1-9][0-9]{1,3}))?)(?:\/(?!\.|%2[eE])[A-Za-z0-9\-_~!$&()*+,;=:@.%]*)+(?:\?[A-Za-z0-9\-_~!$&()*+,;=:@.%/?]*)?$/;
 const MAX_PLAIN_LENGTH = 2048;
 
+function isPlain(url: string): boolean {
+  return url.length <= MAX_PLAIN_LENGTH && PLAIN.test(url);
+}
+
 function parse(input: string, base?: string): string {
-  if (input.length <= MAX_PLAIN_LENGTH && PLAIN.test(input)) return input;
-  return base === undefined ? ask("url", input) : ask("url", input, base, "1");
+  if (isPlain(input)) return input;
+  if (base === undefined) return ask("url", input);
+  // A path on the base's own origin. With two slashes it would name another host.
+  if (input.startsWith("/") && !input.startsWith("//") && isPlain(base)) {
+    const joined = PLAIN.exec(base)![1]! + input;
+    if (isPlain(joined)) return joined;
+  }
+  return ask("url", input, base, "1");
 }
 
 export class URL {
