@@ -19,7 +19,11 @@ for (const { optionalDependencies = {}, dev } of Object.values(lock.packages)) {
 
 /** What the name says: `@oxlint/binding-linux-x64-musl`, `@oxlint-tsgolint/darwin-arm64`. */
 function platformPackage(name, version, dev) {
-  const [os, cpu, ...abi] = name.split("/").at(-1).replace(/^binding-/, "").split("-");
+  const [os, cpu, ...abi] = name
+    .split("/")
+    .at(-1)
+    .replace(/^binding-/, "")
+    .split("-");
   const libc = abi.some((part) => part.startsWith("musl")) ? ["musl"] : abi.some((part) => part.startsWith("gnu")) ? ["glibc"] : undefined;
   return { version, cpu: [cpu], dev, libc, optional: true, os: [os] };
 }

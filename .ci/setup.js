@@ -91,7 +91,8 @@ function dependenciesPresent(lock) {
       if (wanted.optional) continue;
       return false;
     }
-    if (found.version !== wanted.version || (wanted.integrity && found.integrity !== wanted.integrity) || !existsSync(join(root, path, "package.json"))) return false;
+    if (found.version !== wanted.version || (wanted.integrity && found.integrity !== wanted.integrity) || !existsSync(join(root, path, "package.json")))
+      return false;
   }
   return true;
 }
@@ -101,7 +102,8 @@ function installDependencies() {
   // Without install scripts: isolated-vm and esbuild ship what they need, and the Node package is set up below. isolated-vm's
   // script would compile C++ wherever npm itself runs on a Node that its prebuilt addon is not for.
   const failure = run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { timeoutMs: 10 * MINUTE_MS });
-  if (failure) throw new SetupFailure(`The npm dependencies could not be installed (npm ci: ${failure}); is the npm registry reachable, and is the folder writable?`);
+  if (failure)
+    throw new SetupFailure(`The npm dependencies could not be installed (npm ci: ${failure}); is the npm registry reachable, and is the folder writable?`);
 }
 
 function bundledNodeWorks(version) {
@@ -118,7 +120,9 @@ function installNode(version) {
   rmSync(bundledNode, { force: true });
   symlinkSync(join("..", "node", "bin", "node"), bundledNode);
   if (!bundledNodeWorks(version)) {
-    throw new SetupFailure(`Node ${version} was installed but does not run on this machine (${process.platform} ${process.arch}); node_modules/.bin/node --version shows why.`);
+    throw new SetupFailure(
+      `Node ${version} was installed but does not run on this machine (${process.platform} ${process.arch}); node_modules/.bin/node --version shows why.`,
+    );
   }
 }
 
@@ -139,7 +143,7 @@ function setUpNode() {
     if (done()) return;
     const lock = JSON.parse(lockText);
     const nodeVersion = lock.packages["node_modules/node"]?.version;
-    if (!nodeVersion) throw new SetupFailure("package-lock.json does not name the npm package \"node\".");
+    if (!nodeVersion) throw new SetupFailure('package-lock.json does not name the npm package "node".');
     if (!dependenciesPresent(lock)) installDependencies();
     if (!bundledNodeWorks(nodeVersion)) installNode(nodeVersion);
     writeFileSync(stampFile, stamp);

@@ -12,7 +12,12 @@ export default defineRule({
 
     const bearer = req.headers.has("authorization");
     if (bearer || req.cookie("session") !== null) {
-      const user = await ctx.auth.jwt({ key: ctx.secrets.jwtKey, issuer: ISSUER, algorithms: ["HS256"], from: bearer ? { header: "authorization" } : { cookie: "session" } });
+      const user = await ctx.auth.jwt({
+        key: ctx.secrets.jwtKey,
+        issuer: ISSUER,
+        algorithms: ["HS256"],
+        from: bearer ? { header: "authorization" } : { cookie: "session" },
+      });
       if (user?.sub) {
         req.headers.set("x-user", user.sub);
         return;

@@ -2,7 +2,12 @@ import { expect, gateway, test } from "sluice/testing";
 
 const gw = await gateway({
   rules: "./rule.ts",
-  upstreams: { shop: (request) => (request.target.startsWith("/assets/missing") ? { status: 404, body: "no" } : { body: `origin saw ${request.target}`, headers: { "cache-control": "max-age=60" } }) },
+  upstreams: {
+    shop: (request) =>
+      request.target.startsWith("/assets/missing")
+        ? { status: 404, body: "no" }
+        : { body: `origin saw ${request.target}`, headers: { "cache-control": "max-age=60" } },
+  },
 });
 
 test("a short address is served by the long one, and the client does not notice", async () => {

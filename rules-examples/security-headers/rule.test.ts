@@ -4,7 +4,11 @@ const gw = await gateway({
   rules: "./rule.ts",
   upstreams: {
     shop: ({ target }) => {
-      if (target === "/own") return { headers: { "content-type": "text/html", "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" }, body: "<p>strict" };
+      if (target === "/own")
+        return {
+          headers: { "content-type": "text/html", "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" },
+          body: "<p>strict",
+        };
       if (target === "/api") return { body: { ok: true } };
       return { headers: { "content-type": "text/html; charset=utf-8", "x-powered-by": "millrace", "x-target": "127.0.0.1:9001" }, body: "<h1>Pots" };
     },

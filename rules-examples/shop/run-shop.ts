@@ -71,14 +71,20 @@ async function assertFree(port: number): Promise<void> {
     await once(probe, "listening");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new ShopFailure(code === "EADDRINUSE" ? `Port ${port} on 127.0.0.1 is taken: end whatever listens there (ss -ltnp shows it), then start again.` : message);
+    throw new ShopFailure(
+      code === "EADDRINUSE" ? `Port ${port} on 127.0.0.1 is taken: end whatever listens there (ss -ltnp shows it), then start again.` : message,
+    );
   } finally {
     probe.close();
   }
 }
 
 async function startOrigin(port: number, env: NodeJS.ProcessEnv, children: ChildProcess[], onLine: (line: string) => void): Promise<string> {
-  const child = spawn(process.execPath, ["--conditions=sluice-source", join(here, "origin", "origin.ts"), String(port)], { env, stdio: ["ignore", "pipe", "pipe", "ipc"], detached: true });
+  const child = spawn(process.execPath, ["--conditions=sluice-source", join(here, "origin", "origin.ts"), String(port)], {
+    env,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    detached: true,
+  });
   children.push(child);
   collectLines(child, onLine);
   const started = once(child, "message", { signal: AbortSignal.timeout(START_TIMEOUT_MS) }).then(([message]) => (message as { port: number }).port);
@@ -91,7 +97,11 @@ async function startOrigin(port: number, env: NodeJS.ProcessEnv, children: Child
 function startGateway(command: string, env: NodeJS.ProcessEnv, children: ChildProcess[]): ChildProcess {
   const main = join(here, "..", "..", "runtime", "cli", "main.ts");
   // Detached, like the origins: Ctrl-C in a terminal then reaches only the demo, which ends everything in order.
-  const child = spawn(process.execPath, ["--conditions=sluice-source", main, command, "--config", join(here, "sluice.config.ts")], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, ["--conditions=sluice-source", main, command, "--config", join(here, "sluice.config.ts")], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   children.push(child);
   return child;
 }
@@ -109,7 +119,11 @@ async function untilReady(child: ChildProcess, ended: Promise<number>, onLine: (
   const late = AbortSignal.timeout(START_TIMEOUT_MS);
   late.addEventListener("abort", () => ready.reject(new ShopFailure(`The gateway was not ready after ${START_TIMEOUT_MS / 1000} s.`)));
   await Promise.race([ready.promise, failed]);
-  const urlIn = (wanted: (line: string) => boolean) => said.filter(wanted).map((line) => /https?:\/\/[\w.:[\]]+/.exec(line)?.[0]).find(Boolean);
+  const urlIn = (wanted: (line: string) => boolean) =>
+    said
+      .filter(wanted)
+      .map((line) => /https?:\/\/[\w.:[\]]+/.exec(line)?.[0])
+      .find(Boolean);
   const url = urlIn((line) => !/admin/.test(line));
   const adminUrl = urlIn((line) => /admin/.test(line));
   if (!url || !adminUrl) throw new ShopFailure("The gateway did not say where it listens.");

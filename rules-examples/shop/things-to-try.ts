@@ -27,10 +27,10 @@ const trials: Readonly<Record<string, readonly Trial[]>> = {
     { what: "an upload, streamed", how: "head -c 50M /dev/zero | curl -s -T - -X POST URL/api/upload" },
     { what: "a slow page", how: "curl -s 'URL/slow?ms=3000' | grep lead" },
     { what: "an origin that fails, resets, hangs", how: "for how in 500 reset hang; do curl -si URL/fail/$how | head -1; done" },
-    { what: "a WebSocket echo", how: "node -e 'let w=new WebSocket(\"WS/ws\");w.onopen=()=>w.send(\"hi\");w.onmessage=m=>{console.log(m.data);w.close()}'" },
+    { what: "a WebSocket echo", how: 'node -e \'let w=new WebSocket("WS/ws");w.onopen=()=>w.send("hi");w.onmessage=m=>{console.log(m.data);w.close()}\'' },
     { what: "metrics, health", how: "curl -s ADMIN/health; curl -s ADMIN/ready" },
   ],
-  "Then": [
+  Then: [
     { what: "edit a rule, save, ask again", how: "rules-examples/security-headers/rule.ts" },
     { what: "break a rule, save, look here and reload", how: "rules-examples/redirect-map/rule.ts" },
     { what: "kill a sandbox; nothing is lost", how: "pkill -9 -f sandbox/process" },

@@ -20,7 +20,9 @@ function findNode() {
   if (Number(process.versions.node.split(".")[0]) >= OLDEST_NODE_MAJOR) return process.execPath;
   const bundled = bundledNode();
   if (bundled) return bundled;
-  fail(`sluice needs Node ${OLDEST_NODE_MAJOR} or newer; this is Node ${process.versions.node}, and the npm package "node" that should bring one is not installed (its install script may have been blocked: npm rebuild node).`);
+  fail(
+    `sluice needs Node ${OLDEST_NODE_MAJOR} or newer; this is Node ${process.versions.node}, and the npm package "node" that should bring one is not installed (its install script may have been blocked: npm rebuild node).`,
+  );
 }
 
 function bundledNode() {

@@ -7,7 +7,10 @@ const PROGRAMS = ["chromium", "chromium-browser", "google-chrome"];
 
 /** The machine's own Chromium (`SLUICE_CHROMIUM`, or the first on the path); `npm test` has made sure that there is one. */
 export function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: process.env.SLUICE_CHROMIUM ?? findChromium(), args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+  return chromium.launch({
+    executablePath: process.env.SLUICE_CHROMIUM ?? findChromium(),
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+  });
 }
 
 function findChromium(): string {

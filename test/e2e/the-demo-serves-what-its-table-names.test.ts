@@ -28,7 +28,12 @@ for (const [path, title] of [
 }
 
 test("styles, scripts and pictures arrive with their types", async () => {
-  const expected = { "/assets/shop.css": "text/css; charset=utf-8", "/assets/shop.js": "text/javascript; charset=utf-8", "/images/products/101.svg": "image/svg+xml", "/images/waves.png": "image/png" };
+  const expected = {
+    "/assets/shop.css": "text/css; charset=utf-8",
+    "/assets/shop.js": "text/javascript; charset=utf-8",
+    "/images/products/101.svg": "image/svg+xml",
+    "/images/waves.png": "image/png",
+  };
   for (const [path, type] of Object.entries(expected)) {
     const answer = await ask(path);
     const body = await answer.bytes();

@@ -21,7 +21,13 @@ test("every example is live in the demo", () => {
 test("sluice test runs all of them, and they pass", async () => {
   // Node's runner marks the processes below it, and refuses to run tests in one that carries the mark.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const args = [join(root, "runtime", "cli", "sluice.js"), "test", "--config", join(examples, "shop"), ...folders.map(({ name }) => join(examples, name, "rule.test.ts"))];
+  const args = [
+    join(root, "runtime", "cli", "sluice.js"),
+    "test",
+    "--config",
+    join(examples, "shop"),
+    ...folders.map(({ name }) => join(examples, name, "rule.test.ts")),
+  ];
   const { code, output } = await new Promise<{ code: number; output: string }>((resolve) => {
     execFile(process.execPath, args, { cwd: root, env: { ...env, SHOP_JWT_KEY: "for the tests" }, timeout: 100_000 }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });

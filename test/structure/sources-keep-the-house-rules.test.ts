@@ -9,7 +9,9 @@ const texts = files.map((file) => ({ file, text: readFileSync(join(root, file), 
 
 /** Files in which `pattern` stands, with the line. */
 function found(pattern: RegExp, chosen: (file: string) => boolean = () => true): string[] {
-  return texts.flatMap(({ file, text }) => (chosen(file) ? text.split("\n").flatMap((line, i) => (pattern.test(line) ? [`${file}:${i + 1}: ${line.trim().slice(0, 100)}`] : [])) : []));
+  return texts.flatMap(({ file, text }) =>
+    chosen(file) ? text.split("\n").flatMap((line, i) => (pattern.test(line) ? [`${file}:${i + 1}: ${line.trim().slice(0, 100)}`] : [])) : [],
+  );
 }
 
 test("no check is switched off where it stands", () => {

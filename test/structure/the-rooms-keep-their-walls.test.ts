@@ -37,17 +37,23 @@ const walls: readonly Wall[] = [
   },
   {
     says: "pure rooms import no runtime of Node: the same code runs in a test, a worker, a sandbox",
-    broken: ({ from, to, kind }) => /^runtime\/(proxy\/(fields|match\/.*)|sandbox\/codec|cache\/policy|experiments\/(assign|statistics))(\.ts)?$/.test(from) && kind === "value" && !within(to, "proxy", "cache", "experiments") && to !== "runtime/errors.ts",
+    broken: ({ from, to, kind }) =>
+      /^runtime\/(proxy\/(fields|match\/.*)|sandbox\/codec|cache\/policy|experiments\/(assign|statistics))(\.ts)?$/.test(from) &&
+      kind === "value" &&
+      !within(to, "proxy", "cache", "experiments") &&
+      to !== "runtime/errors.ts",
     sample: value("runtime/proxy/match/compile-matcher.ts", "node:fs"),
   },
   {
     says: "services do not know each other; what two need stands below them",
-    broken: ({ from, to, kind }) => kind === "value" && SERVICES.some((service) => within(from, service) && within(to, ...SERVICES.filter((other) => other !== service))),
+    broken: ({ from, to, kind }) =>
+      kind === "value" && SERVICES.some((service) => within(from, service) && within(to, ...SERVICES.filter((other) => other !== service))),
     sample: value("runtime/upstream/groups.ts", "runtime/cache/cache.ts"),
   },
   {
     says: "services, proxy, sandbox, config, compile and observe do not know who runs them",
-    broken: ({ from, to, kind }) => kind === "value" && within(from, ...SERVICES, "proxy", "sandbox", "config", "compile", "observe", "store") && within(to, ...ABOVE),
+    broken: ({ from, to, kind }) =>
+      kind === "value" && within(from, ...SERVICES, "proxy", "sandbox", "config", "compile", "observe", "store") && within(to, ...ABOVE),
     sample: value("runtime/proxy/handler.ts", "runtime/supervisor/supervisor.ts"),
   },
   {

@@ -81,7 +81,10 @@ export function productPicture(product: Product): string {
 export function heroPicture(): string {
   const shown = ["104", "201", "303", "101", "302"].flatMap((id) => products.find((product) => product.id === id) ?? []);
   const places = [400, 556, 700, 820, 980];
-  const pots = shown.map((product, i) => `<g transform="translate(${places[i]} ${product.shape === "vase" ? 62 : 102}) scale(${product.shape === "vase" ? 1.12 : 1})">${pot(`h${i}`, product.shape, product.glaze)}</g>`);
+  const pots = shown.map(
+    (product, i) =>
+      `<g transform="translate(${places[i]} ${product.shape === "vase" ? 62 : 102}) scale(${product.shape === "vase" ? 1.12 : 1})">${pot(`h${i}`, product.shape, product.glaze)}</g>`,
+  );
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1320 560" preserveAspectRatio="xMidYMax slice" role="img" aria-label="Pots on a shelf"><defs>` +
     shown.map((product, i) => gradients(`h${i}`, product.glaze)).join("") +

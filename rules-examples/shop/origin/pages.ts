@@ -15,7 +15,9 @@ export function escapeHtml(text: string): string {
 }
 
 function page(title: string, visit: Visit, content: string, current = ""): string {
-  const links = categories.map(({ slug, name }) => `<a href="/categories/${slug}"${slug === current ? ' aria-current="page"' : ""}>${escapeHtml(name)}</a>`).join("");
+  const links = categories
+    .map(({ slug, name }) => `<a href="/categories/${slug}"${slug === current ? ' aria-current="page"' : ""}>${escapeHtml(name)}</a>`)
+    .join("");
   const account = visit.user ? `<a href="/account">${escapeHtml(visit.user)}</a><a href="/logout">Sign out</a>` : `<a href="/account">Account</a>`;
   return `<!doctype html>
 <html lang="en">
@@ -46,8 +48,16 @@ function card(product: Product): string {
 }
 
 const homeCopy = {
-  plain: { title: "Pots for every day", text: "Thrown by hand in small batches, glazed in six colours, made to be used until the handle comes off.", cta: "See the cups" },
-  bold: { title: "Drink from something better", text: "Your coffee takes four minutes. The mug should be worth at least that. New from the kiln this week.", cta: "Get your mug" },
+  plain: {
+    title: "Pots for every day",
+    text: "Thrown by hand in small batches, glazed in six colours, made to be used until the handle comes off.",
+    cta: "See the cups",
+  },
+  bold: {
+    title: "Drink from something better",
+    text: "Your coffee takes four minutes. The mug should be worth at least that. New from the kiln this week.",
+    cta: "Get your mug",
+  },
 };
 
 export function homePage(visit: Visit, copy: keyof typeof homeCopy): string {
@@ -122,13 +132,25 @@ export function checkoutPage(visit: Visit): string {
 }
 
 export function thanksPage(visit: Visit, order: string, name: string): string {
-  return page("Thank you", visit, `<div class="narrow panel" data-basket-clear><h1 style="font-size:2rem">Thank you, ${escapeHtml(name)}</h1><p class="lead">Order <b>${escapeHtml(order)}</b> is in the book. We write when the kiln is open.</p><a class="cta quiet" href="/">Back to the shop</a></div>`);
+  return page(
+    "Thank you",
+    visit,
+    `<div class="narrow panel" data-basket-clear><h1 style="font-size:2rem">Thank you, ${escapeHtml(name)}</h1><p class="lead">Order <b>${escapeHtml(order)}</b> is in the book. We write when the kiln is open.</p><a class="cta quiet" href="/">Back to the shop</a></div>`,
+  );
 }
 
 export function slowPage(visit: Visit, waitedMs: number): string {
-  return page("Slow page", visit, `<div class="narrow panel"><h1 style="font-size:2rem">That took a while</h1><p class="lead">The potter answered after ${waitedMs} ms.</p></div>`);
+  return page(
+    "Slow page",
+    visit,
+    `<div class="narrow panel"><h1 style="font-size:2rem">That took a while</h1><p class="lead">The potter answered after ${waitedMs} ms.</p></div>`,
+  );
 }
 
 export function problemPage(visit: Visit, title: string, text: string): string {
-  return page(title, visit, `<div class="narrow panel"><h1 style="font-size:2rem">${escapeHtml(title)}</h1><p class="lead">${escapeHtml(text)}</p><a class="cta quiet" href="/">Back to the shop</a></div>`);
+  return page(
+    title,
+    visit,
+    `<div class="narrow panel"><h1 style="font-size:2rem">${escapeHtml(title)}</h1><p class="lead">${escapeHtml(text)}</p><a class="cta quiet" href="/">Back to the shop</a></div>`,
+  );
 }

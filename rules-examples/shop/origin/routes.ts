@@ -49,7 +49,8 @@ function send({ request, response }: Call, status: number, type: string, body: s
 
 const html = (call: Call, body: string, status = 200, headers: Record<string, string> = {}) => send(call, status, "text/html; charset=utf-8", body, headers);
 const json = (call: Call, value: unknown, status = 200) => send(call, status, "application/json", `${JSON.stringify(value, null, 2)}\n`);
-const goTo = (call: Call, location: string, headers: Record<string, string> = {}) => send(call, 303, "text/plain", `see ${location}\n`, { location, ...headers });
+const goTo = (call: Call, location: string, headers: Record<string, string> = {}) =>
+  send(call, 303, "text/plain", `see ${location}\n`, { location, ...headers });
 const notFound = (call: Call) => html(call, problemPage(call.visit, "Not on our shelves", `There is nothing at ${call.url.pathname}.`), 404);
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
@@ -94,9 +95,14 @@ const events: Answer = ({ response }) => {
 
 const download: Answer = (call) => {
   const sizeBytes = Number(call.url.searchParams.get("bytes") ?? DOWNLOAD_BYTES);
-  if (!Number.isInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > DOWNLOAD_LIMIT_BYTES) return json(call, { error: `bytes must be 0 to ${DOWNLOAD_LIMIT_BYTES}` }, 400);
+  if (!Number.isInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > DOWNLOAD_LIMIT_BYTES)
+    return json(call, { error: `bytes must be 0 to ${DOWNLOAD_LIMIT_BYTES}` }, 400);
   if (call.groups[0]) return send(call, 200, "text/plain", `${downloadChecksum(sizeBytes)}  catalogue.bin\n`);
-  call.response.writeHead(200, { "content-type": "application/octet-stream", "content-length": sizeBytes, "content-disposition": 'attachment; filename="catalogue.bin"' });
+  call.response.writeHead(200, {
+    "content-type": "application/octet-stream",
+    "content-length": sizeBytes,
+    "content-disposition": 'attachment; filename="catalogue.bin"',
+  });
   if (call.request.method === "HEAD") return void call.response.end();
   const stream = downloadStream(sizeBytes);
   call.response.on("close", () => stream.destroy());
@@ -170,7 +176,11 @@ const routes: readonly (readonly [method: "GET" | "POST", path: RegExp, answer: 
   ["GET", /^\/account(?:\/orders)?$/, account],
   ["GET", /^\/checkout$/, (call) => html(call, checkoutPage(call.visit))],
   ["POST", /^\/checkout$/, order],
-  ["GET", /^\/checkout\/thanks$/, (call) => html(call, thanksPage(call.visit, call.url.searchParams.get("order") ?? "", call.url.searchParams.get("name") ?? ""))],
+  [
+    "GET",
+    /^\/checkout\/thanks$/,
+    (call) => html(call, thanksPage(call.visit, call.url.searchParams.get("order") ?? "", call.url.searchParams.get("name") ?? "")),
+  ],
   ["GET", /^\/api\/products$/, (call) => json(call, { products, target: call.shop.target })],
   ["GET", /^\/api\/products\/(\d+)$/, apiProduct],
   ["GET", /^\/api\/whoami$/, whoAmI],
