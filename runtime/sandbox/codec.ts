@@ -53,6 +53,20 @@ export class TextReader {
     this.#at = end;
     return value;
   }
+  /** Where the next value begins: with `slice`, a way to hand records on without writing them anew. */
+  get position(): number {
+    return this.#at;
+  }
+  /** The text between two positions. */
+  slice(start: number, end: number): string {
+    return this.#text.slice(start, end);
+  }
+  /** Passes over one string. */
+  skip(): void {
+    const length = this.#digits(58 /* : */);
+    if (this.#at + length > this.#text.length) throw new CodecError(`string of ${length} units passes the end`);
+    this.#at += length;
+  }
   /** Non-negative integers and, for clocks, fractions are never written: at most 16 digits. */
   #digits(end: number): number {
     const text = this.#text;

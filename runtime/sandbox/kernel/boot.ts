@@ -1,0 +1,138 @@
+/** The kernel's entry: evaluated once in each context, before any rule. What `boot` returns stays with the process; user code never sees it. */
+import { TextReader } from "../codec.ts";
+import { ToSandbox } from "../protocol.ts";
+import { installClock, wallClockUs } from "./clock.ts";
+import { RuleContext } from "./context.ts";
+import { RuleAuth } from "./auth.ts";
+import { BodyReader } from "./body-reader.ts";
+import { current, setCurrent } from "./current.ts";
+import { installConsole, installRandom, installTimers, startTimer } from "./globals.ts";
+import { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, neutralizeStackHooks, removeGlobals, resetStackTraceLimit } from "./harden.ts";
+import { HeaderFields } from "./header-fields.ts";
+import { HookCall, type Realm } from "./hook-call.ts";
+import type { LoadedRule } from "./loaded-rule.ts";
+import { loadRule, type RuleInput } from "./load.ts";
+import { Mark } from "./mark.ts";
+import { Meter } from "./meter.ts";
+import { Query } from "./query.ts";
+import { RequestFacade } from "./request.ts";
+import { ResponseFacade } from "./response.ts";
+import * as sluice from "../../../sdk/index.ts";
+import { installWeb } from "./web/web.ts";
+
+/** Callbacks of the process: primitives in and out, never throwing. */
+export interface Lent {
+  readonly webSync: (op: string, a: string, b: string, c: string) => string;
+  /** CPU of this isolate since the batch began, µs. */
+  readonly batchCpuUs: () => number;
+}
+
+export interface Kernel {
+  /** Evaluates a rule. Gives "=" and the JSON of its description, or "!" and that of a `LoadError`. */
+  load(inputJson: string, factory: unknown): string;
+  /** After the last `load`: no further globals. */
+  seal(): void;
+  /** Records of `ToSandbox` in, records of `FromSandbox` out. "" goes on with what is left. */
+  enter(records: string): string;
+  /** What the last `enter` returned, for when a stray rejection took its place, and what came since. */
+  recover(): string;
+}
+
+/** After this much output the process comes back for the rest, so that no single string grows without bound. */
+const OUTPUT_UNITS = 4 * 1024 * 1024;
+
+export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], batchCpuUs: Lent["batchCpuUs"]): Kernel {
+  const mark = new Float64Array(markBuffer);
+  const meter = new Meter(mark, batchCpuUs, wallClockUs());
+  install(webSync);
+  let output = "";
+  let returned = "";
+  const rules = new Map<number, LoadedRule>();
+  const waiting = new Map<number, HookCall>();
+  const realm: Realm = { meter, rules, waiting, emit: (text) => void (output += text) };
+  let reader = new TextReader("");
+
+  /** Takes records until one leaves microtasks behind: those must run before anything else does, so that they are its own. */
+  const work = (): void => {
+    while (!reader.done) {
+      const kind = reader.num();
+      if (kind === ToSandbox.HOOK) {
+        mark[Mark.BEGUN]!++;
+        const over = new HookCall(realm, reader).start();
+        if (!over || mark[Mark.CAREFUL] === 1 || output.length > OUTPUT_UNITS || meter.entryUs > halfOf(mark[Mark.CPU_MS]!)) return again();
+      } else if (kind === ToSandbox.REPLY) {
+        mark[Mark.BEGUN]!++;
+        const call = reader.num();
+        const callNo = reader.num();
+        const ok = reader.num() === 1;
+        waiting.get(call)?.reply(callNo, ok, reader.str());
+        return again();
+      } else waiting.get(reader.num())?.forget();
+    }
+  };
+  const again = (): void => {
+    mark[Mark.AGAIN] = 1;
+  };
+
+  return {
+    load(inputJson, factory) {
+      const loaded = loadRule(JSON.parse(inputJson) as RuleInput, factory);
+      if ("error" in loaded) return `!${loaded.error}`;
+      rules.set(loaded.rule.index, loaded.rule);
+      return `=${loaded.description}`;
+    },
+    seal() {
+      Object.preventExtensions(globalThis);
+    },
+    enter(records) {
+      mark[Mark.RETURNED] = 0;
+      mark[Mark.AGAIN] = 0;
+      mark[Mark.BEGUN] = 0;
+      meter.enter(records !== "");
+      resetStackTraceLimit();
+      if (records !== "") reader = new TextReader(records);
+      work();
+      returned = output;
+      output = "";
+      mark[Mark.PENDING] = waiting.size;
+      mark[Mark.RETURNED] = 1;
+      return returned;
+    },
+    recover() {
+      const text = returned + output;
+      returned = output = "";
+      return text;
+    },
+  };
+}
+
+/** With half of a hook's bound spent, the rest of the batch gets an entry of its own: the process bounds each entry's time. */
+function halfOf(cpuMs: number): number {
+  return cpuMs * 500;
+}
+
+function install(webSync: Lent["webSync"]): void {
+  removeGlobals(globalThis);
+  const now = (): number => current()?.now() ?? 0;
+  installClock(globalThis, now);
+  installRandom(globalThis);
+  installConsole(globalThis);
+  installTimers(globalThis);
+  forbidCodeFromStrings(globalThis);
+  neutralizeStackHooks();
+  // Freezing a class freezes what it stands on: from here on the built-ins are as rules will find them.
+  const random = (): number => (current() ?? unlent()).random();
+  installWeb(globalThis, { sync: webSync, now, random, timer: startTimer }, freezeDeep);
+  freezeBuiltIns(globalThis);
+  for (const Facade of [BodyReader, RequestFacade, ResponseFacade, HeaderFields, Query, RuleContext, RuleAuth]) {
+    // Rules get instances; with the constructor they could make ones around objects of their own.
+    Reflect.deleteProperty(Facade.prototype, "constructor");
+    freezeDeep(Facade.prototype);
+  }
+  freezeDeep(sluice);
+  setCurrent(null);
+}
+
+function unlent(): never {
+  throw new TypeError("randomness is only to be had within a hook");
+}

@@ -1,0 +1,76 @@
+/** `ctx`. */
+import { RuleAuth } from "./auth.ts";
+import { describe } from "./failure.ts";
+import { format } from "./format.ts";
+import type { RequestFacade } from "./request.ts";
+import type { LogLevel, RuleRun } from "./rule-run.ts";
+import { fetchThrough, type FetchResult } from "./web/web.ts";
+
+const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+const MAX_LABELS = 8;
+
+type Logger = ((...values: unknown[]) => void) & Record<LogLevel, (...values: unknown[]) => void>;
+
+export class RuleContext {
+  readonly #run: RuleRun;
+  readonly #req: RequestFacade;
+  #auth: RuleAuth | null = null;
+  #log: Logger | null = null;
+  #client: object | null = null;
+
+  constructor(run: RuleRun, req: RequestFacade) {
+    this.#run = run;
+    this.#req = req;
+  }
+
+  get state(): object {
+    return this.#run.state;
+  }
+  set state(value: unknown) {
+    this.#run.state = value;
+  }
+  get vars(): unknown {
+    return this.#run.rule.vars;
+  }
+  get secrets(): Readonly<Record<string, string>> {
+    return this.#run.rule.secrets;
+  }
+  get client(): object {
+    return (this.#client ??= Object.freeze({ address: "", port: 0, scheme: this.#run.hookCall.request.scheme, httpVersion: "", country: "", ...this.#run.hookCall.extra.client }));
+  }
+  get auth(): RuleAuth {
+    if (this.#run.phase !== "onRequest" && this.#run.phase !== "onOriginRequest") throw new TypeError(`ctx.auth is not to be had in ${this.#run.phase}`);
+    return (this.#auth ??= new RuleAuth(this.#run, this.#req));
+  }
+  get log(): Logger {
+    return (this.#log ??= logger(this.#run));
+  }
+  metric(name: string, value = 1, labels: Readonly<Record<string, string>> = {}): void {
+    if (typeof name !== "string" || !METRIC_NAME.test(name)) throw new TypeError(`ctx.metric: ${describe(name)} is no name: letters, digits and "_" are expected`);
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0) throw new RangeError(`ctx.metric: ${name}: a number from 0 up is expected, found ${describe(value)}`);
+    const pairs = Object.entries(labels).map(([label, text]) => [label, String(text)] as const);
+    if (pairs.length > MAX_LABELS) throw new RangeError(`ctx.metric: ${name}: at most ${MAX_LABELS} labels`);
+    for (const [label, text] of pairs) {
+      if (!METRIC_NAME.test(label) || text.length > 128) throw new RangeError(`ctx.metric: ${name}: label ${describe(label)}: a name of letters, digits and "_" and a value of at most 128 characters are expected`);
+    }
+    this.#run.metric(name, value, JSON.stringify(Object.fromEntries(pairs)));
+  }
+  async fetch(input: unknown, init?: unknown): Promise<unknown> {
+    return fetchThrough((call) => this.#run.service("fetch", call) as Promise<FetchResult>, input, init as never);
+  }
+  waitUntil(work: unknown): void {
+    this.#run.hookCall.waitUntil(this.#run, work);
+  }
+  now(): number {
+    return this.#run.now();
+  }
+  random(): number {
+    return this.#run.random();
+  }
+}
+
+function logger(run: RuleRun): Logger {
+  const at = (level: LogLevel) => (...values: unknown[]) => run.log(level, format(values));
+  return Object.assign(at("info"), { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") });
+}
+

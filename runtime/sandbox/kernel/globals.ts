@@ -1,0 +1,71 @@
+/** Globals that depend on who runs: randomness, the log, timers. */
+import { current } from "./current.ts";
+import { describe } from "./failure.ts";
+import { format } from "./format.ts";
+import type { LogLevel } from "./rule-run.ts";
+
+export function installRandom(global: typeof globalThis): void {
+  const { random } = { random: (): number => (current() ?? outside("Math.random")).random() };
+  Object.defineProperty(global.Math, "random", { value: random, writable: true, enumerable: false, configurable: true });
+}
+
+export function installConsole(global: typeof globalThis): void {
+  const at = (level: LogLevel) => (...values: unknown[]) => current()?.log(level, format(values));
+  const silent = (): void => {};
+  const console: Record<string, (...values: unknown[]) => void> = {
+    log: at("info"),
+    info: at("info"),
+    debug: at("debug"),
+    warn: at("warn"),
+    error: at("error"),
+    trace: at("debug"),
+    dir: at("info"),
+    table: at("info"),
+    assert: (condition, ...values) => void (condition || at("error")("Assertion failed", ...values)),
+    // Grouping, counting and timing have no place in a log of single lines with a standing clock.
+    ...Object.fromEntries(["group", "groupCollapsed", "groupEnd", "count", "countReset", "time", "timeLog", "timeEnd", "clear"].map((name) => [name, silent])),
+  };
+  Object.defineProperty(global, "console", { value: console, writable: true, enumerable: false, configurable: true });
+}
+
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** Calls `run` after `ms`, by the worker's clock. What it throws becomes a stray failure, as for a rejection nobody awaits. */
+export function startTimer(ms: number, run: () => void): () => void {
+  let wanted = true;
+  const delay = Math.min(Math.max(Math.trunc(Number(ms)) || 0, 0), MAX_DELAY_MS);
+  (current() ?? outside("setTimeout")).service("timer", { ms: delay }).then(
+    () => {
+      if (wanted) run();
+    },
+    // The hook is over, or its time: a timer that never fires is what a timer then is.
+    () => {},
+  );
+  return () => void (wanted = false);
+}
+
+export function installTimers(global: typeof globalThis): void {
+  let last = 0;
+  const cancels = new Map<number, () => void>();
+  const functions = {
+    setTimeout(run: unknown, ms?: number, ...args: unknown[]): number {
+      if (typeof run !== "function") throw new TypeError(`setTimeout: a function is expected, found ${describe(run)}`);
+      const id = ++last;
+      const cancel = startTimer(ms ?? 0, () => {
+        cancels.delete(id);
+        Reflect.apply(run, undefined, args);
+      });
+      cancels.set(id, cancel);
+      return id;
+    },
+    clearTimeout(id?: number): void {
+      cancels.get(id as number)?.();
+      cancels.delete(id as number);
+    },
+  };
+  for (const [name, value] of Object.entries(functions)) Object.defineProperty(global, name, { value, writable: true, enumerable: false, configurable: true });
+}
+
+function outside(what: string): never {
+  throw new TypeError(`${what} is only to be had within a hook`);
+}

@@ -1,0 +1,149 @@
+/**
+ * What user code must not have or change. Runs after the kernel and the web classes are installed, before any rule is evaluated.
+ *
+ * Plain freezing breaks programs: a frozen `Error.prototype.name` makes `this.name = "E"` in a subclass throw (the "override mistake" of
+ * ECMA-262, OrdinarySetWithOwnDescriptor). So properties that derived objects really override become accessors whose setter defines the
+ * property on the derived object. The rest is frozen as it is, because V8 inlines calls of data properties only (`"".charCodeAt`, `[].push`).
+ */
+
+const REMOVED = ["WebAssembly", "SharedArrayBuffer", "Atomics", "WeakRef", "FinalizationRegistry", "ShadowRealm"];
+/** On every prototype. */
+const OVERRIDABLE = ["constructor", "toString", "toLocaleString", "valueOf", "toJSON", "name", "message"];
+
+export function removeGlobals(global: typeof globalThis): void {
+  for (const name of REMOVED) Reflect.deleteProperty(global, name);
+}
+
+/** No code from strings: `eval` and the constructors of all four kinds of functions. V8's own switch cannot be reached from here. */
+export function forbidCodeFromStrings(global: typeof globalThis): void {
+  const refuse = (name: string): never => {
+    throw new EvalError(`${name}: code cannot be made from strings here`);
+  };
+  const functionPrototypes: [string, object][] = [
+    ["Function", Function.prototype],
+    ["AsyncFunction", Object.getPrototypeOf(async function () {}) as object],
+    ["GeneratorFunction", Object.getPrototypeOf(function* () {}) as object],
+    ["AsyncGeneratorFunction", Object.getPrototypeOf(async function* () {}) as object],
+  ];
+  for (const [name, prototype] of functionPrototypes) {
+    const replaced = { [name]: function () { return refuse(name); } }[name]!;
+    // `x instanceof Function` goes on working.
+    Object.defineProperty(replaced, "prototype", { value: prototype, writable: false, enumerable: false, configurable: false });
+    Object.defineProperty(prototype, "constructor", { value: replaced, writable: true, enumerable: false, configurable: true });
+    if (name === "Function") Object.defineProperty(global, "Function", { value: replaced, writable: true, enumerable: false, configurable: true });
+  }
+  Object.defineProperty(global, "eval", { value: Object.freeze({ eval: (): never => refuse("eval") }.eval), writable: true, enumerable: false, configurable: true });
+}
+
+/** Stacks as objects lead to functions and receivers of other code; as text they may stay. */
+export function neutralizeStackHooks(): void {
+  Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: () => {}, enumerable: false, configurable: false });
+  Error.stackTraceLimit = 20;
+}
+
+/** A rule may lower it for itself; each hook begins with the kernel's. */
+export function resetStackTraceLimit(): void {
+  if (Error.stackTraceLimit !== 20) Error.stackTraceLimit = 20;
+}
+
+/** Freezes everything reachable from the globals that exist now. */
+export function freezeBuiltIns(global: typeof globalThis): void {
+  for (const key of Reflect.ownKeys(global)) {
+    const descriptor = Object.getOwnPropertyDescriptor(global, key)!;
+    if ("value" in descriptor) freezeDeep(descriptor.value);
+    else {
+      freezeDeep(descriptor.get);
+      freezeDeep(descriptor.set);
+    }
+    if (key === "globalThis" || !descriptor.configurable) continue;
+    if ("value" in descriptor) lockGlobal(global, key, descriptor.value);
+    else Object.defineProperty(global, key, { configurable: false });
+  }
+  for (const hidden of hiddenIntrinsics()) freezeDeep(hidden);
+}
+
+/** Not reachable by name from the global object. */
+function hiddenIntrinsics(): object[] {
+  const prototypeOf = (value: object): object => Object.getPrototypeOf(value) as object;
+  return [
+    prototypeOf(async function () {}),
+    prototypeOf(function* () {}),
+    prototypeOf(async function* () {}),
+    prototypeOf([][Symbol.iterator]()),
+    prototypeOf(new Map()[Symbol.iterator]()),
+    prototypeOf(new Set()[Symbol.iterator]()),
+    prototypeOf(""[Symbol.iterator]()),
+    prototypeOf("".matchAll(/x/g)),
+    prototypeOf(Iterator.from({ next: () => ({ done: true, value: undefined }) }) as object),
+    prototypeOf(prototypeOf((function* () {})()) as object),
+    prototypeOf(prototypeOf((async function* () {})()) as object),
+    prototypeOf(Array.prototype.values().map((value) => value) as object),
+    prototypeOf(new Intl.Segmenter().segment("")),
+    prototypeOf(new Intl.Segmenter().segment("")[Symbol.iterator]() as object),
+  ];
+}
+
+/** An assignment to a locked global throws in strict code and is ignored in sloppy code, as for `undefined`. */
+function lockGlobal(global: object, key: PropertyKey, value: unknown): void {
+  Object.defineProperty(global, key, { value, writable: false, configurable: false });
+}
+
+const frozen = new WeakSet<object>();
+
+/** Freezes `root` and all that can be reached from it. No recursion: the web classes nest deeply. */
+export function freezeDeep(root: unknown): void {
+  const queue: unknown[] = [root];
+  for (let value = queue.pop(); value !== undefined || queue.length > 0; value = queue.pop()) {
+    if ((typeof value !== "object" && typeof value !== "function") || value === null || frozen.has(value) || value === globalThis) continue;
+    frozen.add(value);
+    queue.push(Object.getPrototypeOf(value));
+    for (const key of Reflect.ownKeys(value)) {
+      const descriptor = Object.getOwnPropertyDescriptor(value, key)!;
+      if ("value" in descriptor) queue.push(descriptor.value);
+      else queue.push(descriptor.get, descriptor.set);
+    }
+    freezeOne(value);
+  }
+}
+
+function freezeOne(value: object): void {
+  Object.preventExtensions(value);
+  const isPrototype = isPrototypeObject(value);
+  const allOverridable = value === Object.prototype || value === Function.prototype || value === Error.prototype;
+  for (const key of Reflect.ownKeys(value)) {
+    const descriptor = Object.getOwnPropertyDescriptor(value, key)!;
+    if (!("value" in descriptor)) {
+      if (descriptor.configurable) Object.defineProperty(value, key, { configurable: false });
+    } else if (value === Error && key === "stackTraceLimit") {
+      // V8 reads it as a data property; packages assign it.
+      Object.defineProperty(value, key, { configurable: false });
+    } else if (isPrototype && descriptor.configurable && descriptor.writable && typeof key === "string" && (allOverridable || OVERRIDABLE.includes(key))) {
+      overridable(value, key, descriptor.value, descriptor.enumerable === true);
+    } else if (descriptor.configurable || descriptor.writable) {
+      Object.defineProperty(value, key, descriptor.writable ? { writable: false, configurable: false } : { configurable: false });
+    }
+  }
+}
+
+function isPrototypeObject(value: object): boolean {
+  const constructor = Object.getOwnPropertyDescriptor(value, "constructor")?.value as { prototype?: unknown } | undefined;
+  return typeof constructor === "function" && constructor.prototype === value;
+}
+
+/** Reads as before; an assignment on a derived object makes it an own property there, on the holder itself it throws. */
+function overridable(holder: object, key: string, value: unknown, enumerable: boolean): void {
+  // Methods have no prototype of their own, and so nothing more to freeze.
+  const { get, set } = {
+    get(): unknown {
+      return value;
+    },
+    set(this: unknown, next: unknown): void {
+      if (this === holder) throw new TypeError(`Cannot assign to read only property '${key}' of a built-in`);
+      if ((typeof this !== "object" && typeof this !== "function") || this === null) throw new TypeError(`Cannot create property '${key}' on a primitive`);
+      Object.defineProperty(this, key, { value: next, writable: true, enumerable: true, configurable: true });
+    },
+  };
+  Object.defineProperty(holder, key, { get, set, enumerable, configurable: false });
+  freezeDeep(get);
+  freezeDeep(set);
+}

@@ -1,0 +1,155 @@
+/**
+ * Request and response heads as a hook call shares them among its rules. Parsed when something asks: a rule that only sets
+ * fields parses none, one that reads a field searches for it (values hold no LF: `protocol.ts`).
+ */
+import { Effect } from "../protocol.ts";
+import { str, type RuleRun } from "./rule-run.ts";
+
+/** Fields of one message, lowercase names. Changes made before anyone listed the fields wait as they are. */
+export class FieldList {
+  /** `first line LF name:value LF …`; searched as long as nothing changed. */
+  readonly #text: string;
+  readonly #bodyAt: number;
+  #list: string[] | null = null;
+  #changes: (readonly [kind: "set" | "append" | "delete", name: string, value: string])[] = [];
+  /** A field that the wire keeps elsewhere ("host", from the authority), or "". */
+  readonly #first: string;
+  readonly #firstValue: string;
+
+  constructor(text: string, first = "", firstValue = "") {
+    this.#text = text;
+    this.#bodyAt = text.indexOf("\n") + 1;
+    this.#first = first;
+    this.#firstValue = firstValue;
+  }
+
+  get(name: string): string | null {
+    if (this.#list !== null || this.#changes.length > 0) {
+      let joined: string | null = null;
+      const list = this.list();
+      for (let i = 0; i < list.length; i += 2) if (list[i] === name) joined = joined === null ? list[i + 1]! : `${joined}, ${list[i + 1]}`;
+      return joined;
+    }
+    if (name === this.#first) return this.#firstValue === "" ? null : this.#firstValue;
+    const text = this.#text;
+    const key = `\n${name}:`;
+    let at = text.indexOf(key, this.#bodyAt - 1);
+    if (at < 0) return null;
+    let joined: string | null = null;
+    for (; at >= 0; at = text.indexOf(key, at + key.length)) {
+      const value = text.slice(at + key.length, text.indexOf("\n", at + key.length));
+      joined = joined === null ? value : `${joined}, ${value}`;
+    }
+    return joined;
+  }
+  has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+  getAll(name: string): string[] {
+    const list = this.list();
+    return list.filter((_, i) => i % 2 === 1 && list[i - 1] === name);
+  }
+  set(name: string, value: string): void {
+    this.#change("set", name, value);
+  }
+  append(name: string, value: string): void {
+    this.#change("append", name, value);
+  }
+  delete(name: string): void {
+    this.#change("delete", name, "");
+  }
+
+  /** name, value, name, value, … in the order of the wire. */
+  list(): readonly string[] {
+    const list = (this.#list ??= this.#parse());
+    for (const change of this.#changes.splice(0)) apply(list, change);
+    return list;
+  }
+
+  #change(kind: "set" | "append" | "delete", name: string, value: string): void {
+    if (this.#list === null) this.#changes.push([kind, name, value]);
+    else apply(this.#list, [kind, name, value]);
+  }
+  #parse(): string[] {
+    const list: string[] = this.#first === "" || this.#firstValue === "" ? [] : [this.#first, this.#firstValue];
+    const text = this.#text;
+    for (let at = this.#bodyAt; at > 0 && at < text.length; ) {
+      const colon = text.indexOf(":", at);
+      const end = text.indexOf("\n", colon);
+      list.push(text.slice(at, colon), text.slice(colon + 1, end));
+      at = end + 1;
+    }
+    return list;
+  }
+}
+
+function apply(list: string[], [kind, name, value]: readonly ["set" | "append" | "delete", string, string]): void {
+  if (kind === "append") {
+    list.push(name, value);
+    return;
+  }
+  let kept = 0;
+  let placed = kind === "delete";
+  for (let i = 0; i < list.length; i += 2) {
+    if (list[i] === name) {
+      if (placed) continue;
+      placed = true;
+      list[kept + 1] = value;
+    } else list[kept + 1] = list[i + 1]!;
+    list[kept] = list[i]!;
+    kept += 2;
+  }
+  list.length = kept;
+  if (!placed) list.push(name, value);
+}
+
+export class RequestHead {
+  readonly scheme: "http" | "https";
+  readonly authority: string;
+  method: string;
+  /** As the worker has it, once `flushTarget` ran. */
+  #sentTarget: string;
+  target: string;
+  readonly fields: FieldList;
+  /** The upstream that a rule of this call picked, or null. */
+  upstream: string | null = null;
+  pinnedTarget = "";
+  /** The body, once a rule has read it. */
+  body: Promise<string> | null = null;
+
+  constructor(text: string) {
+    const end = text.indexOf("\n");
+    const [method, scheme, authority] = text.slice(0, end).split(" ", 3) as [string, string, string];
+    this.method = method;
+    this.scheme = scheme === "https" ? "https" : "http";
+    this.authority = authority;
+    this.target = this.#sentTarget = text.slice(method.length + scheme.length + authority.length + 3, end);
+    this.fields = new FieldList(text, "host", authority);
+  }
+
+  get path(): string {
+    const mark = this.target.indexOf("?");
+    return mark < 0 ? this.target : this.target.slice(0, mark);
+  }
+  get query(): string {
+    const mark = this.target.indexOf("?");
+    return mark < 0 ? "" : this.target.slice(mark + 1);
+  }
+  /** Changes of path and query leave together, once per rule. */
+  flushTarget(run: RuleRun): void {
+    if (this.target === this.#sentTarget) return;
+    this.#sentTarget = this.target;
+    run.effect(Effect.TARGET, str(this.target));
+  }
+}
+
+export class ResponseHead {
+  status: number;
+  readonly fields: FieldList;
+  body: Promise<string> | null = null;
+
+  constructor(text: string) {
+    this.status = Number(text.slice(0, text.indexOf("\n")));
+    this.fields = new FieldList(text);
+  }
+}

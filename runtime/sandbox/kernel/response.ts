@@ -1,0 +1,45 @@
+/** `res` in `onOriginResponse` and `onResponse`. */
+import { Effect } from "../protocol.ts";
+import { BodyReader } from "./body-reader.ts";
+import { contentOf } from "./content.ts";
+import { describe } from "./failure.ts";
+import { HeaderFields } from "./header-fields.ts";
+import type { ResponseHead } from "./heads.ts";
+import { str, type RuleRun } from "./rule-run.ts";
+
+export class ResponseFacade extends BodyReader {
+  readonly #run: RuleRun;
+  readonly #head: ResponseHead;
+  #headers: HeaderFields | null = null;
+
+  constructor(run: RuleRun) {
+    const head = run.hookCall.response;
+    if (head === null) throw new TypeError(`${run.phase}: no response came with it`);
+    super(run, "responseBody", head);
+    this.#run = run;
+    this.#head = head;
+  }
+
+  get status(): number {
+    return this.#head.status;
+  }
+  set status(status: number) {
+    if (this.#run.phase !== "onResponse") throw new TypeError(`res.status cannot be changed in ${this.#run.phase}`);
+    if (!Number.isInteger(status) || status < 200 || status > 599) throw new RangeError(`res.status: a status from 200 to 599 is expected, found ${describe(status)}`);
+    this.#run.effect(Effect.STATUS, `${status};`);
+    this.#head.status = status;
+  }
+  get from(): string {
+    return this.#run.hookCall.extra.from ?? "upstream";
+  }
+  get headers(): HeaderFields {
+    return (this.#headers ??= new HeaderFields(this.#head.fields, this.#run, ""));
+  }
+  setBody(body: unknown): void {
+    const content = contentOf(body, "res.setBody");
+    this.#run.effect(Effect.BODY, str(content.bytes));
+    this.#head.body = Promise.resolve(content.bytes);
+    if (this.#head.fields.has("content-encoding")) this.headers.delete("content-encoding");
+    if (content.type !== "" && !this.#head.fields.has("content-type")) this.headers.set("content-type", content.type);
+  }
+}

@@ -1,0 +1,134 @@
+/** One rule's turn in one hook call: what it did so far, and whether it may still do something. */
+import type { Phase } from "../../compile/release.ts";
+import { Effect } from "../protocol.ts";
+import { bounded, describe, withKind } from "./failure.ts";
+import type { HookCall } from "./hook-call.ts";
+import type { LoadedRule } from "./loaded-rule.ts";
+import type { Charged } from "./meter.ts";
+import { Random } from "./random.ts";
+
+const MAX_LOGS = 200;
+const MAX_LOG_UNITS = 8 * 1024;
+const MAX_LOGS_UNITS = 128 * 1024;
+const MAX_METRICS = 200;
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** Text as `codec.ts` writes it. */
+export function str(text: string): string {
+  return `${text.length}:${text}`;
+}
+
+export class RuleRun implements Charged {
+  readonly hookCall: HookCall;
+  readonly rule: LoadedRule;
+  readonly paramsJson: string;
+  readonly #stateJson: string;
+  #state: unknown = undefined;
+  cpuUs = 0;
+  /** Of `cpuUs`, what the worker has been told. */
+  toldUs = 0;
+  /** Effects that count when the rule finishes well. */
+  effects = "";
+  /** Logs and metrics: they count also when it fails. */
+  notes = "";
+  /** False once its hook is over: then only logs and metrics of `waitUntil` work are taken. */
+  open = true;
+  /** `waitUntil` promises that have not settled. */
+  tails = 0;
+  #logs = 0;
+  #logUnits = 0;
+  #metrics = 0;
+  #dropped = 0;
+  #random: Random | null = null;
+
+  constructor(hookCall: HookCall, rule: LoadedRule, paramsJson: string, stateJson: string) {
+    this.hookCall = hookCall;
+    this.rule = rule;
+    this.paramsJson = paramsJson;
+    this.#stateJson = stateJson;
+  }
+
+  get call(): number {
+    return this.hookCall.number;
+  }
+  get cpuMs(): number {
+    return this.hookCall.cpuMs;
+  }
+  get phase(): Phase {
+    return this.hookCall.phase;
+  }
+
+  /** `ctx.state`; made when first asked for. */
+  get state(): object {
+    return (this.#state ??= this.#stateJson === "" ? {} : JSON.parse(this.#stateJson)) as object;
+  }
+  set state(value: unknown) {
+    this.expectOpen();
+    if (typeof value !== "object" || value === null) throw new TypeError(`ctx.state: an object is expected, found ${describe(value)}`);
+    this.#state = value;
+  }
+  /** Its JSON when it may have changed, else null. Runs the rule's `toJSON`, if it has one. */
+  takeState(): string | null {
+    if (this.#state === undefined || this.phase === "onComplete") return null;
+    const json = JSON.stringify(this.#state);
+    if (json === undefined) throw withKind(new TypeError("ctx.state: has no JSON"), "effect");
+    if (json === (this.#stateJson === "" ? "{}" : this.#stateJson)) return null;
+    this.expectRoom(json.length, "ctx.state");
+    return json;
+  }
+
+  /** `fields`: the effect's, already as text. */
+  effect(kind: number, fields: string): void {
+    this.expectOpen();
+    const text = `${kind};${this.rule.index};${fields}`;
+    this.expectRoom(this.effects.length + text.length, "the changes of one hook");
+    this.effects += text;
+  }
+  expectOpen(): void {
+    if (!this.open) throw new TypeError(`${this.phase} is over: nothing can be changed any more`);
+  }
+  expectRoom(units: number, what: string): void {
+    const limit = this.rule.crossingBytes;
+    if (units > limit) throw withKind(new RangeError(`${what}: at most ${limit} bytes may leave a rule, found ${units}`), "effect");
+  }
+
+  log(level: LogLevel, text: string): void {
+    if (this.hookCall.forgotten) return;
+    const line = bounded(text, MAX_LOG_UNITS);
+    if (this.#logs >= MAX_LOGS || this.#logUnits + line.length > MAX_LOGS_UNITS) {
+      this.#dropped++;
+      return;
+    }
+    this.#logs++;
+    this.#logUnits += line.length;
+    this.notes += `${Effect.LOG};${this.rule.index};${str(level)}${str(line)}`;
+  }
+  metric(name: string, value: number, labelsJson: string): void {
+    if (this.hookCall.forgotten) return;
+    if (++this.#metrics > MAX_METRICS) throw withKind(new RangeError(`metric: at most ${MAX_METRICS} in one hook`), "effect");
+    this.notes += `${Effect.METRIC};${this.rule.index};${str(name)}${str(String(value))}${str(labelsJson)}`;
+  }
+  /** Logs and metrics since the last time. */
+  takeNotes(): string {
+    if (this.#dropped > 0) {
+      this.notes += `${Effect.LOG};${this.rule.index};${str("warn")}${str(`${this.#dropped} more lines were dropped: at most ${MAX_LOGS} lines and ${MAX_LOGS_UNITS} characters in one hook`)}`;
+      this.#dropped = 0;
+    }
+    const notes = this.notes;
+    this.notes = "";
+    return notes;
+  }
+
+  now(): number {
+    return this.hookCall.clockMs;
+  }
+  /** The same in a re-run, whatever other rules drew. */
+  random(): number {
+    this.#random ??= new Random(this.hookCall.seed ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
+    return this.#random.next();
+  }
+  service(name: string, args: object): Promise<unknown> {
+    return this.hookCall.service(this, name, args);
+  }
+}

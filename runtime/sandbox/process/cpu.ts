@@ -1,0 +1,48 @@
+/** How long an entry may take, and who is to blame when it took too long. */
+import { Mark } from "../kernel/mark.ts";
+
+/** Wall time above a hook's CPU bound: another process may have had the core. */
+const WALL_FACTOR = 1.5;
+/** The kernel ends an entry when half of the bound is spent, so an entry's last hook has its whole bound at least. */
+const MAX_ENTRY_MS = 1000;
+/** Shorter would cut off innocent ones: a collection of garbage or the first, uncompiled run takes some milliseconds. */
+const MIN_ENTRY_MS = 20;
+/** An entry that was cut off without guilt is tried again with a bound twice as long, up to MAX_ENTRY_MS, for this many entries. */
+const PATIENT_ENTRIES = 256;
+
+export class Patience {
+  #factor = 1;
+  #entriesLeft = 0;
+
+  /** `applySync`'s time-out (wall) for an entry whose hooks may use `cpuMs` each. */
+  entryMs(cpuMs: number): number {
+    if (this.#entriesLeft > 0 && --this.#entriesLeft === 0) this.#factor = 1;
+    return Math.min(MAX_ENTRY_MS, Math.max(MIN_ENTRY_MS, Math.ceil(cpuMs * WALL_FACTOR)) * this.#factor);
+  }
+  lengthen(): void {
+    this.#factor = Math.min(this.#factor * 2, 64);
+    this.#entriesLeft = PATIENT_ENTRIES;
+  }
+}
+
+/** Who was running when an entry was cut off. */
+export interface Suspect {
+  readonly call: number;
+  readonly rule: number;
+  /** CPU that this rule's hook has used, µs. */
+  readonly usedUs: number;
+  readonly cpuMs: number;
+  /** False when several hooks had left microtasks behind: any of them may have run last. */
+  readonly certain: boolean;
+}
+
+export function suspectOf(mark: Float64Array, batchCpuUs: number): Suspect {
+  const at = (index: number): number => mark[index] ?? 0;
+  return {
+    call: at(Mark.CALL),
+    rule: at(Mark.RULE),
+    usedUs: at(Mark.PRIOR_US) + Math.max(0, batchCpuUs - at(Mark.CHARGED_US)),
+    cpuMs: at(Mark.CPU_MS),
+    certain: at(Mark.RETURNED) === 0 || at(Mark.BEGUN) <= 1,
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * One isolate per release, with its contexts: 0 for the rules without secrets, one more for each that has some. Hands batches
+ * of records to the kernels inside and brings their records back; a lost isolate is made anew by itself.
+ */
+import type * as IsolatedVm from "isolated-vm";
+import { KERNEL_NAME } from "../kernel/failure.ts";
+import { Mark } from "../kernel/mark.ts";
+import type { LoadMessage } from "../protocol.ts";
+import { Patience, suspectOf } from "./cpu.ts";
+import { ivm, LoadFailed, RuleContext } from "./rule-context.ts";
+import { type RunningCall, RunningCalls } from "./running-calls.ts";
+import { cpuFailure, isolateLost, loaded, lost, lostTail, memoryFailure, notLoaded, stray, thrownText } from "./words.ts";
+
+const MIB = 1024 * 1024;
+/** isolated-vm takes no less. */
+const MIN_MEMORY_MIB = 8;
+/** Batches with one record per entry, after a time-out that could not be pinned on one hook. */
+const CAREFUL_BATCHES = 64;
+
+/** Records that one context gets in one go. */
+export interface Batch {
+  readonly context: number;
+  readonly records: string;
+  /** Hook calls that begin with it. */
+  readonly calls: readonly number[];
+  /** The largest bound among its hooks. */
+  readonly cpuMs: number;
+}
+
+export class ReleaseIsolate {
+  readonly release: number;
+  readonly #message: LoadMessage;
+  readonly #running = new RunningCalls();
+  readonly #patience = new Patience();
+  readonly #contexts = new Map<number, RuleContext>();
+  #isolate: IsolatedVm.Isolate | null = null;
+  #carefulBatches = 0;
+  #batchCpuNs = 0n;
+
+  constructor(release: number, message: LoadMessage) {
+    this.release = release;
+    this.#message = message;
+  }
+
+  /** Makes the isolate. Gives LOADED, which tells whether that went well. */
+  make(): string {
+    try {
+      return loaded(this.release, this.#fill());
+    } catch (thrown) {
+      this.dispose();
+      return notLoaded(this.release, thrown instanceof LoadFailed ? thrown.error : { rule: "", ...thrownText(thrown) });
+    }
+  }
+
+  dispose(): void {
+    this.#contexts.clear();
+    if (this.#isolate?.isDisposed === false) this.#isolate.dispose();
+    this.#isolate = null;
+  }
+
+  /** A call that waits here, or undefined. */
+  waiting(call: number): RunningCall | undefined {
+    return this.#running.get(call);
+  }
+  forget(call: number): void {
+    this.#running.forget(call);
+  }
+
+  /**
+   * Gives records for the worker to `emit`, entry by entry. When the isolate is lost they end with ISOLATE_LOST, LOST for each hook that
+   * was running, and LOADED of the new one.
+   */
+  run(batch: Batch, emit: (records: string) => void): void {
+    const context = this.#contexts.get(batch.context);
+    if (context === undefined || this.#isolate === null) {
+      for (const call of batch.calls) emit(lost(call, null));
+      return;
+    }
+    const { mark } = context;
+    const tracked = this.#running.size > 0;
+    let output = "";
+    const take = (records: string): void => {
+      output += records;
+      emit(records);
+    };
+    mark[Mark.CAREFUL] = this.#carefulBatches > 0 ? 1 : 0;
+    if (this.#carefulBatches > 0) this.#carefulBatches--;
+    this.#batchCpuNs = this.#isolate.cpuTime;
+    for (let records = batch.records; ; records = "") {
+      if (!this.#enter(context, records, batch.cpuMs, take)) {
+        this.#lose(batch, context, output, emit);
+        return;
+      }
+      // Ends: each further entry takes a record, or collects what the last one's microtasks did.
+      if (mark[Mark.AGAIN] !== 1) break;
+    }
+    if (tracked || mark[Mark.PENDING] !== 0) this.#note(batch, output);
+  }
+
+  /** False when the isolate is lost. */
+  #enter(context: RuleContext, records: string, cpuMs: number, take: (records: string) => void): boolean {
+    const timeoutMs = this.#patience.entryMs(cpuMs);
+    const since = performance.now();
+    try {
+      take(context.enter(records, timeoutMs));
+      return true;
+    } catch (thrown) {
+      // A rejection that nobody awaited stands in the place of the result. It may say anything, also "timed out": time decides.
+      if (this.#isolate!.isDisposed || performance.now() - since >= timeoutMs - 1) return false;
+      take(stray(this.release, context.mark[Mark.RULE] ?? null, thrown));
+    }
+    try {
+      take(context.recover());
+      return true;
+    } catch (thrown) {
+      take(stray(this.release, null, thrown));
+      return false;
+    }
+  }
+
+  #lose(batch: Batch, context: RuleContext, output: string, emit: (records: string) => void): void {
+    const memory = this.#isolate!.isDisposed;
+    const suspect = suspectOf(context.mark, memory ? 0 : this.#batchCpuUs());
+    const guilty = suspect.certain && (memory || suspect.usedUs >= suspect.cpuMs * 1000);
+    if (!suspect.certain) this.#carefulBatches = CAREFUL_BATCHES;
+    else if (!guilty) this.#patience.lengthen();
+    this.#note(batch, output);
+    emit(isolateLost(this.release, memory ? "memory" : "timeout"));
+    const failure = memory ? memoryFailure(this.#message.memoryBytes) : cpuFailure(suspect);
+    for (const call of this.#running.takeHooks()) emit(lost(call, guilty && call === suspect.call ? failure : null));
+    for (const call of this.#running.takeTails()) emit(lostTail(call));
+    this.dispose();
+    emit(this.make());
+  }
+
+  #note(batch: Batch, output: string): void {
+    this.#running.begin(batch.calls, { context: batch.context, cpuMs: batch.cpuMs });
+    this.#running.note(output);
+  }
+
+  #batchCpuUs(): number {
+    return this.#isolate === null ? 0 : Number((this.#isolate.cpuTime - this.#batchCpuNs) / 1000n);
+  }
+
+  #fill(): unknown[] {
+    const message = this.#message;
+    const isolate = new ivm.Isolate({ memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(message.memoryBytes / MIB)) });
+    this.#isolate = isolate;
+    this.#batchCpuNs = isolate.cpuTime;
+    const kernel = isolate.compileScriptSync(message.kernel, { filename: KERNEL_NAME });
+    const contextOf = (number: number): RuleContext => {
+      let context = this.#contexts.get(number);
+      if (context === undefined) {
+        context = new RuleContext(isolate, kernel, () => this.#batchCpuUs());
+        this.#contexts.set(number, context);
+      }
+      return context;
+    };
+    const descriptions = message.rules.map((rule, index) => contextOf(rule.context).load(rule, index, message));
+    for (const context of this.#contexts.values()) context.seal();
+    return descriptions;
+  }
+}
