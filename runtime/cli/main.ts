@@ -33,7 +33,7 @@ function program(): { command: Command; code: () => number } {
     .showHelpAfterError("(sluice --help lists the commands)");
 
   const add = <Options extends object>(child: Command, run: Run<Options>): Command =>
-    child.addOption(new Option("--json", "print for machines").default(false)).action(async (...args: unknown[]) => {
+    child.addOption(new Option("--json", "print for machines").default(false)).action(async () => {
       const values = child.processedArgs as unknown[];
       const options = { ...child.opts<Options & GlobalOptions>(), args: values };
       code = await run(options, new Terminal(process.stdout, process.stderr, options.json));

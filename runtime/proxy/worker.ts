@@ -10,7 +10,7 @@ import { createUpstreams } from "../upstream/groups.ts";
 import { Core } from "./core.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
-import { listen, type Listener } from "./listener.ts";
+import { listen, type ListenAt, type Listener } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
 
 export interface WorkerInit {
@@ -35,6 +35,7 @@ export interface Worker {
   snapshot(): WorkerSnapshot;
   close(): Promise<void>;
   readonly core: Core;
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
 }
 
 export interface WorkerHooks {
@@ -42,6 +43,8 @@ export interface WorkerHooks {
   readonly clock?: Clock;
   /** In place of the network, for rule tests. */
   readonly egress?: Outgoing;
+  /** In place of inherited sockets, for rule tests. */
+  readonly listenAt?: readonly ListenAt[];
 }
 
 export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
@@ -75,13 +78,15 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     scheme: "http",
     connectionId: () => `${init.workerNumber}.${(nextConnection++).toString(36)}`,
     onExchange: (exchange) => handle(exchange, core),
-    onRefused: (error, facts) => observer.refused(error, facts),
+    onRefused: (error, facts) => observer.refused(error, { clientAddress: facts.remoteAddress, clientPort: facts.remotePort, localPort: facts.localPort }),
   });
-  const listeners: Listener[] = init.listenerFds.map(({ fd }) => listen({ fd }, front, { limits: config.limits, onRefused: (error, address) => observer.refused(error, address) }));
+  const places: readonly ListenAt[] = hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd }));
+  const listeners: Listener[] = places.map((place) => listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }));
   await Promise.all(listeners.map((listener) => listener.ready));
 
   return {
     core,
+    addresses: listeners.map(({ host, port }) => ({ host, port })),
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
     snapshot: () => ({

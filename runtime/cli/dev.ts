@@ -1,0 +1,149 @@
+/**
+ * `sluice dev`: one worker in the foreground. A save is compiled and swapped in at once, types are checked behind it; a broken save is
+ * shown in the terminal and to browsers, and the last good release keeps serving.
+ */
+import { type FSWatcher, watch } from "node:fs";
+import path from "node:path";
+import { createCompiler, type CompileResult, type Compiler, typecheck } from "../compile/compile.ts";
+import { EMPTY_RELEASE } from "../compile/release.ts";
+import { ConfigError, loadConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { runUntilStopped, type Supervisor } from "../supervisor/supervisor.ts";
+import { problemPage } from "./problem-page.ts";
+import { announce, processLog, startGateway } from "./start.ts";
+import { formatProblem, type Terminal } from "./terminal.ts";
+
+/** Editors write in several steps; what comes within this is one save. */
+const SETTLE_MS = 15;
+
+export async function dev(options: { readonly config: string; readonly port?: number }, terminal: Terminal): Promise<number> {
+  const load = async (): Promise<ResolvedConfig> => {
+    const { config, warnings } = await loadConfig(options.config);
+    for (const warning of warnings) terminal.warn(warning);
+    const listeners = options.port === undefined ? config.listeners : [{ ...config.listeners[0]!, port: options.port }, ...config.listeners.slice(1)];
+    return { ...config, workers: 1, listeners };
+  };
+  const session = new DevSession(await load(), load, terminal);
+  return session.run();
+}
+
+class DevSession {
+  readonly #load: () => Promise<ResolvedConfig>;
+  readonly #terminal: Terminal;
+  #config: ResolvedConfig;
+  #compiler: Compiler;
+  #supervisor: Supervisor | null = null;
+  /** Id of the release that serves; "" while none ever compiled. */
+  #serving = "";
+  #first: CompileResult | null = null;
+  #typeRun = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #configChanged = false;
+  #saves: Promise<void> = Promise.resolve();
+
+  constructor(config: ResolvedConfig, load: () => Promise<ResolvedConfig>, terminal: Terminal) {
+    this.#config = config;
+    this.#load = load;
+    this.#terminal = terminal;
+    this.#compiler = createCompiler(config);
+  }
+
+  async run(): Promise<number> {
+    const compile = async () => {
+      const result = await this.#compiler.rebuild();
+      this.#first = result;
+      // Nothing good to fall back on yet: start without rules, and let every request see what is wrong.
+      return { release: result.release ?? EMPTY_RELEASE, maps: result.maps, problems: [] };
+    };
+    const supervisor = await startGateway(this.#config, this.#load, compile, this.#terminal, processLog());
+    if (supervisor === null) return 1;
+    this.#supervisor = supervisor;
+    announce(supervisor, this.#terminal);
+    await this.#shown(this.#first!);
+    const watchers = this.#watch();
+    const code = await runUntilStopped(supervisor);
+    for (const watcher of watchers) watcher.close();
+    clearTimeout(this.#timer);
+    await this.#compiler[Symbol.asyncDispose]();
+    return code;
+  }
+
+  #watch(): FSWatcher[] {
+    const { rulesDir, file } = this.#config;
+    const watchers: FSWatcher[] = [];
+    if (rulesDir !== "") watchers.push(watch(rulesDir, { recursive: true }, () => this.#saved(false)));
+    if (file !== "") {
+      watchers.push(
+        watch(path.dirname(file), (_event, name) => {
+          if (name === path.basename(file)) this.#saved(true);
+        }),
+      );
+    }
+    return watchers;
+  }
+
+  #saved(isConfig: boolean): void {
+    this.#configChanged ||= isConfig;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#saves = this.#saves.then(() => this.#apply()).catch((error: unknown) => this.#terminal.failure(error));
+    }, SETTLE_MS);
+  }
+
+  async #apply(): Promise<void> {
+    const startedMs = performance.now();
+    if (this.#configChanged) {
+      this.#configChanged = false;
+      await this.#reloadConfig();
+      return;
+    }
+    const result = await this.#compiler.rebuild();
+    if (result.release === null) {
+      await this.#shown(result);
+      return;
+    }
+    if (result.release.id !== this.#serving) await this.#supervisor!.deploy(result.release, result.maps);
+    await this.#shown(result, performance.now() - startedMs);
+  }
+
+  async #reloadConfig(): Promise<void> {
+    try {
+      this.#config = await this.#load();
+      await this.#compiler[Symbol.asyncDispose]();
+      this.#compiler = createCompiler(this.#config);
+      await this.#supervisor!.reload();
+      await this.#shown(this.#first!);
+    } catch (thrown) {
+      if (thrown instanceof ConfigError) this.#terminal.configError(thrown);
+      else this.#terminal.failure(thrown);
+      this.#terminal.say("the config that serves stays as it was");
+    }
+  }
+
+  /** Tells terminal and browsers how the last save went, then lets TypeScript have its say. */
+  async #shown(result: CompileResult, tookMs?: number): Promise<void> {
+    if (result.release === null) {
+      for (const problem of result.problems) this.#terminal.problem(`\n${formatProblem(problem)}`);
+      this.#terminal.say(this.#serving === "" ? "nothing is served until it is mended" : `release ${this.#serving} keeps serving`);
+      await this.#supervisor!.showProblem({ ...problemPage(result.problems, this.#serving), everyRequest: this.#serving === "" });
+      return;
+    }
+    await this.#supervisor!.showProblem(null);
+    const count = result.release.rules.length;
+    this.#serving = result.release.id;
+    this.#terminal.say(`release ${this.#serving} is live: ${count} rule${count === 1 ? "" : "s"}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
+    void this.#checkTypes();
+  }
+
+  async #checkTypes(): Promise<void> {
+    const run = ++this.#typeRun;
+    try {
+      const problems = await typecheck(this.#config);
+      if (run !== this.#typeRun) return;
+      for (const problem of problems) this.#terminal.problem(`\n${formatProblem(problem)}`);
+      if (problems.length > 0) this.#terminal.say(`${problems.length} type problem${problems.length === 1 ? "" : "s"}; the release serves, check and deploy will refuse it`);
+    } catch (thrown) {
+      this.#terminal.failure(thrown);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+/** The door of the compile room: a folder of TypeScript rules in, a content-addressed release out, or a list of what is wrong and where. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { glob } from "node:fs/promises";
+import path from "node:path";
+import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
+import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
+import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
+import { manifestOf } from "./manifest.ts";
+import type { Problem } from "./problem.ts";
+import { EMPTY_RELEASE, type Release, type RuleModule, type SourceMaps } from "./release.ts";
+import { validateMatchSpec } from "../proxy/match/validate.ts";
+
+export type { Problem } from "./problem.ts";
+export { typecheck } from "./typecheck.ts";
+
+export interface CompileResult {
+  /** Null when there are problems. */
+  readonly release: Release | null;
+  readonly maps: SourceMaps;
+  readonly problems: readonly Problem[];
+}
+
+/** Compiles again and again: what did not change since the last time is not evaluated anew, and a process stands ready to evaluate what did. */
+export interface Compiler extends AsyncDisposable {
+  rebuild(): Promise<CompileResult>;
+}
+
+export function createCompiler(config: ResolvedConfig): Compiler {
+  return compilerFor(config, async () => (config.rulesDir === "" ? [] : findRules(config.rulesDir)));
+}
+
+/** For rule tests: exactly these files. */
+export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[]): Compiler {
+  return compilerFor(config, () => Promise.resolve(files));
+}
+
+function compilerFor(config: ResolvedConfig, files: () => Promise<readonly RuleFile[]>): Compiler {
+  const describer = createDescriber(config);
+  let known = new Map<string, RuleDescription>();
+  return {
+    async rebuild() {
+      const { bundled, problems } = await bundleRules(await files(), config.baseDir);
+      if (problems.length > 0) return { release: null, maps: {}, problems };
+      const size = bundled.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
+      if (size > config.limits.releaseBytes) return failed([{ file: "", line: 0, column: 0, text: `the release takes ${size} bytes of code, limits.releaseSize is ${config.limits.releaseBytes}`, frame: "" }]);
+      const described = await describeNew(describer, bundled, known);
+      const result = assemble(config, bundled, described);
+      known = new Map(bundled.flatMap(({ name, code }) => (described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [])));
+      return result;
+    },
+    [Symbol.asyncDispose]: () => describer.close(),
+  };
+}
+
+/** Every `*.ts` below the folder is a rule, but for tests, declarations, and what begins with "_" (shared helpers). */
+export async function findRules(rulesDir: string): Promise<RuleFile[]> {
+  const names: string[] = [];
+  const skipped = (entry: string): boolean => entry.startsWith("_") || entry.startsWith(".") || entry === "node_modules" || entry.endsWith(".test.ts") || entry.endsWith(".d.ts");
+  for await (const name of glob("**/*.ts", { cwd: rulesDir, exclude: (entry) => skipped(path.basename(entry)) })) {
+    const parts = name.split(path.sep);
+    if (!parts.some(skipped)) names.push(parts.join("/"));
+  }
+  return names.sort().map((name) => ({ name, file: path.join(rulesDir, name) }));
+}
+
+async function describeNew(describer: Describer, bundled: readonly Bundled[], known: ReadonlyMap<string, RuleDescription>): Promise<Map<string, Described>> {
+  const all = new Map<string, Described>();
+  const fresh: Bundled[] = [];
+  for (const rule of bundled) {
+    const before = known.get(`${rule.name}\n${rule.code}`);
+    if (before) all.set(rule.name, before);
+    else fresh.push(rule);
+  }
+  for (const [name, described] of await describer.describe(fresh)) all.set(name, described);
+  return all;
+}
+
+function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described: ReadonlyMap<string, Described>): CompileResult {
+  const problems: Problem[] = [];
+  const modules: RuleModule[] = [];
+  for (const rule of bundled) {
+    const answer = described.get(rule.name)!;
+    if ("problem" in answer) {
+      problems.push(loadProblem(config.baseDir, rule, answer.problem));
+      continue;
+    }
+    const manifest = manifestOf(rule.name, rule.code, answer);
+    problems.push(...manifestProblems(config, rule, manifest));
+    modules.push({ manifest, code: rule.code });
+  }
+  if (problems.length > 0) return failed(problems);
+  modules.sort((a, b) => a.manifest.order - b.manifest.order || (a.manifest.name < b.manifest.name ? -1 : 1));
+  const maps = Object.fromEntries(bundled.map(({ name, map }) => [name, map]));
+  return { release: { id: releaseId(modules, config.routes), format: 1, rules: modules }, maps, problems: [] };
+}
+
+function failed(problems: readonly Problem[]): CompileResult {
+  return { release: null, maps: {}, problems };
+}
+
+/** First 12 hex digits of the SHA-256 over canonical JSON: keys in the order written here, rules in running order. */
+export function releaseId(rules: readonly RuleModule[], routes: readonly RouteConfig[]): string {
+  if (rules.length === 0 && routes.length === 0) return EMPTY_RELEASE.id;
+  const canonical = JSON.stringify({ format: 1, rules: rules.map(({ manifest, code }) => [canonicalValue(manifest), code]), routes: canonicalValue(routes) });
+  return createHash("sha256").update(canonical).digest("hex").slice(0, 12);
+}
+
+function canonicalValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonicalValue);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, member]) => [key, canonicalValue(member)]));
+}
+
+function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleModule["manifest"]): Problem[] {
+  const found: { text: string; near: string }[] = [];
+  for (const secret of manifest.secrets) {
+    if (secret in config.secrets) continue;
+    const names = Object.keys(config.secrets);
+    found.push({ text: `secret "${secret}" is not in config; ${names.length === 0 ? "config names no secrets" : `config names ${names.join(", ")}`}`, near: secret });
+  }
+  for (const spec of manifest.when) for (const { path: at, value, expected, nearest } of validateMatchSpec(spec)) {
+    found.push({ text: `when${at === "" ? "" : `.${at}`}: found ${JSON.stringify(value)}, expected ${expected}${nearest === "" ? "" : `; did you mean "${nearest}"?`}`, near: typeof value === "string" ? value : "when" });
+  }
+  return found.map(({ text, near }) => {
+    const { line, column } = whereIs(rule.file, near);
+    return located(config.baseDir, path.relative(config.baseDir, rule.file), line, column, text);
+  });
+}
+
+/** Where a word first stands in a source file; the beginning when it does not. */
+function whereIs(file: string, word: string | RegExp): { line: number; column: number } {
+  const source = readFileSync(file, "utf8");
+  const at = typeof word === "string" ? source.indexOf(word) : source.search(word);
+  if (at < 0) return { line: 1, column: 1 };
+  const before = source.slice(0, at).split("\n");
+  return { line: before.length, column: before.at(-1)!.length + 1 };
+}
+
+/** A module that threw, looped, or exported no rule: mapped back to TypeScript by the first frame of its own. */
+function loadProblem(baseDir: string, rule: Bundled, problem: { message: string; stack: string }): Problem {
+  const own = relativeTo(baseDir, rule.file);
+  const frame = new RegExp(`${rule.name.replaceAll(/[.*+?^$()[\]{}|\\]/g, "\\$&")}:(\\d+):(\\d+)`).exec(problem.stack);
+  if (frame) {
+    const mapped = originalPositionFor(new TraceMap(rule.map), { line: Number(frame[1]), column: Number(frame[2]) - 1 });
+    if (mapped.source !== null) return located(baseDir, mapped.source, mapped.line, mapped.column + 1, problem.message);
+  }
+  const { line, column } = whereIs(rule.file, /did not finish/.test(problem.message) ? /\b(?:for|while|do)\b/ : /\bexport\b/);
+  return located(baseDir, own, line, column, problem.message);
+}
+
+function relativeTo(baseDir: string, file: string): string {
+  return path.relative(baseDir, file).split(path.sep).join("/");
+}

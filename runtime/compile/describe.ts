@@ -1,0 +1,129 @@
+/**
+ * Evaluates rule modules to learn what they are, in a throw-away sandbox process: validating a rule must not run it here.
+ * A process serves one build; the next one stands ready meanwhile, so that a save is not held up by its start (about 110 ms).
+ */
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { FrameLink } from "../sandbox/frames.ts";
+import { buildKernel } from "../sandbox/kernel/build.ts";
+import { MemoryBounds } from "../sandbox/memory-bounds.ts";
+import { FromSandbox, type LoadError, type LoadMessage, ToSandbox } from "../sandbox/protocol.ts";
+import { TextReader, TextWriter } from "../sandbox/codec.ts";
+import { type Spawned, spawnSandbox } from "../sandbox/spawn.ts";
+import type { Bundled } from "./bundle.ts";
+
+/** What `defineRule` was given, as plain data. */
+export interface RuleDescription {
+  readonly order: number;
+  readonly when: unknown;
+  readonly phases: readonly string[];
+  readonly secrets: readonly string[];
+  readonly onFailure: string;
+}
+export type Described = RuleDescription | { readonly problem: { readonly message: string; readonly stack: string } };
+
+export interface Describer {
+  describe(rules: readonly Bundled[]): Promise<Map<string, Described>>;
+  close(): Promise<void>;
+}
+
+/** For one load of all modules. One that loops is stopped inside after a second; this is for what ignores that. */
+const LOAD_DEADLINE_MS = 10_000;
+/** Broken modules reported at once. */
+const MAX_PROBLEMS = 20;
+const DIED = "ends the sandbox process that evaluates it: does it build something huge at its top level?";
+
+export function createDescriber(config: ResolvedConfig): Describer {
+  const bounds = new MemoryBounds(config.limits.ruleMemoryBytes);
+  const open = (): Evaluator => new Evaluator(bounds, config);
+  let ready: Evaluator | null = null;
+  return {
+    async describe(rules) {
+      const described = new Map<string, Described>();
+      if (rules.length === 0) return described;
+      let left = [...rules];
+      while (left.length > 0) {
+        const evaluator = ready ?? open();
+        ready = null;
+        const outcome = await evaluator.load(left);
+        evaluator.close();
+        if (outcome.kind === "loaded") {
+          left.forEach((rule, index) => described.set(rule.name, outcome.rules[index]!));
+          break;
+        }
+        const culprit = outcome.kind === "failed" ? left.find(({ name }) => name === outcome.error.rule) : left.length === 1 ? left[0] : undefined;
+        const problem = outcome.kind === "failed" ? outcome.error : { message: DIED, stack: "" };
+        if (culprit === undefined) {
+          // It died and nobody knows by whom: one process for each tells.
+          for (const rule of left) for (const [name, answer] of await this.describe([rule])) described.set(name, answer);
+          break;
+        }
+        described.set(culprit.name, { problem });
+        left = left.filter((rule) => rule !== culprit);
+        if ([...described.values()].filter((answer) => "problem" in answer).length < MAX_PROBLEMS) continue;
+        for (const rule of left) described.set(rule.name, { problem: { message: `not evaluated: ${MAX_PROBLEMS} modules before it are broken`, stack: "" } });
+        break;
+      }
+      ready ??= open();
+      return described;
+    },
+    close() {
+      ready?.close();
+      ready = null;
+      return Promise.resolve();
+    },
+  };
+}
+
+type Outcome = { readonly kind: "loaded"; readonly rules: readonly RuleDescription[] } | { readonly kind: "failed"; readonly error: LoadError } | { readonly kind: "died" };
+
+/** One sandbox process for one load. */
+class Evaluator {
+  readonly #config: ResolvedConfig;
+  readonly #spawned: Spawned;
+  readonly #link: FrameLink;
+  readonly #outcome = Promise.withResolvers<Outcome>();
+
+  constructor(bounds: MemoryBounds, config: ResolvedConfig) {
+    this.#config = config;
+    this.#spawned = spawnSandbox({ dataLimitBytes: bounds.dataLimitBytes(bounds.seats(1, false)), warn: (text) => process.emitWarning(text) });
+    this.#spawned.child.unref();
+    this.#link = new FrameLink(this.#spawned.pipe, {
+      frame: (text) => this.#read(text),
+      broken: () => this.#outcome.resolve({ kind: "died" }),
+      closed: () => this.#outcome.resolve({ kind: "died" }),
+    });
+  }
+
+  async load(rules: readonly Bundled[]): Promise<Outcome> {
+    const message: LoadMessage = {
+      release: "describe",
+      kernel: await buildKernel(),
+      memoryBytes: this.#config.limits.ruleMemoryBytes,
+      crossingBytes: this.#config.limits.crossingBytes,
+      vars: this.#config.vars,
+      rules: rules.map(({ name, code }) => ({ name, code, context: 0, secrets: {}, services: [] })),
+    };
+    this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
+    const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS);
+    const outcome = await this.#outcome.promise;
+    clearTimeout(timer);
+    return outcome;
+  }
+
+  close(): void {
+    this.#link.close();
+    this.#spawned.child.kill("SIGKILL");
+  }
+
+  #read(text: string): void {
+    const reader = new TextReader(text);
+    if (reader.num() !== FromSandbox.LOADED || reader.num() !== 1) {
+      this.#outcome.resolve({ kind: "died" });
+      return;
+    }
+    const ok = reader.num() === 1;
+    const answer = JSON.parse(reader.str()) as { rules?: RuleDescription[]; error?: LoadError };
+    if (ok && answer.rules) this.#outcome.resolve({ kind: "loaded", rules: answer.rules });
+    else this.#outcome.resolve({ kind: "failed", error: answer.error ?? { rule: "", message: "no reason given", stack: "" } });
+  }
+}
