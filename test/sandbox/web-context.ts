@@ -1,4 +1,4 @@
-/** A bare V8 context with the web-standard classes in it, as the sandbox's kernel makes one. */
+/** A bare V8 context with the web-standard classes in it, hardened as the sandbox's kernel does it. */
 import { build } from "esbuild";
 import ivm from "isolated-vm";
 import { webHostOp } from "../../runtime/sandbox/process/web-host.ts";
@@ -8,7 +8,7 @@ let bundle: Promise<string> | null = null;
 /** The classes as one script that leaves `web` behind. */
 export function webBundle(): Promise<string> {
   bundle ??= build({
-    stdin: { contents: `export * from "./web.ts"`, resolveDir: new URL("../../runtime/sandbox/kernel/web/", import.meta.url).pathname, loader: "ts" },
+    stdin: { contents: `export * from "./web.ts"; export { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, removeGlobals } from "../harden.ts"`, resolveDir: new URL("../../runtime/sandbox/kernel/web/", import.meta.url).pathname, loader: "ts" },
     bundle: true,
     write: false,
     format: "iife",
@@ -41,13 +41,16 @@ export async function createWebContext(extra = ""): Promise<WebContext> {
   context.evalSync(`
     const timers = []; let clockMs = 1700000000000; let seed = 1;
     globalThis.advance = (ms) => { clockMs += ms; for (const timer of timers.splice(0)) if (timer.at <= clockMs) timer.run(); else timers.push(timer); };
+    web.removeGlobals(globalThis);
+    web.forbidCodeFromStrings(globalThis);
     web.installWeb(globalThis, {
       sync: hostSync,
       random: () => (seed = (seed * 48271) % 2147483647) / 2147483647,
       now: () => clockMs,
       timer(ms, run) { const timer = { at: clockMs + ms, run }; timers.push(timer); return () => void timers.splice(timers.indexOf(timer), 1); },
-    });
-    delete globalThis.hostSync;`);
+    }, web.freezeDeep);
+    delete globalThis.hostSync;
+    web.freezeBuiltIns(globalThis);`);
   if (extra !== "") context.evalSync(extra);
   return {
     context,

@@ -69,8 +69,7 @@ function containerOf(value: object, seen: Map<object, object>, depth: number): o
     return copy;
   }
   if (value instanceof Error) return errorOf(value, seen, depth);
-  if (value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef) throw cannot(`#<${value.constructor.name}>`);
-  // Platform objects (a Request, a stream) are told by their tag: a plain object has none.
+  // Platform objects (a Request, a stream) and what the language can't copy (a Promise, a WeakMap) are told by their tag: a plain object has none.
   const tag = (value as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
   if (typeof tag === "string" && !Object.hasOwn(value, Symbol.toStringTag)) throw cannot(`#<${tag}>`);
   const copy: Record<string, unknown> = Array.isArray(value) ? (new Array(value.length) as unknown as Record<string, unknown>) : {};
