@@ -60,7 +60,8 @@ export function respond(status: number, body?: BodyInput, headers?: HeaderInput)
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new RangeError(`respond: a status from 200 to 599 is expected, found ${String(status)}`);
   const fields = fieldsOf(headers);
   const content = contentOf(body);
-  if (content.body !== null && content.body.length > 0 && (status === 204 || status === 304)) throw new TypeError(`respond: ${status} carries no body (RFC 9110 section 6.4.1)`);
+  if (content.body !== null && content.body.length > 0 && (status === 204 || status === 304))
+    throw new TypeError(`respond: ${status} carries no body (RFC 9110 section 6.4.1)`);
   if (content.type !== "" && !fields.some(([name]) => name === "content-type")) fields.push(Object.freeze(["content-type", content.type] as const));
   return Object.freeze({ kind: "respond", status, headers: Object.freeze(fields), body: content.body });
 }

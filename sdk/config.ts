@@ -48,7 +48,9 @@ export interface RouteOptions {
 }
 
 /** Where a secret's value stands. It is read at start and at a reload, and never written anywhere. */
-export type SecretSource = { /** Name of an environment variable. */ readonly env: string } | { /** Path of a file, from the config's folder; one newline at its end is dropped. */ readonly file: string };
+export type SecretSource =
+  | { /** Name of an environment variable. */ readonly env: string }
+  | { /** Path of a file, from the config's folder; one newline at its end is dropped. */ readonly file: string };
 
 /** What rules may call with `ctx.fetch` beside the targets in `upstreams`. */
 export interface FetchOptions {

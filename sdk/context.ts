@@ -81,7 +81,7 @@ export interface Context<State extends object = Record<string, unknown>, Secret 
   readonly client: Client;
   readonly log: Log;
   /**
-   * Adds to a counter of the rule's own, shown as `sluice_rule_metric_total{rule,name,…}`.
+   * Adds to a counter of the rule's own, shown as `sluice_rule_custom_NAME{rule,…}` in the metrics.
    *
    * @param name Letters, digits and `_`.
    * @param value What to add; 1 by default, never negative.
@@ -103,6 +103,9 @@ export interface RequestContext<State extends object = Record<string, unknown>, 
 }
 
 /** `ctx` in `onComplete`: the exchange is over, so `state` is read-only. */
-export interface CompletionContext<State extends object = Record<string, unknown>, Secret extends string = string> extends Omit<Context<State, Secret>, "state"> {
+export interface CompletionContext<State extends object = Record<string, unknown>, Secret extends string = string> extends Omit<
+  Context<State, Secret>,
+  "state"
+> {
   readonly state: Readonly<Partial<State>>;
 }

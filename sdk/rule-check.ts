@@ -81,7 +81,9 @@ function conditionOf(name: keyof MatchSpec, value: unknown, where: string, depth
     case "cookie":
     case "query": {
       if (!isRecord(value)) throw new TypeError(`defineRule: ${where}: an object of names is expected, found ${describe(value)}`);
-      return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, wanted]) => [key, typeof wanted === "boolean" ? wanted : oneOrManyOf(wanted, `${where}.${key}`)])));
+      return Object.freeze(
+        Object.fromEntries(Object.entries(value).map(([key, wanted]) => [key, typeof wanted === "boolean" ? wanted : oneOrManyOf(wanted, `${where}.${key}`)])),
+      );
     }
     case "not":
       return Array.isArray(value) ? Object.freeze(value.map((spec, index) => specOf(spec, `${where}[${index}]`, depth + 1))) : specOf(value, where, depth + 1);
@@ -90,14 +92,18 @@ function conditionOf(name: keyof MatchSpec, value: unknown, where: string, depth
 
 function oneOrManyOf(value: unknown, where: string): string | readonly string[] {
   if (typeof value === "string") return value;
-  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return Object.freeze([...(value as string[])]);
-  throw new TypeError(`defineRule: ${where}: a string or a list of strings is expected, found ${describe(value)}; it must be known when the release is compiled`);
+  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return Object.freeze([...value]);
+  throw new TypeError(
+    `defineRule: ${where}: a string or a list of strings is expected, found ${describe(value)}; it must be known when the release is compiled`,
+  );
 }
 
 function expectKnown(name: string, known: readonly string[], where: string): void {
   if (known.includes(name)) return;
   const nearest = nearestOf(name, known);
-  throw new TypeError(`${where}: ${JSON.stringify(name)} is not known here${nearest === "" ? "." : `; did you mean ${JSON.stringify(nearest)}?`} Known: ${known.join(", ")}`);
+  throw new TypeError(
+    `${where}: ${JSON.stringify(name)} is not known here${nearest === "" ? "." : `; did you mean ${JSON.stringify(nearest)}?`} Known: ${known.join(", ")}`,
+  );
 }
 
 function nearestOf(name: string, known: readonly string[]): string {

@@ -39,7 +39,10 @@ test("text streams through a TransformStream", async () => {
 });
 
 test("a stream of anything but bytes is refused", async () => {
-  assert.equal(await web.run(`return new Response(new ReadableStream({ start(c) { c.enqueue("text"); c.close() } })).text().catch((error) => error instanceof TypeError)`), true);
+  assert.equal(
+    await web.run(`return new Response(new ReadableStream({ start(c) { c.enqueue("text"); c.close() } })).text().catch((error) => error instanceof TypeError)`),
+    true,
+  );
 });
 
 test("a request takes method, headers and body; what is not allowed is a TypeError", async () => {
@@ -63,7 +66,18 @@ test("headers are combined and sorted, Set-Cookie stays apart", async () => {
     const headers = new Headers([["b", "1"], ["A", "2"], ["b", "3"], ["set-cookie", "x=1"], ["Set-Cookie", "y=2"]]);
     headers.append("c", "4"); headers.set("B", "5"); headers.delete("a");
     return [[...headers], headers.getSetCookie(), headers.get("set-cookie"), headers.get("none"), headers.has("SET-COOKIE")]`);
-  assert.deepEqual(found, [[["b", "5"], ["c", "4"], ["set-cookie", "x=1"], ["set-cookie", "y=2"]], ["x=1", "y=2"], "x=1, y=2", null, true]);
+  assert.deepEqual(found, [
+    [
+      ["b", "5"],
+      ["c", "4"],
+      ["set-cookie", "x=1"],
+      ["set-cookie", "y=2"],
+    ],
+    ["x=1", "y=2"],
+    "x=1, y=2",
+    null,
+    true,
+  ]);
 });
 
 test("forms go out as multipart and come back the same", async () => {
@@ -82,12 +96,26 @@ test("broken multipart is a TypeError, never a hang", async () => {
     const bodies = ["", "--b", "--b\\r\\n", "--b\\r\\nx\\r\\n\\r\\ny\\r\\n--b--", "--b\\r\\ncontent-disposition: form-data; name=\\"a\\"\\r\\n\\r\\nrest", "--b\\r\\n\\r\\n\\r\\n--b--"];
     return Promise.all(bodies.map((body) => new Response(body, { headers: { "content-type": "multipart/form-data; boundary=b" } }).formData().then(() => "read", (error) => error instanceof TypeError)))`);
   assert.deepEqual(found, [true, true, true, true, true, true]);
-  assert.deepEqual(await web.run(`return [...(await new Response("a=1&b=%C3%A4", { headers: { "content-type": "application/x-www-form-urlencoded" } }).formData())]`), [["a", "1"], ["b", "ä"]]);
-  assert.deepEqual(await web.run(`return [...(await new Response("--b--", { headers: { "content-type": 'multipart/form-data; boundary="b"' } }).formData())]`), []);
+  assert.deepEqual(
+    await web.run(`return [...(await new Response("a=1&b=%C3%A4", { headers: { "content-type": "application/x-www-form-urlencoded" } }).formData())]`),
+    [
+      ["a", "1"],
+      ["b", "ä"],
+    ],
+  );
+  assert.deepEqual(
+    await web.run(`return [...(await new Response("--b--", { headers: { "content-type": 'multipart/form-data; boundary="b"' } }).formData())]`),
+    [],
+  );
 });
 
 test("blobs slice and tell their type", async () => {
-  assert.deepEqual(await web.run(`const blob = new Blob(["abc", new Uint8Array([100])], { type: "Text/Plain" }); return [blob.size, blob.type, await blob.slice(1, -1).text(), await new Response(blob).text()]`), [4, "text/plain", "bc", "abcd"]);
+  assert.deepEqual(
+    await web.run(
+      `const blob = new Blob(["abc", new Uint8Array([100])], { type: "Text/Plain" }); return [blob.size, blob.type, await blob.slice(1, -1).text(), await new Response(blob).text()]`,
+    ),
+    [4, "text/plain", "bc", "abcd"],
+  );
 });
 
 test("Response.json and Response.redirect", async () => {

@@ -7,7 +7,8 @@ test("each class is handed to the hardener before anything can reach it, the laz
   const isolate = new ivm.Isolate({ memoryLimit: 64 });
   const context = isolate.createContextSync();
   context.evalSync(await webBundle());
-  const found = context.evalSync(`
+  const found = context.evalSync(
+    `
     const hardened = new Set();
     web.installWeb(globalThis, { sync: () => "!", random: () => 0.5, now: () => 0, timer: () => () => {} }, (value) => hardened.add(value));
     const early = hardened.size;
@@ -15,7 +16,9 @@ test("each class is handed to the hardener before anything can reach it, the laz
     const viaInstance = hardened.has(new Response("x").body.constructor);
     const names = ["AbortController", "AbortSignal", "Blob", "CryptoKey", "DOMException", "Event", "EventTarget", "File", "FormData", "Headers", "ReadableStream", "Request", "Response",
       "SubtleCrypto", "TextDecoder", "TextEncoder", "TransformStream", "URL", "URLPattern", "URLSearchParams", "WritableStream", "atob", "btoa", "crypto", "performance", "queueMicrotask", "structuredClone"];
-    JSON.stringify([early >= 20, viaInstance, names.filter((name) => !hardened.has(globalThis[name])), hardened.has(crypto.subtle), URL.name, ReadableStream.name])`, { copy: true }) as string;
+    JSON.stringify([early >= 20, viaInstance, names.filter((name) => !hardened.has(globalThis[name])), hardened.has(crypto.subtle), URL.name, ReadableStream.name])`,
+    { copy: true },
+  ) as string;
   assert.deepEqual(JSON.parse(found), [true, true, [], true, "URL", "ReadableStream"]);
   isolate.dispose();
 });

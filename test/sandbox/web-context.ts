@@ -8,7 +8,11 @@ let bundle: Promise<string> | null = null;
 /** The classes as one script that leaves `web` behind. */
 export function webBundle(): Promise<string> {
   bundle ??= build({
-    stdin: { contents: `export * from "./web.ts"; export { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, removeGlobals } from "../harden.ts"`, resolveDir: new URL("../../runtime/sandbox/kernel/web/", import.meta.url).pathname, loader: "ts" },
+    stdin: {
+      contents: `export * from "./web.ts"; export { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, removeGlobals } from "../harden.ts"`,
+      resolveDir: new URL("../../runtime/sandbox/kernel/web/", import.meta.url).pathname,
+      loader: "ts",
+    },
     bundle: true,
     write: false,
     format: "iife",

@@ -44,14 +44,27 @@ test("events: once, remove, signal, handleEvent, preventDefault, stopImmediatePr
 
 test("UTF-8 is encoded and decoded as the standard says, in one piece and in many", async () => {
   const samples = ["", "plain", "é€😀", "\ud800lone", "\ufeffmark", "😀".repeat(5000)];
-  const broken = [[0xff], [0xc0, 0x80], [0xe2, 0x82], [0xf0, 0x9f, 0x98], [0xed, 0xa0, 0x80], [0xe2, 0x41], [0xf4, 0x90, 0x80, 0x80], [0xf0, 0x80, 0x80, 0x41], [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, 0x41]];
+  const broken = [
+    [0xff],
+    [0xc0, 0x80],
+    [0xe2, 0x82],
+    [0xf0, 0x9f, 0x98],
+    [0xed, 0xa0, 0x80],
+    [0xe2, 0x41],
+    [0xf4, 0x90, 0x80, 0x80],
+    [0xf0, 0x80, 0x80, 0x41],
+    [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, 0x41],
+  ];
   const found = (await web.run(`
     const samples = ${JSON.stringify(samples)}; const broken = ${JSON.stringify(broken)};
     const inPieces = (bytes) => { const decoder = new TextDecoder(); let text = ""; for (const byte of bytes) text += decoder.decode(new Uint8Array([byte]), { stream: true }); return text + decoder.decode() };
-    return [samples.map((text) => [...new TextEncoder().encode(text)]), broken.map((bytes) => new TextDecoder().decode(new Uint8Array(bytes))), broken.map(inPieces),
+    return [samples.map((text) => Array.from(new TextEncoder().encode(text))), broken.map((bytes) => new TextDecoder().decode(new Uint8Array(bytes))), broken.map(inPieces),
       broken.map((bytes) => { try { new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(bytes)); return "read" } catch (error) { return error instanceof TypeError } })]`)) as unknown[];
   const decoded = broken.map((bytes) => new TextDecoder().decode(new Uint8Array(bytes)));
-  assert.deepEqual(found[0], samples.map((text) => [...new TextEncoder().encode(text)]));
+  assert.deepEqual(
+    found[0],
+    samples.map((text) => Array.from(new TextEncoder().encode(text))),
+  );
   assert.deepEqual(found[1], decoded);
   assert.deepEqual(found[2], decoded);
   assert.deepEqual(found[3], [true, true, true, true, true, true, true, true, "read"]);
@@ -90,11 +103,17 @@ test("structuredClone copies cycles, collections, errors and buffers; functions 
 });
 
 test("queueMicrotask runs before the next await goes on; performance.now starts at 0", async () => {
-  assert.deepEqual(await web.run(`const seen = []; queueMicrotask(() => seen.push(1)); seen.push(0); await null; await null; return [seen, performance.now()]`), [[0, 1], 0]);
+  assert.deepEqual(
+    await web.run(`const seen = []; queueMicrotask(() => seen.push(1)); seen.push(0); await null; await null; return [seen, performance.now()]`),
+    [[0, 1], 0],
+  );
 });
 
 test("a DOMException has its name, its code and its place among errors", async () => {
-  assert.deepEqual(await web.run(`const e = new DOMException("m", "NotFoundError"); return [e.name, e.code, e.message, e instanceof Error, DOMException.NOT_FOUND_ERR, e.INVALID_STATE_ERR, DOMException.URL_MISMATCH_ERR, String(e), typeof e.stack]`), [
-    ...["NotFoundError", 8, "m", true, 8, 11, 21, "NotFoundError: m", "string"],
-  ]);
+  assert.deepEqual(
+    await web.run(
+      `const e = new DOMException("m", "NotFoundError"); return [e.name, e.code, e.message, e instanceof Error, DOMException.NOT_FOUND_ERR, e.INVALID_STATE_ERR, DOMException.URL_MISMATCH_ERR, String(e), typeof e.stack]`,
+    ),
+    [...["NotFoundError", 8, "m", true, 8, 11, 21, "NotFoundError: m", "string"]],
+  );
 });

@@ -11,11 +11,24 @@ const web = await createWebContext(`
 after(() => web.dispose());
 
 test("the body is read only when the handler asks, and not at all for GET", async () => {
-  assert.deepEqual(await web.run(`await run(() => new Response("ok")); const before = reads; const answer = await run(async (request) => new Response(await request.clone().text() + await request.text())); return [before, reads, new TextDecoder().decode(answer.body)]`), [
-    ...[0, 1, "sentsent"],
-  ]);
-  assert.deepEqual(await web.run(`reads = 0; const answer = await run(async (request) => new Response(String(request.body) + await request.text()), "GET"); return [reads, new TextDecoder().decode(answer.body)]`), [0, "null"]);
-  assert.equal(await web.run(`const answer = await run(async (request) => { const { value } = await request.body.getReader().read(); return new Response(value) }); return new TextDecoder().decode(answer.body)`), "sent");
+  assert.deepEqual(
+    await web.run(
+      `await run(() => new Response("ok")); const before = reads; const answer = await run(async (request) => new Response(await request.clone().text() + await request.text())); return [before, reads, new TextDecoder().decode(answer.body)]`,
+    ),
+    [...[0, 1, "sentsent"]],
+  );
+  assert.deepEqual(
+    await web.run(
+      `reads = 0; const answer = await run(async (request) => new Response(String(request.body) + await request.text()), "GET"); return [reads, new TextDecoder().decode(answer.body)]`,
+    ),
+    [0, "null"],
+  );
+  assert.equal(
+    await web.run(
+      `const answer = await run(async (request) => { const { value } = await request.body.getReader().read(); return new Response(value) }); return new TextDecoder().decode(answer.body)`,
+    ),
+    "sent",
+  );
 });
 
 test("framing fields stay behind, repeated fields stay repeated", async () => {
@@ -24,7 +37,17 @@ test("framing fields stay behind, repeated fields stay repeated", async () => {
     headers.append("set-cookie", "a=1"); headers.append("set-cookie", "b=2"); headers.append("x-b", "2");
     const answer = await run(() => new Response(null, { status: 201, headers }));
     return [answer.kind, answer.status, answer.headers.map((pair) => [...pair]), answer.body]`);
-  assert.deepEqual(found, ["respond", 201, [["x-b", "1"], ["set-cookie", "a=1"], ["set-cookie", "b=2"], ["x-b", "2"]], null]);
+  assert.deepEqual(found, [
+    "respond",
+    201,
+    [
+      ["x-b", "1"],
+      ["set-cookie", "a=1"],
+      ["set-cookie", "b=2"],
+      ["x-b", "2"],
+    ],
+    null,
+  ]);
 });
 
 test("a throw rejects, and carries on only after passThroughOnException", async () => {
@@ -54,7 +77,16 @@ test("fetch turns web arguments into one call and its result into a Response", a
     return [calls, response.status, response.ok, response.url, response.redirected, response.headers.getSetCookie(), frozen, await response.text()]`)) as unknown[];
   assert.deepEqual(found, [
     [
-      { url: "https://b.example/", method: "POST", headers: [["content-type", "text/plain;charset=UTF-8"], ["x-a", "b"]], body: "\xc3\xbc", redirect: "manual" },
+      {
+        url: "https://b.example/",
+        method: "POST",
+        headers: [
+          ["content-type", "text/plain;charset=UTF-8"],
+          ["x-a", "b"],
+        ],
+        body: "\xc3\xbc",
+        redirect: "manual",
+      },
       { url: "https://b.example/2", method: "GET", headers: [["a", "b"]], body: null, redirect: "follow" },
     ],
     ...[200, true, "https://b.example/", true, ["a=1", "b=2"], true, "ä"],

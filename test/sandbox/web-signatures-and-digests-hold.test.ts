@@ -11,8 +11,16 @@ const web = await createWebContext(`
 after(() => web.dispose());
 
 test("digests are Node's", async () => {
-  for (const [name, algorithm] of [["sha1", "SHA-1"], ["sha256", "sha-256"], ["sha384", "SHA-384"], ["sha512", "SHA-512"]] as const) {
-    assert.equal(await web.run(`return hex(await crypto.subtle.digest({ name: "${algorithm}" }, utf8("häsh")))`), crypto.createHash(name).update("häsh").digest("hex"));
+  for (const [name, algorithm] of [
+    ["sha1", "SHA-1"],
+    ["sha256", "sha-256"],
+    ["sha384", "SHA-384"],
+    ["sha512", "SHA-512"],
+  ] as const) {
+    assert.equal(
+      await web.run(`return hex(await crypto.subtle.digest({ name: "${algorithm}" }, utf8("häsh")))`),
+      crypto.createHash(name).update("häsh").digest("hex"),
+    );
   }
 });
 

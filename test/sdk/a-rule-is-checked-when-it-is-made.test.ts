@@ -7,7 +7,10 @@ const define = (rule: unknown) => defineRule(rule as RuleInit);
 
 test("a rule is frozen data with its hooks apart and everything filled in", () => {
   const rule = define({ when: { path: "/a" }, secrets: ["b", "a", "b"], onRequest: () => undefined });
-  assert.deepEqual({ ...rule, hooks: Object.keys(rule.hooks) }, { kind: "rule", when: [{ path: "/a" }], order: 0, secrets: ["a", "b"], onFailure: "closed", hooks: ["onRequest"] });
+  assert.deepEqual(
+    { ...rule, hooks: Object.keys(rule.hooks) },
+    { kind: "rule", when: [{ path: "/a" }], order: 0, secrets: ["a", "b"], onFailure: "closed", hooks: ["onRequest"] },
+  );
   for (const part of [rule, rule.when, rule.when[0], rule.secrets, rule.hooks]) assert.ok(Object.isFrozen(part));
   assert.deepEqual(define({}).when, []);
 });
@@ -63,7 +66,10 @@ test("a fetch handler is a hook and a rule at once", () => {
   const handler = { fetch: () => new Response("x") };
   const hook = fromFetchHandler(handler, { when: { path: "/x" }, order: 5 });
   const answer = hook({} as never, {});
-  assert.deepEqual([answer.kind, answer.handler === handler, hook.kind, hook.when, hook.order, Object.keys(hook.hooks)], ["fetch", true, "rule", [{ path: "/x" }], 5, ["onRequest"]]);
+  assert.deepEqual(
+    [answer.kind, answer.handler === handler, hook.kind, hook.when, hook.order, Object.keys(hook.hooks)],
+    ["fetch", true, "rule", [{ path: "/x" }], 5, ["onRequest"]],
+  );
   assert.equal(defineRule({ onRequest: hook }).kind, "rule");
   assert.throws(() => fromFetchHandler({} as never), TypeError);
 });

@@ -13,10 +13,23 @@ test("a string is text, bytes are bytes, any other value is JSON", () => {
 });
 
 test("headers come from records, pairs and Headers; repeated ones stay repeated", () => {
-  assert.deepEqual(respond(200, "x", { "Content-Type": "text/html", "Set-Cookie": ["a=1", "b=2"] }).headers, [["content-type", "text/html"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]]);
-  assert.deepEqual(respond(200, "", new Map([["X-A", " 1 "]])).headers, [["x-a", "1"], ["content-type", "text/plain;charset=UTF-8"]]);
-  const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"]]);
-  assert.deepEqual(respond(204, undefined, headers).headers, [["set-cookie", "a=1"], ["set-cookie", "b=2"]]);
+  assert.deepEqual(respond(200, "x", { "Content-Type": "text/html", "Set-Cookie": ["a=1", "b=2"] }).headers, [
+    ["content-type", "text/html"],
+    ["set-cookie", "a=1"],
+    ["set-cookie", "b=2"],
+  ]);
+  assert.deepEqual(respond(200, "", new Map([["X-A", " 1 "]])).headers, [
+    ["x-a", "1"],
+    ["content-type", "text/plain;charset=UTF-8"],
+  ]);
+  const headers = new Headers([
+    ["set-cookie", "a=1"],
+    ["set-cookie", "b=2"],
+  ]);
+  assert.deepEqual(respond(204, undefined, headers).headers, [
+    ["set-cookie", "a=1"],
+    ["set-cookie", "b=2"],
+  ]);
 });
 
 test("what can't stand on a wire is refused where it was written", () => {

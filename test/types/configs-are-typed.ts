@@ -59,5 +59,13 @@ expectTypeOf<"5%">().toExtend<Share>();
 expectTypeOf<"5">().not.toExtend<Share>();
 
 /** A limit's name in the resolved config, from its name here: `Ms`, `Bytes` and `BytesPerSecond` stand for the unit in the value. */
-type Resolved<Name extends string> = Name extends "bodyMinRate" ? "bodyMinBytesPerSecond" : Name extends `${infer Start}Size` ? `${Start}Bytes` : Name extends "ruleMemory" ? "ruleMemoryBytes" : Name extends keyof LimitsConfig ? Name : `${Name}Ms`;
+type Resolved<Name extends string> = Name extends "bodyMinRate"
+  ? "bodyMinBytesPerSecond"
+  : Name extends `${infer Start}Size`
+    ? `${Start}Bytes`
+    : Name extends "ruleMemory"
+      ? "ruleMemoryBytes"
+      : Name extends keyof LimitsConfig
+        ? Name
+        : `${Name}Ms`;
 expectTypeOf<Resolved<keyof LimitOptions>>().toEqualTypeOf<keyof LimitsConfig>();

@@ -18,7 +18,9 @@ export const onRequest = defineRule({
     expectTypeOf(await req.bytes()).toEqualTypeOf<Uint8Array>();
     expectTypeOf(await ctx.auth.jwt({ key: "k" })).toEqualTypeOf<Claims | null>();
     expectTypeOf(await ctx.auth.basic({ users: { ada: "secret" } })).toEqualTypeOf<{ readonly user: string } | null>();
-    expectTypeOf(await ctx.auth.apiKey({ from: { header: "x-key" }, verify: (key) => (key === "k" ? { plan: 1 } : null) })).toEqualTypeOf<{ plan: number } | null>();
+    expectTypeOf(await ctx.auth.apiKey({ from: { header: "x-key" }, verify: (key) => (key === "k" ? { plan: 1 } : null) })).toEqualTypeOf<{
+      plan: number;
+    } | null>();
     expectTypeOf(ctx.auth.reason).toEqualTypeOf<AuthReason | null>();
     expectTypeOf(ctx.fetch("https://a.example/")).resolves.toEqualTypeOf<Response>();
     ctx.log("a", 1);

@@ -100,7 +100,13 @@ function importKey(format: string, data: string): string {
   const key = readKey(format, data);
   const details = key.asymmetricKeyDetails ?? {};
   const spki = key.export({ format: "der", type: "spki" }).toString("latin1");
-  const facts: KeyFacts = { kind: kindOf(key), curve: CURVES[details.namedCurve ?? ""] ?? "", modulusBits: details.modulusLength ?? 0, exponent: String(details.publicExponent ?? 0), spki };
+  const facts: KeyFacts = {
+    kind: kindOf(key),
+    curve: CURVES[details.namedCurve ?? ""] ?? "",
+    modulusBits: details.modulusLength ?? 0,
+    exponent: String(details.publicExponent ?? 0),
+    spki,
+  };
   if (facts.kind === "ec" && facts.curve === "") throw new HostError("DataError", "a key on P-256, P-384 or P-521 is expected");
   if (facts.modulusBits > MAX_MODULUS_BITS) throw new HostError("DataError", `a modulus of at most ${MAX_MODULUS_BITS} bits is expected`);
   return JSON.stringify(facts);
@@ -159,7 +165,9 @@ function verifySignature(how: string, signature: string, data: string): string {
     if (keptKeys.size >= MAX_KEPT_KEYS) keptKeys.delete(keptKeys.keys().next().value!);
     keptKeys.set(spki, key);
   }
-  return verify(name === "Ed25519" ? null : hashOf(hash), Buffer.from(data, "latin1"), optionsOf(name, key, saltLength), Buffer.from(signature, "latin1")) ? "1" : "0";
+  return verify(name === "Ed25519" ? null : hashOf(hash), Buffer.from(data, "latin1"), optionsOf(name, key, saltLength), Buffer.from(signature, "latin1"))
+    ? "1"
+    : "0";
 }
 
 function optionsOf(name: string, key: KeyObject, saltLength: number): import("node:crypto").VerifyKeyObjectInput {

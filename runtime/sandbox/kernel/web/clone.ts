@@ -75,7 +75,12 @@ function containerOf(value: object, seen: Map<object, object>, depth: number): o
   const copy: Record<string, unknown> = Array.isArray(value) ? (new Array(value.length) as unknown as Record<string, unknown>) : {};
   seen.set(value, copy);
   for (const key of Object.keys(value)) {
-    Object.defineProperty(copy, key, { value: cloneOf((value as Record<string, unknown>)[key], seen, depth), writable: true, enumerable: true, configurable: true });
+    Object.defineProperty(copy, key, {
+      value: cloneOf((value as Record<string, unknown>)[key], seen, depth),
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
   }
   return copy;
 }

@@ -52,18 +52,32 @@ export class CryptoKey {
 
 function usagesOf(wanted: readonly string[], allowed: readonly string[]): readonly string[] {
   const wrong = wanted.find((usage) => !allowed.includes(usage));
-  if (wrong !== undefined) throw new DOMException(`importKey: such a key can't be used for ${JSON.stringify(wrong)}; known are ${allowed.join(", ")}`, "SyntaxError");
+  if (wrong !== undefined)
+    throw new DOMException(`importKey: such a key can't be used for ${JSON.stringify(wrong)}; known are ${allowed.join(", ")}`, "SyntaxError");
   return allowed.filter((usage) => wanted.includes(usage));
 }
 
-export function importHmac(format: string, keyData: unknown, hash: string, lengthBits: number | undefined, extractable: boolean, wanted: readonly string[]): CryptoKey {
+export function importHmac(
+  format: string,
+  keyData: unknown,
+  hash: string,
+  lengthBits: number | undefined,
+  extractable: boolean,
+  wanted: readonly string[],
+): CryptoKey {
   const usages = usagesOf(wanted, ["sign", "verify"]);
   if (usages.length === 0) throw new DOMException("importKey: a secret key without usages is of no use", "SyntaxError");
   const bytes = format === "raw" ? bytesOf(keyData, "importKey") : format === "jwk" ? bytesOfJwk(keyData, hash) : null;
   if (bytes === null) throw new DOMException(`importKey: the format ${JSON.stringify(format)} is not supported for HMAC`, "NotSupportedError");
   if (bytes.length === 0) throw new DOMException("importKey: the key is empty", "DataError");
   if (lengthBits !== undefined && lengthBits !== bytes.length * 8) throw new DOMException("importKey: the length is not that of the key", "DataError");
-  return new CryptoKey(internal, { name: "HMAC", hash, material: bytesToLatin1(bytes) }, { name: "HMAC", hash: { name: hash }, length: bytes.length * 8 }, extractable, usages);
+  return new CryptoKey(
+    internal,
+    { name: "HMAC", hash, material: bytesToLatin1(bytes) },
+    { name: "HMAC", hash: { name: hash }, length: bytes.length * 8 },
+    extractable,
+    usages,
+  );
 }
 
 interface Jwk {
@@ -76,7 +90,8 @@ interface Jwk {
 }
 
 function jwkOf(keyData: unknown): Jwk {
-  if (typeof keyData !== "object" || keyData === null || ArrayBuffer.isView(keyData) || keyData instanceof ArrayBuffer) throw new TypeError("importKey: a JWK object is expected");
+  if (typeof keyData !== "object" || keyData === null || ArrayBuffer.isView(keyData) || keyData instanceof ArrayBuffer)
+    throw new TypeError("importKey: a JWK object is expected");
   const jwk = keyData as Jwk;
   if (jwk.use !== undefined && jwk.use !== "sig") throw new DOMException('importKey: a JWK whose use is "sig" is expected', "DataError");
   return jwk;
@@ -113,7 +128,8 @@ export function importPublic(
   const facts = JSON.parse(ask("key", ...materialOf(format, keyData, algorithm))) as KeyFacts;
   const kind = algorithm.name === "ECDSA" ? "ec" : algorithm.name === "Ed25519" ? "ed25519" : "rsa";
   if (facts.kind !== kind) throw new DOMException(`importKey: the key is of type ${facts.kind}, which does not fit ${algorithm.name}`, "DataError");
-  if (kind === "ec" && facts.curve !== algorithm.namedCurve) throw new DOMException(`importKey: the key is on ${facts.curve}, not on ${algorithm.namedCurve}`, "DataError");
+  if (kind === "ec" && facts.curve !== algorithm.namedCurve)
+    throw new DOMException(`importKey: the key is on ${facts.curve}, not on ${algorithm.namedCurve}`, "DataError");
   return new CryptoKey(internal, { name: algorithm.name, hash: algorithm.hash, material: facts.spki }, shownAlgorithm(algorithm, facts), extractable, usages);
 }
 
@@ -121,7 +137,8 @@ function materialOf(format: string, keyData: unknown, algorithm: { readonly name
   if (format === "spki") return ["spki", bytesToLatin1(bytesOf(keyData, "importKey"))];
   if (format === "raw" && algorithm.name === "ECDSA") return [algorithm.namedCurve, bytesToLatin1(bytesOf(keyData, "importKey"))];
   if (format === "raw" && algorithm.name === "Ed25519") return ["Ed25519", bytesToLatin1(bytesOf(keyData, "importKey"))];
-  if (format !== "jwk") throw new DOMException(`importKey: the format ${JSON.stringify(format)} is not supported for ${algorithm.name}; rules only verify`, "NotSupportedError");
+  if (format !== "jwk")
+    throw new DOMException(`importKey: the format ${JSON.stringify(format)} is not supported for ${algorithm.name}; rules only verify`, "NotSupportedError");
   const jwk = jwkOf(keyData);
   if (jwk.d !== undefined) throw new DOMException("importKey: a public key is expected; rules only verify", "NotSupportedError");
   return ["jwk", JSON.stringify(jwk)];

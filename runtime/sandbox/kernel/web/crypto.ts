@@ -7,7 +7,9 @@ import { ask, host } from "./host.ts";
 /** Web Cryptography section 10.1.1. */
 const MAX_RANDOM_BYTES = 65536;
 
-export type AlgorithmInput = string | { readonly name?: string; readonly hash?: AlgorithmInput; readonly namedCurve?: string; readonly saltLength?: number; readonly length?: number };
+export type AlgorithmInput =
+  | string
+  | { readonly name?: string; readonly hash?: AlgorithmInput; readonly namedCurve?: string; readonly saltLength?: number; readonly length?: number };
 
 const NAMES = ["HMAC", "RSASSA-PKCS1-v1_5", "RSA-PSS", "ECDSA", "Ed25519", "SHA-1", "SHA-256", "SHA-384", "SHA-512"];
 
@@ -15,7 +17,8 @@ const NAMES = ["HMAC", "RSASSA-PKCS1-v1_5", "RSA-PSS", "ECDSA", "Ed25519", "SHA-
 export function nameOf(algorithm: AlgorithmInput | undefined): string {
   const given = String(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm);
   const name = NAMES.find((known) => known.toLowerCase() === given.toLowerCase());
-  if (name === undefined) throw new DOMException(`the algorithm ${JSON.stringify(given.slice(0, 80))} is not supported; known are ${NAMES.join(", ")}`, "NotSupportedError");
+  if (name === undefined)
+    throw new DOMException(`the algorithm ${JSON.stringify(given.slice(0, 80))} is not supported; known are ${NAMES.join(", ")}`, "NotSupportedError");
   return name;
 }
 
@@ -122,7 +125,13 @@ export class Crypto {
   }
   /** The randomness is the worker's, handed in with the hook, so that a re-run after a lost sandbox takes the same path. */
   getRandomValues<T>(array: T): T {
-    if (!ArrayBuffer.isView(array) || array instanceof Float32Array || array instanceof Float64Array || array instanceof Float16Array || array instanceof DataView) {
+    if (
+      !ArrayBuffer.isView(array) ||
+      array instanceof Float32Array ||
+      array instanceof Float64Array ||
+      array instanceof Float16Array ||
+      array instanceof DataView
+    ) {
       throw new DOMException("getRandomValues: a typed array of integers is expected", "TypeMismatchError");
     }
     if (array.byteLength > MAX_RANDOM_BYTES) throw new DOMException(`getRandomValues: at most ${MAX_RANDOM_BYTES} bytes at once`, "QuotaExceededError");
@@ -143,5 +152,6 @@ export class Crypto {
   }
 }
 
+/** Taken by `crypto-lazy.ts` through `require`. @public */
 export const crypto = new Crypto(internal);
 export { CryptoKey } from "./crypto-key.ts";

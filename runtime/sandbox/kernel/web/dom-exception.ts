@@ -44,6 +44,9 @@ export class DOMException extends Error {
 }
 
 for (const [name, code] of Object.entries(CODES)) {
-  const constant = `${name.replace(/Error$/, "").replace(/(?<=[a-z])(?=[A-Z])|(?<=URL)(?=M)/g, "_").toUpperCase()}_ERR`;
+  const constant = `${name
+    .replace(/Error$/, "")
+    .replace(/(?<=[a-z])(?=[A-Z])|(?<=URL)(?=M)/g, "_")
+    .toUpperCase()}_ERR`;
   for (const holder of [DOMException, DOMException.prototype]) Object.defineProperty(holder, constant, { value: code, enumerable: true });
 }

@@ -234,9 +234,12 @@ export class TextDecoder {
   #bomSeen = false;
 
   constructor(label = "utf-8", options: { readonly fatal?: boolean; readonly ignoreBOM?: boolean } = {}) {
-    const name = String(label).replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, "").toLowerCase();
+    const name = String(label)
+      .replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, "")
+      .toLowerCase();
     const encoding = Object.keys(LABELS).find((known) => LABELS[known]!.includes(name));
-    if (encoding === undefined) throw new RangeError(`TextDecoder: the encoding ${JSON.stringify(String(label))} is not supported; utf-8, utf-16le and latin1 are`);
+    if (encoding === undefined)
+      throw new RangeError(`TextDecoder: the encoding ${JSON.stringify(String(label))} is not supported; utf-8, utf-16le and latin1 are`);
     this.#encoding = encoding;
     this.#fatal = Boolean(options?.fatal);
     this.#ignoreBOM = Boolean(options?.ignoreBOM);

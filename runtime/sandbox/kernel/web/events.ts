@@ -120,7 +120,14 @@ export class EventTarget {
     const { capture = false, once = false, passive: isPassive = false, signal } = typeof options === "boolean" ? { capture: options } : (options ?? {});
     if (signal?.aborted === true) return;
     if (this.#find(String(type), listener, Boolean(capture)) !== undefined) return;
-    const registration: Registration = { type: String(type), listener, capture: Boolean(capture), once: Boolean(once), passive: Boolean(isPassive), removed: false };
+    const registration: Registration = {
+      type: String(type),
+      listener,
+      capture: Boolean(capture),
+      once: Boolean(once),
+      passive: Boolean(isPassive),
+      removed: false,
+    };
     this.#registrations.push(registration);
     signal?.addEventListener("abort", () => this.#remove(registration), { once: true });
   }

@@ -65,7 +65,10 @@ function entryOf(count: number, name: unknown, value: unknown, fileName: unknown
     return [usv(name), usv(value)];
   }
   if (fileName === undefined && value instanceof File) return [usv(name), value];
-  const file = new File([value[contents]], fileName === undefined ? "blob" : usv(fileName), { type: value.type, lastModified: value instanceof File ? value.lastModified : undefined });
+  const file = new File([value[contents]], fileName === undefined ? "blob" : usv(fileName), {
+    type: value.type,
+    lastModified: value instanceof File ? value.lastModified : undefined,
+  });
   return [usv(name), file];
 }
 

@@ -13,7 +13,7 @@ export class URLSearchParams {
 
   constructor(init: unknown = "") {
     if (init === null || init === undefined) return;
-    if (typeof init === "object" || typeof init === "function") this.#pairs = pairsOf(init as object);
+    if (typeof init === "object" || typeof init === "function") this.#pairs = pairsOf(init);
     else this.#pairs = parseForm(String(init).toWellFormed().replace(/^\?/, ""));
   }
 

@@ -19,7 +19,7 @@ import { urlPattern } from "./url-pattern.ts";
 
 export type { Harden, WebHost } from "./host.ts";
 export { runFetchHandler } from "./fetch-handler.ts";
-export { fetchThrough, type FetchCall, type FetchResult } from "./fetch-wire.ts";
+export { fetchThrough, type FetchResult } from "./fetch-wire.ts";
 
 const EAGER = {
   AbortController,
@@ -46,7 +46,14 @@ const EAGER = {
 
 /** Evaluated when something first names them. */
 const STREAMS = [
-  ...["ByteLengthQueuingStrategy", "CountQueuingStrategy", "ReadableByteStreamController", "ReadableStream", "ReadableStreamBYOBReader", "ReadableStreamBYOBRequest"],
+  ...[
+    "ByteLengthQueuingStrategy",
+    "CountQueuingStrategy",
+    "ReadableByteStreamController",
+    "ReadableStream",
+    "ReadableStreamBYOBReader",
+    "ReadableStreamBYOBRequest",
+  ],
   ...["ReadableStreamDefaultController", "ReadableStreamDefaultReader", "TransformStream", "TransformStreamDefaultController"],
   ...["WritableStream", "WritableStreamDefaultController", "WritableStreamDefaultWriter"],
 ] as const;
