@@ -29,6 +29,11 @@ export class TextWriter {
   }
 }
 
+/** One string as `TextWriter` writes it, for texts that are built by plain concatenation. */
+export function str(value: string): string {
+  return `${value.length}:${value}`;
+}
+
 /** Thrown for text that no `TextWriter` made. The sandbox's words are a stranger's: the worker treats this as a broken sandbox. */
 export class CodecError extends Error {}
 

@@ -1,10 +1,11 @@
 /** What a hook returned, taken as a stranger's: read once, checked, written as effects. */
 import type { FetchAnswer } from "../../../sdk/index.ts";
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
 import { fieldName, fieldValue } from "./header-fields.ts";
-import { str, type RuleRun } from "./rule-run.ts";
+import type { RuleRun } from "./rule-run.ts";
 
 const MAX_FIELDS = 200;
 /** Framing is the gateway's; a rule that names it in an answer is not wrong, only unneeded. */

@@ -1,8 +1,9 @@
 /** `req.headers` and `res.headers`: what the rule changes is seen at once by it and by later rules, and leaves as effects. */
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { describe } from "./failure.ts";
 import type { FieldList } from "./heads.ts";
-import { str, type RuleRun } from "./rule-run.ts";
+import type { RuleRun } from "./rule-run.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // RFC 9110 section 5.5. Anything else could end the line: U+010D U+010A written as Latin-1 becomes CR LF.

@@ -2,8 +2,9 @@
  * Request and response heads as a hook call shares them among its rules. Parsed when something asks: a rule that only sets
  * fields parses none, one that reads a field searches for it (values hold no LF: `protocol.ts`).
  */
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
-import { str, type RuleRun } from "./rule-run.ts";
+import type { RuleRun } from "./rule-run.ts";
 
 /** Fields of one message, lowercase names. Changes made before anyone listed the fields wait as they are. */
 export class FieldList {

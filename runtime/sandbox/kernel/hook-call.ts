@@ -3,7 +3,7 @@
  * the straight path is synchronous; only what is awaited waits for a later entry.
  */
 import { PHASES, type Phase } from "../../compile/release.ts";
-import type { TextReader } from "../codec.ts";
+import { str, type TextReader } from "../codec.ts";
 import { Effect, FromSandbox, type HookExtra, type RuleFailure } from "../protocol.ts";
 import { answerOf, isFetchAnswer } from "./answer.ts";
 import { RuleContext } from "./context.ts";
@@ -15,7 +15,7 @@ import type { LoadedRule } from "./loaded-rule.ts";
 import type { Meter } from "./meter.ts";
 import { RequestFacade } from "./request.ts";
 import { ResponseFacade } from "./response.ts";
-import { RuleRun, str } from "./rule-run.ts";
+import { RuleRun } from "./rule-run.ts";
 
 /** What a context gives its hook calls. */
 export interface Realm {

@@ -1,4 +1,5 @@
 /** `req` in every phase; what the phase may not change is refused with a sentence. */
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { BodyReader } from "./body-reader.ts";
 import { contentOf } from "./content.ts";
@@ -6,7 +7,7 @@ import { describe } from "./failure.ts";
 import { HeaderFields } from "./header-fields.ts";
 import type { RequestHead } from "./heads.ts";
 import { Query } from "./query.ts";
-import { str, type RuleRun } from "./rule-run.ts";
+import type { RuleRun } from "./rule-run.ts";
 import { encodeUtf8 } from "./web/encoding.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;

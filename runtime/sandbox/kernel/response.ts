@@ -1,11 +1,12 @@
 /** `res` in `onOriginResponse` and `onResponse`. */
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { BodyReader } from "./body-reader.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
 import { HeaderFields } from "./header-fields.ts";
 import type { ResponseHead } from "./heads.ts";
-import { str, type RuleRun } from "./rule-run.ts";
+import type { RuleRun } from "./rule-run.ts";
 
 export class ResponseFacade extends BodyReader {
   readonly #run: RuleRun;

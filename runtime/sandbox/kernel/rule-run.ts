@@ -1,5 +1,6 @@
 /** One rule's turn in one hook call: what it did so far, and whether it may still do something. */
 import type { Phase } from "../../compile/release.ts";
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { bounded, describe, withKind } from "./failure.ts";
 import type { HookCall } from "./hook-call.ts";
@@ -13,11 +14,6 @@ const MAX_LOGS_UNITS = 128 * 1024;
 const MAX_METRICS = 200;
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
-
-/** Text as `codec.ts` writes it. */
-export function str(text: string): string {
-  return `${text.length}:${text}`;
-}
 
 export class RuleRun implements Charged {
   readonly hookCall: HookCall;

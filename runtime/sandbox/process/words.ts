@@ -1,6 +1,6 @@
 /** Records for the worker that the process itself writes; those about hooks that went well come from the kernel. */
+import { str } from "../codec.ts";
 import { bounded, errorText } from "../kernel/failure.ts";
-import { str } from "../kernel/rule-run.ts";
 import { FromSandbox, type LoadError, type RuleFailure } from "../protocol.ts";
 import type { Suspect } from "./cpu.ts";
 
