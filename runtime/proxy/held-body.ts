@@ -26,7 +26,7 @@ export class HeldBody implements BodySource, BodySink {
   }
 
   get length(): number {
-    return this.#ended ? this.#heldBytes : this.#source.length;
+    return this.#ended && this.#collected ? this.#heldBytes : this.#source.length;
   }
 
   collect(limitBytes: number): Promise<Buffer> {
