@@ -171,9 +171,8 @@ export class Http1Exchange implements Exchange, BodySink {
   upgrade(fields: Fields): Duplex {
     this.#owner.writeText(`${headLines(101, fields, this.#owner.dates)}connection: upgrade\r\nupgrade: ${this.upgradeProtocol}\r\n\r\n`);
     this.#phase = "done";
-    const tunnel = this.#owner.openTunnel();
-    this.onComplete?.(0, true);
-    return tunnel;
+    // Whoever joins the tunnel knows when it is over; the exchange has nothing more to say.
+    return this.#owner.openTunnel();
   }
 
   abort(error: GatewayError): void {
