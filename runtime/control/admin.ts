@@ -53,17 +53,26 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 };
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const server = createServer({ maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: HEAD_DEADLINE_MS, requestTimeout: REQUEST_DEADLINE_MS, keepAliveTimeout: HEAD_DEADLINE_MS, connectionsCheckingInterval: 1_000 }, (request, response) => {
-    // Nothing here takes a body; bytes that come anyway are thrown away until the answer closes the connection.
-    request.resume();
-    answer(request, options).then(
-      (made) => send(request, response, made),
-      (thrown: unknown) => {
-        options.log("error", "admin-defect", { path: request.url, reason: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
-        send(request, response, failure(500, { code: "INTERNAL", found: "a defect in the admin API", expected: "an answer; the log has the rest" }));
-      },
-    );
-  });
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_LIMIT_BYTES,
+      headersTimeout: HEAD_DEADLINE_MS,
+      requestTimeout: REQUEST_DEADLINE_MS,
+      keepAliveTimeout: HEAD_DEADLINE_MS,
+      connectionsCheckingInterval: 1_000,
+    },
+    (request, response) => {
+      // Nothing here takes a body; bytes that come anyway are thrown away until the answer closes the connection.
+      request.resume();
+      answer(request, options).then(
+        (made) => send(request, response, made),
+        (thrown: unknown) => {
+          options.log("error", "admin-defect", { path: request.url, reason: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+          send(request, response, failure(500, { code: "INTERNAL", found: "a defect in the admin API", expected: "an answer; the log has the rest" }));
+        },
+      );
+    },
+  );
   server.maxConnections = CONNECTIONS_LIMIT;
   await listen(server, options.listen);
   const { port } = server.address() as { port: number };
@@ -91,7 +100,11 @@ async function answer(request: IncomingMessage, { listen, token, gateway }: Admi
   const admitted = bearerMatches(headers.authorization, token);
   // Whoever has no token learns nothing about which paths there are.
   if (!admitted && !endpoint?.open) {
-    return failure(401, { code: "UNAUTHORIZED", found: headers.authorization === undefined ? "no Authorization" : "an Authorization that does not fit", expected: "Authorization: Bearer TOKEN (SLUICE_ADMIN_TOKEN, or the file admin-token in stateDir)" });
+    return failure(401, {
+      code: "UNAUTHORIZED",
+      found: headers.authorization === undefined ? "no Authorization" : "an Authorization that does not fit",
+      expected: "Authorization: Bearer TOKEN (SLUICE_ADMIN_TOKEN, or the file admin-token in stateDir)",
+    });
   }
   if (endpoint === null) return failure(404, { code: "NOT_FOUND", found: path.slice(0, 200), expected: Object.keys(ENDPOINTS).join(", ") });
   if (method !== "GET" && method !== "HEAD") return failure(405, { code: "METHOD_NOT_ALLOWED", found: method, expected: "GET" });
@@ -113,7 +126,12 @@ function json(status: number, value: object): Answer {
 
 function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
   const bytes = Buffer.from(body);
-  const headers: Record<string, string | number> = { "Content-Type": type, "Content-Length": bytes.length, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+  const headers: Record<string, string | number> = {
+    "Content-Type": type,
+    "Content-Length": bytes.length,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  };
   if (status === 401) headers["WWW-Authenticate"] = 'Bearer realm="sluice admin"';
   if (status === 405) headers["Allow"] = "GET, HEAD";
   // A request with a body is none of ours: its bytes are not waited for.

@@ -84,7 +84,14 @@ export class AccessLog {
     const dropped = this.#passes(this.#ruleLines, entry.rule, "rule");
     if (dropped < 0) return;
     const level = entry.level === "debug" ? "info" : entry.level;
-    this.#logger[level]({ event: "rule-log", rule: entry.rule, id: entry.exchange, ruleLevel: entry.level, text: cut(entry.text, RULE_TEXT_UNITS), ...linesDropped(dropped) });
+    this.#logger[level]({
+      event: "rule-log",
+      rule: entry.rule,
+      id: entry.exchange,
+      ruleLevel: entry.level,
+      text: cut(entry.text, RULE_TEXT_UNITS),
+      ...linesDropped(dropped),
+    });
   }
 
   ruleFailure(entry: Parameters<SandboxEvents["hook"]>[0]): void {
@@ -114,14 +121,29 @@ export class AccessLog {
   refused(error: GatewayError, facts: RefusalFacts): void {
     const dropped = this.#log.off ? -1 : this.#passes(this.#refusals, "", "refused");
     if (dropped < 0) return;
-    this.#logger.warn({ event: "refused", code: error.code, status: error.status, detail: cut(error.detail, DETAIL_UNITS), client: facts.clientAddress, port: facts.clientPort, localPort: facts.localPort, ...linesDropped(dropped) });
+    this.#logger.warn({
+      event: "refused",
+      code: error.code,
+      status: error.status,
+      detail: cut(error.detail, DETAIL_UNITS),
+      client: facts.clientAddress,
+      port: facts.clientPort,
+      localPort: facts.localPort,
+      ...linesDropped(dropped),
+    });
   }
 
   defect(error: GatewayError): void {
     const dropped = this.#passes(this.#failures, "", "defect");
     if (dropped < 0) return;
     const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.stack;
-    this.#logger.error({ event: "defect", code: error.code, detail: cut(error.detail, DETAIL_UNITS), stack: cut(cause ?? "", STACK_UNITS), ...linesDropped(dropped) });
+    this.#logger.error({
+      event: "defect",
+      code: error.code,
+      detail: cut(error.detail, DETAIL_UNITS),
+      stack: cut(cause ?? "", STACK_UNITS),
+      ...linesDropped(dropped),
+    });
   }
 
   note(level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>): void {

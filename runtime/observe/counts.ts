@@ -108,7 +108,8 @@ export class Counts {
   }
 
   snapshot(): CounterSnapshot {
-    const all = <S>(families: Readonly<Record<string, { snapshot(): S }>>) => Object.fromEntries(Object.entries(families).map(([name, family]) => [name, family.snapshot()]));
+    const all = <S>(families: Readonly<Record<string, { snapshot(): S }>>) =>
+      Object.fromEntries(Object.entries(families).map(([name, family]) => [name, family.snapshot()]));
     const custom: CustomSeries[] = Array.from(this.#custom.values(), (series) => ({ ...series }));
     return { counters: all(this.#counters), histograms: all(this.#histograms), custom };
   }

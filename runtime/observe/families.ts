@@ -27,16 +27,30 @@ export const COUNTERS = {
   sluice_rule_cpu_seconds_total: { help: "CPU that hooks used.", labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_rule_answers_total: { help: "Hooks that answered the exchange themselves.", labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_rule_failures_total: { help: "Hooks that failed, passed over or not.", labels: ["rule", "phase", "kind"], seriesLimit: 2000 },
-  sluice_rule_fail_open_total: { help: "Failures passed over because of onFailure \"open\".", labels: ["rule", "phase"], seriesLimit: 2000 },
+  sluice_rule_fail_open_total: { help: 'Failures passed over because of onFailure "open".', labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_sandbox_events_total: { help: "Sandbox processes and isolates: started, lost, swapped, quarantined.", labels: ["event", "by"], seriesLimit: 50 },
   sluice_sandbox_restarts_total: { help: "Sandboxes or isolates lost and made anew, by reason.", labels: ["reason"], seriesLimit: 50 },
-  sluice_log_lines_dropped_total: { help: "Access log and rule log lines dropped because the reader of the log did not keep up, or a rule logged too fast.", labels: ["kind"], seriesLimit: 10 },
-  sluice_metric_series_dropped_total: { help: "Observations counted under \"other\" because their family is full.", labels: ["family"], seriesLimit: 50 },
+  sluice_log_lines_dropped_total: {
+    help: "Access log and rule log lines dropped because the reader of the log did not keep up, or a rule logged too fast.",
+    labels: ["kind"],
+    seriesLimit: 10,
+  },
+  sluice_metric_series_dropped_total: { help: 'Observations counted under "other" because their family is full.', labels: ["family"], seriesLimit: 50 },
 } as const satisfies Record<string, Family>;
 
 export const HISTOGRAMS = {
-  sluice_request_duration_seconds: { help: "From the last byte of the request head to the last byte of the response.", labels: ["route"], seriesLimit: 200, bounds: LATENCY_BOUNDS },
-  sluice_upstream_duration_seconds: { help: "From sending to an upstream to the first byte of its response.", labels: ["upstream"], seriesLimit: 200, bounds: LATENCY_BOUNDS },
+  sluice_request_duration_seconds: {
+    help: "From the last byte of the request head to the last byte of the response.",
+    labels: ["route"],
+    seriesLimit: 200,
+    bounds: LATENCY_BOUNDS,
+  },
+  sluice_upstream_duration_seconds: {
+    help: "From sending to an upstream to the first byte of its response.",
+    labels: ["upstream"],
+    seriesLimit: 200,
+    bounds: LATENCY_BOUNDS,
+  },
 } as const satisfies Record<string, HistogramFamily>;
 
 export type CounterName = keyof typeof COUNTERS;

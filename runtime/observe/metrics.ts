@@ -72,7 +72,8 @@ class Sums {
   copy(): Sums {
     const copy = new Sums();
     for (const [name, series] of this.#counters) copy.#counters.set(name, new Map(Array.from(series, ([key, cell]) => [key, { ...cell }])));
-    for (const [name, series] of this.#histograms) copy.#histograms.set(name, new Map(Array.from(series, ([key, cell]) => [key, { ...cell, counts: [...cell.counts] }])));
+    for (const [name, series] of this.#histograms)
+      copy.#histograms.set(name, new Map(Array.from(series, ([key, cell]) => [key, { ...cell, counts: [...cell.counts] }])));
     for (const [key, cell] of this.#custom) copy.#custom.set(key, { ...cell });
     for (const [key, cell] of this.#targets) copy.#targets.set(key, { ...cell });
     copy.#accepted = this.#accepted;
@@ -111,15 +112,30 @@ class Sums {
     const counters = (Object.keys(COUNTERS) as CounterName[]).map((name) => {
       const { help, labels } = COUNTERS[name];
       const cells = [...(this.#counters.get(name)?.values() ?? [])];
-      return family(name, "counter", help, cells.map((cell) => sample(name, labelled(labels, cell.labels), cell.value)));
+      return family(
+        name,
+        "counter",
+        help,
+        cells.map((cell) => sample(name, labelled(labels, cell.labels), cell.value)),
+      );
     });
     const histograms = (Object.keys(HISTOGRAMS) as HistogramName[]).map((name) => {
       const cells = [...(this.#histograms.get(name)?.values() ?? [])];
-      return family(name, "histogram", HISTOGRAMS[name].help, cells.flatMap((cell) => histogramSamples(name, cell)));
+      return family(
+        name,
+        "histogram",
+        HISTOGRAMS[name].help,
+        cells.flatMap((cell) => histogramSamples(name, cell)),
+      );
     });
     const targets = [...this.#targets.values()];
     const perTarget = (name: string, help: string, count: (cell: (typeof targets)[number]) => number) =>
-      family(name, "counter", help, targets.map((cell) => sample(name, { upstream: cell.upstream, target: cell.target }, count(cell))));
+      family(
+        name,
+        "counter",
+        help,
+        targets.map((cell) => sample(name, { upstream: cell.upstream, target: cell.target }, count(cell))),
+      );
     return [
       ...counters,
       ...histograms,
@@ -157,10 +173,23 @@ function momentFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
   ]);
   const quarantined = [...new Set(snapshots.flatMap((snapshot) => snapshot.sandbox?.quarantined ?? []))];
   return [
-    gauge("sluice_requests_in_flight", "Exchanges running now.", total((snapshot) => snapshot.inFlight)),
-    gauge("sluice_connections", "Client connections open now.", total((snapshot) => snapshot.connections.open)),
+    gauge(
+      "sluice_requests_in_flight",
+      "Exchanges running now.",
+      total((snapshot) => snapshot.inFlight),
+    ),
+    gauge(
+      "sluice_connections",
+      "Client connections open now.",
+      total((snapshot) => snapshot.connections.open),
+    ),
     family("sluice_upstream_connections", "gauge", "Connections to a target now.", connections),
-    family("sluice_rule_quarantined", "gauge", "1 for each rule that is not run any more because it killed its sandbox repeatedly.", quarantined.map((rule) => sample("sluice_rule_quarantined", { rule }, 1))),
+    family(
+      "sluice_rule_quarantined",
+      "gauge",
+      "1 for each rule that is not run any more because it killed its sandbox repeatedly.",
+      quarantined.map((rule) => sample("sluice_rule_quarantined", { rule }, 1)),
+    ),
   ];
 }
 
@@ -172,8 +201,12 @@ function gatewayFamilies(facts: GatewayFacts): object[] {
       sample("sluice_workers", { state: "wanted" }, facts.workersWanted),
       sample("sluice_workers", { state: "serving" }, facts.workersServing),
     ]),
-    family("sluice_build_info", "gauge", "1; the labels say what runs.", [sample("sluice_build_info", { version: facts.version, node: process.version, release: facts.release }, 1)]),
-    family("sluice_start_time_seconds", "gauge", "When the supervisor started, Unix time.", [sample("sluice_start_time_seconds", {}, facts.startedUnixMs / 1000)]),
+    family("sluice_build_info", "gauge", "1; the labels say what runs.", [
+      sample("sluice_build_info", { version: facts.version, node: process.version, release: facts.release }, 1),
+    ]),
+    family("sluice_start_time_seconds", "gauge", "When the supervisor started, Unix time.", [
+      sample("sluice_start_time_seconds", {}, facts.startedUnixMs / 1000),
+    ]),
   ];
 }
 

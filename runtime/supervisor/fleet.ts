@@ -4,6 +4,7 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import { Backoff, RESTART_BACKOFF } from "./backoff.ts";
+import type { ShownProblem } from "./problem-answer.ts";
 import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
@@ -40,6 +41,7 @@ export class Fleet {
   /** Those that drain after another took their place, and those that are not in a place yet. */
   readonly #others = new Set<WorkerProcess>();
   #nextNumber = 1;
+  #problem: ShownProblem | null = null;
   #started = false;
   #stopping = false;
 
@@ -98,6 +100,12 @@ export class Fleet {
     });
   }
 
+  /** On every worker that serves, and on those to come. */
+  async showProblem(problem: ShownProblem | null): Promise<void> {
+    this.#problem = problem;
+    await Promise.all(this.serving.map((worker) => this.#askToShow(worker, problem)));
+  }
+
   /**
    * Every worker by a new one, one at a time: the new one serves before the old one stops accepting, and the old one ends
    * when its exchanges have, at the latest at limits.drain; the next is not held up by that. When a new one does not start, those replaced so far go back to the old plan.
@@ -138,6 +146,19 @@ export class Fleet {
     return { worker: null, backoff: new Backoff({ ...RESTART_BACKOFF, random: this.#options.random }), restart: null };
   }
 
+  async #showProblemOn(worker: WorkerProcess): Promise<void> {
+    if (this.#problem !== null) await this.#askToShow(worker, this.#problem);
+  }
+
+  async #askToShow(worker: WorkerProcess, problem: ShownProblem | null): Promise<void> {
+    try {
+      await worker.showProblem(problem);
+    } catch (thrown) {
+      // It is lost, and whoever takes its place is asked in turn.
+      this.#options.onEvent("warn", "problem-not-shown", { worker: worker.number, reason: reasonOf(thrown) });
+    }
+  }
+
   /** In `slot`, or beside all slots. */
   #spawn(plan: Plan, slot: Slot | null): WorkerProcess {
     const worker = new WorkerProcess({
@@ -150,6 +171,11 @@ export class Fleet {
     });
     if (slot) slot.worker = worker;
     else this.#others.add(worker);
+    worker.ready.then(
+      () => this.#showProblemOn(worker),
+      // Whoever asked for it waits for `ready` too, and its end is told.
+      () => undefined,
+    );
     this.#options.onEvent("info", "worker-started", { worker: worker.number, pid: worker.pid, release: plan.release.id });
     return worker;
   }

@@ -2,6 +2,7 @@
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
+import type { ShownProblem } from "./problem-answer.ts";
 
 /** Asked with a number, answered by `AnswerMessage` with the same. */
 export type Request =
@@ -11,11 +12,16 @@ export type Request =
   | { readonly ask: "activate" }
   /** The prepared release is not wanted after all. */
   | { readonly ask: "discard" }
+  /** What is wrong with the last save, for page loads; null: nothing. Only `sluice dev` asks it. */
+  | { readonly ask: "show-problem"; readonly problem: ShownProblem | null }
   /** Stop accepting, finish what runs. Answered with the last snapshot. */
   | { readonly ask: "drain" }
   | { readonly ask: "snapshot" };
 
-export type ToWorker = { readonly kind: "init"; readonly init: WorkerInit } | { readonly kind: "ask"; readonly call: number; readonly request: Request } | { readonly kind: "end" };
+export type ToWorker =
+  | { readonly kind: "init"; readonly init: WorkerInit }
+  | { readonly kind: "ask"; readonly call: number; readonly request: Request }
+  | { readonly kind: "end" };
 
 export type FromWorker =
   /** Accepts connections now. */
@@ -32,14 +38,15 @@ export interface AnswerMessage {
   readonly snapshot: WorkerSnapshot | null;
 }
 
-const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "drain", "snapshot"] satisfies Request["ask"][]);
+const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "show-problem", "drain", "snapshot"] satisfies Request["ask"][]);
 
 /** Null for anything that is no message to a worker. */
 export function readToWorker(message: unknown): ToWorker | null {
   if (!isObject(message)) return null;
   if (message["kind"] === "end") return { kind: "end" };
   if (message["kind"] === "init" && isObject(message["init"]) && isObject(message["init"]["config"])) return message as unknown as ToWorker;
-  if (message["kind"] === "ask" && isCount(message["call"]) && isObject(message["request"]) && ASKS.has(message["request"]["ask"])) return message as unknown as ToWorker;
+  if (message["kind"] === "ask" && isCount(message["call"]) && isObject(message["request"]) && ASKS.has(message["request"]["ask"]))
+    return message as unknown as ToWorker;
   return null;
 }
 
@@ -64,7 +71,14 @@ export function readFromWorker(message: unknown): FromWorker | null {
 function isSnapshot(value: unknown): value is WorkerSnapshot {
   if (!isObject(value) || !isObject(value["observed"]) || !isObject(value["connections"])) return false;
   const { counters, histograms, custom } = value["observed"];
-  return isObject(counters) && isObject(histograms) && Array.isArray(custom) && Array.isArray(value["upstreams"]) && typeof value["inFlight"] === "number" && typeof value["release"] === "string";
+  return (
+    isObject(counters) &&
+    isObject(histograms) &&
+    Array.isArray(custom) &&
+    Array.isArray(value["upstreams"]) &&
+    typeof value["inFlight"] === "number" &&
+    typeof value["release"] === "string"
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

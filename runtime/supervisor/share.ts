@@ -5,7 +5,10 @@ import type { ResolvedConfig, UpstreamConfig } from "../config/resolved.ts";
 export function shareOf(config: ResolvedConfig, workers: number): ResolvedConfig {
   const part = (whole: number) => (Number.isFinite(whole) && whole > 0 ? Math.max(1, Math.ceil(whole / workers)) : whole);
   const upstreams = Object.fromEntries(
-    Object.entries(config.upstreams).map(([name, upstream]): [string, UpstreamConfig] => [name, { ...upstream, maxConnections: part(upstream.maxConnections) }]),
+    Object.entries(config.upstreams).map(([name, upstream]): [string, UpstreamConfig] => [
+      name,
+      { ...upstream, maxConnections: part(upstream.maxConnections) },
+    ]),
   );
   const limits = { ...config.limits, connections: part(config.limits.connections), connectionsPerClient: part(config.limits.connectionsPerClient) };
   return { ...config, upstreams, limits };

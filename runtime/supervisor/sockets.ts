@@ -30,7 +30,11 @@ export function systemdFds(env: NodeJS.ProcessEnv, pids: readonly number[]): num
  * One socket for each listener: those of `held` that fit are kept, the others are bound. All problems are told at once, and then nothing stays bound
  * that was not before.
  */
-export async function openSockets(listeners: readonly ListenerConfig[], held: readonly ListeningSocket[], inheritedFds: readonly number[]): Promise<ListeningSocket[]> {
+export async function openSockets(
+  listeners: readonly ListenerConfig[],
+  held: readonly ListeningSocket[],
+  inheritedFds: readonly number[],
+): Promise<ListeningSocket[]> {
   if (inheritedFds.length > 0) return adopt(listeners, held, inheritedFds);
   const left = [...held];
   const opened: ListeningSocket[] = [];
@@ -58,9 +62,13 @@ export async function openSockets(listeners: readonly ListenerConfig[], held: re
 /** systemd's sockets belong to listeners by their order. They live as long as the process. */
 function adopt(listeners: readonly ListenerConfig[], held: readonly ListeningSocket[], fds: readonly number[]): ListeningSocket[] {
   if (fds.length !== listeners.length) {
-    throw new StartError([`listeners: found ${listeners.length} in config, but systemd passes ${fds.length} sockets (LISTEN_FDS); expected the same number, in the same order`]);
+    throw new StartError([
+      `listeners: found ${listeners.length} in config, but systemd passes ${fds.length} sockets (LISTEN_FDS); expected the same number, in the same order`,
+    ]);
   }
-  return listeners.map((wanted, i) => held.find((socket) => socket.fd === fds[i]) ?? { wanted, host: wanted.host, port: wanted.port, fd: fds[i]!, close: () => undefined });
+  return listeners.map(
+    (wanted, i) => held.find((socket) => socket.fd === fds[i]) ?? { wanted, host: wanted.host, port: wanted.port, fd: fds[i]!, close: () => undefined },
+  );
 }
 
 async function bind(wanted: ListenerConfig): Promise<ListeningSocket> {

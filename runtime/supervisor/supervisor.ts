@@ -7,6 +7,7 @@ import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
 import { adminToken } from "../control/admin-token.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Fleet, type Plan } from "./fleet.ts";
+import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
@@ -14,6 +15,7 @@ import { WORKER_ENTRY } from "./worker-process.ts";
 
 export { StartError } from "./start-error.ts";
 export { runUntilStopped } from "./signals.ts";
+export type { ShownProblem } from "./problem-answer.ts";
 export type { SupervisorStatus } from "./status.ts";
 
 export interface Compiled {
@@ -49,6 +51,8 @@ export interface Supervisor {
   deploy(release: Release, maps: SourceMaps): Promise<void>;
   /** Config and rules again; workers are replaced one at a time. Rejects, changing nothing, when either is invalid. */
   reload(): Promise<void>;
+  /** `sluice dev`, while a save is broken: what page loads are answered with. Null takes it away. */
+  showProblem(problem: ShownProblem | null): Promise<void>;
   /** The same config on fresh processes, one at a time. */
   replaceWorkers(): Promise<void>;
   status(): SupervisorStatus;
@@ -145,6 +149,10 @@ class Gateway implements Supervisor, AdminGateway {
       await this.#running.deploy(release, maps);
       this.#options.log("info", "release-serving", { release: release.id });
     });
+  }
+
+  showProblem(problem: ShownProblem | null): Promise<void> {
+    return this.#inTurn(() => this.#running.showProblem(problem));
   }
 
   replaceWorkers(): Promise<void> {

@@ -6,6 +6,7 @@ import { createLogSink } from "../observe/log-sink.ts";
 import { createObserver, type Observer } from "../observe/observe.ts";
 import type { startWorker, Worker } from "../proxy/worker.ts";
 import { readToWorker, type FromWorker, type Request } from "./messages.ts";
+import { problemAnswer } from "./problem-answer.ts";
 import { reasonOf } from "./start-error.ts";
 
 const STDOUT = 1;
@@ -81,6 +82,9 @@ async function obey(running: Running, request: Request) {
     }
     case "discard":
       running.prepared = null;
+      return null;
+    case "show-problem":
+      worker.core.problemPage = request.problem === null ? null : problemAnswer(request.problem);
       return null;
     case "drain":
       await worker.drain();

@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../clock.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
+import type { ShownProblem } from "./problem-answer.ts";
 import type { ListeningSocket } from "./sockets.ts";
 
 export type WorkerState = "starting" | "serving" | "draining" | "ended";
@@ -91,7 +92,11 @@ export class WorkerProcess {
     this.release = init.release.id;
     // A spawn that failed has no channel, and never emits "exit".
     if (this.#child.pid === undefined) this.#child.once("error", () => this.#over(null, null));
-    else this.#send({ kind: "init", init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => ({ fd: FIRST_SOCKET_FD + listener, listener })) } });
+    else
+      this.#send({
+        kind: "init",
+        init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => ({ fd: FIRST_SOCKET_FD + listener, listener })) },
+      });
   }
 
   /** 0 when the process could not be made. */
@@ -110,6 +115,10 @@ export class WorkerProcess {
 
   async discard(): Promise<void> {
     await this.#ask({ ask: "discard" }, ACTIVATE_DEADLINE_MS);
+  }
+
+  async showProblem(problem: ShownProblem | null): Promise<void> {
+    await this.#ask({ ask: "show-problem", problem }, ACTIVATE_DEADLINE_MS);
   }
 
   async snapshot(deadlineMs = SNAPSHOT_DEADLINE_MS): Promise<WorkerSnapshot> {

@@ -59,7 +59,15 @@ test("the token opens metrics and status; unknown paths name the known ones", as
 
 test("tokens that nearly fit do not", async (t) => {
   const port = await admin(t);
-  for (const authorization of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, "Bearer ", TOKEN, `Basic ${TOKEN}`, `Bearer ${TOKEN} ${TOKEN}`, `Bearer ${TOKEN.toUpperCase()}`]) {
+  for (const authorization of [
+    `Bearer ${TOKEN}x`,
+    `Bearer ${TOKEN.slice(1)}`,
+    "Bearer ",
+    TOKEN,
+    `Basic ${TOKEN}`,
+    `Bearer ${TOKEN} ${TOKEN}`,
+    `Bearer ${TOKEN.toUpperCase()}`,
+  ]) {
     assert.deepEqual([authorization, (await ask(port, "/metrics", { authorization })).status], [authorization, 401]);
   }
 });
@@ -113,8 +121,15 @@ test("a defect shows nothing of itself", async (t) => {
 
 test("a port that is taken is told with its place in config", async (t) => {
   const port = await admin(t);
-  const options = { listen: { host: "127.0.0.1", port }, token: TOKEN, gateway: { notReady: () => "", status: () => ({}), metrics: async () => "" }, log: () => undefined };
-  await assert.rejects(startAdmin(options), { message: `admin (127.0.0.1, port ${port}): port ${port} is taken by another program; stop it, or choose another port` });
+  const options = {
+    listen: { host: "127.0.0.1", port },
+    token: TOKEN,
+    gateway: { notReady: () => "", status: () => ({}), metrics: async () => "" },
+    log: () => undefined,
+  };
+  await assert.rejects(startAdmin(options), {
+    message: `admin (127.0.0.1, port ${port}): port ${port} is taken by another program; stop it, or choose another port`,
+  });
 });
 
 test("a token is made once, readable by its owner alone, and found again", async (t) => {

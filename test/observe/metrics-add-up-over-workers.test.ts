@@ -4,7 +4,14 @@ import { MetricsBook } from "../../runtime/observe/metrics.ts";
 import { createObserver, type Observer } from "../../runtime/observe/observe.ts";
 import { ALL, MemorySink, record, workerSnapshot } from "./records.ts";
 
-const FACTS = { version: "1.2.3", release: "abc", startedUnixMs: 1_700_000_000_000, workersWanted: 2, workersServing: 2, workerRestarts: new Map([["killed", 1]]) };
+const FACTS = {
+  version: "1.2.3",
+  release: "abc",
+  startedUnixMs: 1_700_000_000_000,
+  workersWanted: 2,
+  workersServing: 2,
+  workerRestarts: new Map([["killed", 1]]),
+};
 
 function observing(): Observer {
   return createObserver({ log: { ...ALL, off: true }, sink: new MemorySink(), now: () => 0 });
@@ -69,7 +76,15 @@ test("counters never go backwards when a worker ends; what it held at the moment
   const name = 'sluice_requests_total{method="GET",status="2xx",route="0",from="upstream"}';
   for (let scrape = 0; scrape < 2; scrape++) {
     const found = samples(await book.render(FACTS));
-    assert.deepEqual([found.get(name), found.get("sluice_requests_in_flight"), found.get("sluice_connections_total"), found.get('sluice_request_duration_seconds_count{route="0"}')], [6, 1, 10, 6]);
+    assert.deepEqual(
+      [
+        found.get(name),
+        found.get("sluice_requests_in_flight"),
+        found.get("sluice_connections_total"),
+        found.get('sluice_request_duration_seconds_count{route="0"}'),
+      ],
+      [6, 1, 10, 6],
+    );
   }
 });
 
@@ -83,7 +98,7 @@ test("rules: calls, CPU, failures, fail-opens, answers, and their own metrics", 
   observer.rule({ ...hook, outcome: "failed-open", failure });
   observer.ruleMetric({ rule: "auth/login.ts", name: "logins", value: 2, labels: { plan: "free" } });
   observer.ruleMetric({ rule: "auth/login.ts", name: "logins", value: 3, labels: { plan: "free", rule: "forged.ts" } });
-  observer.ruleMetric({ rule: "auth/login.ts", name: "evil name\n}", value: 1, labels: { "a\"b": "c\"\nd" } });
+  observer.ruleMetric({ rule: "auth/login.ts", name: "evil name\n}", value: 1, labels: { 'a"b': 'c"\nd' } });
   observer.ruleMetric({ rule: "auth/login.ts", name: "logins", value: -1, labels: {} });
   observer.sandbox({ event: "lost", by: "sluice", reason: "memory", rule: "auth/login.ts", pid: 5 });
   const book = new MetricsBook();
@@ -105,7 +120,7 @@ test("rules: calls, CPU, failures, fail-opens, answers, and their own metrics", 
   for (const [name, value] of expected) assert.equal(found.get(name), value, name);
 });
 
-test("label sets are bounded: what comes after falls under \"other\", and is counted as such", () => {
+test('label sets are bounded: what comes after falls under "other", and is counted as such', () => {
   const observer = observing();
   for (let i = 0; i < 3000; i++) observer.rule({ rule: `r${i}.ts`, phase: "onRequest", cpuUs: 1, outcome: "next", failure: null, exchange: "" });
   for (let i = 0; i < 5000; i++) observer.ruleMetric({ rule: "a.ts", name: "m", value: 1, labels: { user: `${i}` } });

@@ -5,8 +5,29 @@ import type { CounterSnapshot, WorkerSnapshot } from "../../runtime/observe/snap
 
 export function record(overrides: Partial<ExchangeRecord> = {}): ExchangeRecord {
   return {
-    id: "a-1", startMs: 1_700_000_000_000, clientAddress: "192.0.2.1", scheme: "http", httpVersion: "1.1", method: "GET", host: "shop.example.com", target: "/", status: 200, code: "", detail: "",
-    from: "upstream", route: 0, upstream: "shop", upstreamTarget: "http://127.0.0.1:9001", release: "abc", rule: "", durationMs: 3, upstreamMs: 2, receivedBytes: 10, sentBytes: 100, completed: true, userAgent: "curl/8",
+    id: "a-1",
+    startMs: 1_700_000_000_000,
+    clientAddress: "192.0.2.1",
+    scheme: "http",
+    httpVersion: "1.1",
+    method: "GET",
+    host: "shop.example.com",
+    target: "/",
+    status: 200,
+    code: "",
+    detail: "",
+    from: "upstream",
+    route: 0,
+    upstream: "shop",
+    upstreamTarget: "http://127.0.0.1:9001",
+    release: "abc",
+    rule: "",
+    durationMs: 3,
+    upstreamMs: 2,
+    receivedBytes: 10,
+    sentBytes: 100,
+    completed: true,
+    userAgent: "curl/8",
     ...overrides,
   };
 }

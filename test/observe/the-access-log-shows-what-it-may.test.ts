@@ -14,14 +14,37 @@ function observing(log: Partial<ResolvedConfig["log"]>) {
 
 test("an exchange is one line that says who, what, how long and by whom", () => {
   const { sink, observer } = observing({});
-  observer.exchange(record({ target: "/a?b=1", durationMs: 3.14159 }));
+  observer.exchange(record({ target: "/a?b=1", durationMs: 7.12345 }));
   const [line] = sink.lines;
   assert.equal(sink.lines.length, 1);
   const { time, ...rest } = line!;
   assert.equal(typeof time, "number");
   assert.deepEqual(rest, {
-    level: "info", event: "exchange", id: "a-1", startMs: 1_700_000_000_000, client: "192.0.2.1", scheme: "http", http: "1.1", method: "GET", host: "shop.example.com", path: "/a?b=1", status: 200, code: "", detail: "",
-    from: "upstream", route: 0, upstream: "shop", target: "http://127.0.0.1:9001", release: "abc", rule: "", durationMs: 3.142, upstreamMs: 2, receivedBytes: 10, sentBytes: 100, completed: true, userAgent: "curl/8",
+    level: "info",
+    event: "exchange",
+    id: "a-1",
+    startMs: 1_700_000_000_000,
+    client: "192.0.2.1",
+    scheme: "http",
+    http: "1.1",
+    method: "GET",
+    host: "shop.example.com",
+    path: "/a?b=1",
+    status: 200,
+    code: "",
+    detail: "",
+    from: "upstream",
+    route: 0,
+    upstream: "shop",
+    target: "http://127.0.0.1:9001",
+    release: "abc",
+    rule: "",
+    durationMs: 7.123,
+    upstreamMs: 2,
+    receivedBytes: 10,
+    sentBytes: 100,
+    completed: true,
+    userAgent: "curl/8",
   });
 });
 
@@ -39,7 +62,10 @@ test("the logged share is chosen by the id, the same everywhere, and comes out n
     second.observer.exchange(record({ id: `gw-${i.toString(36)}` }));
   }
   const ids = first.sink.lines.map((line) => line["id"]);
-  assert.deepEqual(second.sink.lines.map((line) => line["id"]), ids);
+  assert.deepEqual(
+    second.sink.lines.map((line) => line["id"]),
+    ids,
+  );
   assert.ok(ids.length > 850 && ids.length < 1150, `${ids.length} of 4000 at 25 %`);
 });
 
@@ -55,7 +81,12 @@ test("errors are logged at any share; off is off", () => {
     observer.refused(new GatewayError("REQUEST_MALFORMED", "space before the colon"), { clientAddress: "192.0.2.1", clientPort: 5, localPort: 80 });
   }
   const shown = (sink: MemorySink) => sink.lines.map((line) => [line["event"], line["status"]]);
-  const expected = [["exchange", 502], ["exchange", 404], ["exchange", 500], ["refused", 400]];
+  const expected = [
+    ["exchange", 502],
+    ["exchange", 404],
+    ["exchange", 500],
+    ["refused", 400],
+  ];
   assert.deepEqual(shown(none.sink), expected);
   assert.deepEqual(shown(errors.sink), expected);
   assert.deepEqual(shown(off.sink), []);
@@ -72,7 +103,15 @@ test("what a client sends cannot forge a line, nor make it longer than a pipe ke
   const lines: string[] = [];
   const sink = { write: (line: string) => void lines.push(line), flushSync: () => undefined, dropped: 0 };
   const observer = createObserver({ log: ALL, sink, now: () => 0 });
-  observer.exchange(record({ target: `/${"x".repeat(8000)}`, userAgent: `evil"\n{"level":"info"}${"y".repeat(9000)}`, host: "h".repeat(255), detail: "d".repeat(9000), status: 500 }));
+  observer.exchange(
+    record({
+      target: `/${"x".repeat(8000)}`,
+      userAgent: `evil"\n{"level":"info"}${"y".repeat(9000)}`,
+      host: "h".repeat(255),
+      detail: "d".repeat(9000),
+      status: 500,
+    }),
+  );
   assert.equal(lines.length, 1);
   assert.equal(lines[0]!.indexOf("\n"), lines[0]!.length - 1);
   assert.ok(Buffer.byteLength(lines[0]!) < 4096, `${Buffer.byteLength(lines[0]!)} bytes`);
@@ -93,7 +132,14 @@ test("a rule that logs in a loop is cut off, counted, and heard again later", ()
 
 test("a rule's failure is logged with its stack, a defect with its cause", () => {
   const { sink, observer } = observing({});
-  observer.rule({ rule: "a.ts", phase: "onRequest", cpuUs: 5, outcome: "failed-open", failure: { kind: "threw", message: "no", stack: "Error: no\n    at a.ts:1:2" }, exchange: "a-1" });
+  observer.rule({
+    rule: "a.ts",
+    phase: "onRequest",
+    cpuUs: 5,
+    outcome: "failed-open",
+    failure: { kind: "threw", message: "no", stack: "Error: no\n    at a.ts:1:2" },
+    exchange: "a-1",
+  });
   observer.defect(new GatewayError("INTERNAL", "broken", { cause: new Error("the cause") }));
   assert.deepEqual([sink.lines[0]!["event"], sink.lines[0]!["stack"], sink.lines[0]!["outcome"]], ["rule-failed", "Error: no\n    at a.ts:1:2", "failed-open"]);
   assert.match(String(sink.lines[1]!["stack"]), /the cause/);

@@ -14,7 +14,11 @@ async function takenPort(t: { after(run: () => void): void }): Promise<number> {
 test("ports that are taken are all named, with their listeners", async (t) => {
   const first = await takenPort(t);
   const second = await takenPort(t);
-  const listeners = [{ host: "127.0.0.1", port: first }, { host: "127.0.0.1", port: 0 }, { host: "127.0.0.1", port: second }];
+  const listeners = [
+    { host: "127.0.0.1", port: first },
+    { host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port: second },
+  ];
   await assert.rejects(startStub(t, stubConfig({ listeners })), (error: StartError) => {
     assert.ok(error instanceof StartError);
     assert.deepEqual(error.problems, [
@@ -36,7 +40,8 @@ test("rules that do not compile refuse the start, with every located problem", a
 test("a release that workers refuse refuses the start, once, and leaves no worker", async (t) => {
   const compile = async () => ({ release: stubRelease("cccccccccccc", "fail-starting.ts"), maps: {}, problems: [] });
   const pids: number[] = [];
-  const log = (_level: string, event: string, facts: Readonly<Record<string, unknown>>) => void (event === "worker-started" && pids.push(facts["pid"] as number));
+  const log = (_level: string, event: string, facts: Readonly<Record<string, unknown>>) =>
+    void (event === "worker-started" && pids.push(facts["pid"] as number));
   await assert.rejects(startStub(t, stubConfig({ workers: 2 }), { compile, log }), (error: StartError) => {
     assert.deepEqual(error.problems, ["fail-starting.ts:1:1: refused while starting"]);
     return true;

@@ -36,7 +36,8 @@ test("what a draining worker counts in its last moments is kept", { timeout }, a
 test("the admin listener shows workers, release and the last reload, to whoever has the token", { timeout }, async (t) => {
   const dir = stateDir(t);
   let broken = true;
-  const compile = async () => (broken ? { release: null, maps: {}, problems: ["a.ts:1:1: broken"] } : { release: stubRelease("dddddddddddd"), maps: {}, problems: [] });
+  const compile = async () =>
+    broken ? { release: null, maps: {}, problems: ["a.ts:1:1: broken"] } : { release: stubRelease("dddddddddddd"), maps: {}, problems: [] };
   broken = false;
   const { supervisor } = await startStub(t, stubConfig({ workers: 2, stateDir: dir, admin: { host: "127.0.0.1", port: 0 } }), { compile });
   broken = true;
@@ -49,7 +50,13 @@ test("the admin listener shows workers, release and the last reload, to whoever 
   const shown = JSON.parse(text) as ReturnType<typeof supervisor.status>;
   assert.equal(shown.state, "serving");
   assert.equal(shown.release.id, "dddddddddddd");
-  assert.deepEqual(shown.workers.map(({ state, release }) => [state, release]), [["serving", "dddddddddddd"], ["serving", "dddddddddddd"]]);
+  assert.deepEqual(
+    shown.workers.map(({ state, release }) => [state, release]),
+    [
+      ["serving", "dddddddddddd"],
+      ["serving", "dddddddddddd"],
+    ],
+  );
   assert.deepEqual([shown.lastReload?.ok, shown.lastReload?.reason], [false, "a.ts:1:1: broken"]);
   assert.equal((await get(admin, "/metrics", { authorization: `Bearer ${token}` })).status, 200);
 });

@@ -31,8 +31,20 @@ export function stateDir(t: TestContext): string {
 
 export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedConfig {
   return {
-    baseDir: "/", file: "", listeners: [{ host: "127.0.0.1", port: 0 }], workers: 1, trustedProxies: [], upstreams: {}, routes: [], rulesDir: "", vars: {}, secrets: {},
-    fetch: { allow: [], private: [] }, stateDir: "", log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] }, keepHeaders: [],
+    baseDir: "/",
+    file: "",
+    listeners: [{ host: "127.0.0.1", port: 0 }],
+    workers: 1,
+    trustedProxies: [],
+    upstreams: {},
+    routes: [],
+    rulesDir: "",
+    vars: {},
+    secrets: {},
+    fetch: { allow: [], private: [] },
+    stateDir: "",
+    log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] },
+    keepHeaders: [],
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],
     admin: null,
     ...overrides,
@@ -43,7 +55,10 @@ export function stubRelease(id: string, ...rules: string[]): Release {
   return {
     id,
     format: 1,
-    rules: rules.map((name) => ({ code: "", manifest: { name, order: 0, when: [], phases: ["onRequest"], secrets: [], onFailure: "closed", services: [], hosts: [], readsBody: false } })),
+    rules: rules.map((name) => ({
+      code: "",
+      manifest: { name, order: 0, when: [], phases: ["onRequest"], secrets: [], onFailure: "closed", services: [], hosts: [], readsBody: false },
+    })),
   };
 }
 
@@ -90,7 +105,7 @@ export async function ask(port: number): Promise<StubAnswer> {
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + 30_000;
   while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`did not come to hold: ${holds}`);
+    if (performance.now() > deadlineMs) throw new Error(`did not come to hold: ${holds.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -116,7 +131,11 @@ export interface GatewayProcess {
 
 /** A supervisor in a process of its own, which answers signals. */
 export function spawnGateway(t: TestContext, settings: { workers: number; reload?: string }): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, ["--conditions=sluice-source", path.join(import.meta.dirname, "gateway-main.ts"), JSON.stringify({ ...settings, stateDir: stateDir(t) })], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(
+    process.execPath,
+    ["--conditions=sluice-source", path.join(import.meta.dirname, "gateway-main.ts"), JSON.stringify({ ...settings, stateDir: stateDir(t) })],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   t.after(() => child.kill("SIGKILL"));
   const lines: LogLine[] = [];
   const exit = new Promise<number | NodeJS.Signals>((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code ?? -1)));

@@ -27,8 +27,29 @@ async function startStub(init: WorkerInit, { observer }: { observer: Observer })
       inFlight++;
       response.once("close", () => inFlight--);
       observer.exchange({
-        id: `${process.pid}-${accepted}`, startMs: Date.now(), clientAddress: "127.0.0.1", scheme: "http", httpVersion: "1.1", method: request.method ?? "", host: "", target: request.url ?? "",
-        status: 200, code: "", detail: "", from: "gateway", route: -1, upstream: "", upstreamTarget: "", release, rule: "", durationMs: 1, upstreamMs: 0, receivedBytes: 0, sentBytes: 0, completed: true, userAgent: "",
+        id: `${process.pid}-${accepted}`,
+        startMs: Date.now(),
+        clientAddress: "127.0.0.1",
+        scheme: "http",
+        httpVersion: "1.1",
+        method: request.method ?? "",
+        host: "",
+        target: request.url ?? "",
+        status: 200,
+        code: "",
+        detail: "",
+        from: "gateway",
+        route: -1,
+        upstream: "",
+        upstreamTarget: "",
+        release,
+        rule: "",
+        durationMs: 1,
+        upstreamMs: 0,
+        receivedBytes: 0,
+        sentBytes: 0,
+        completed: true,
+        userAgent: "",
       });
       if (draining) response.setHeader("connection", "close");
       if (request.url === "/die") process.exit(7);
@@ -41,7 +62,9 @@ async function startStub(init: WorkerInit, { observer }: { observer: Observer })
       response.end(JSON.stringify({ pid: process.pid, worker: init.workerNumber, release, theme }));
     }).on("connection", () => accepted++),
   );
-  await Promise.all(servers.map((server, i) => new Promise<void>((resolve, reject) => server.once("error", reject).listen({ fd: init.listenerFds[i]!.fd }, resolve))));
+  await Promise.all(
+    servers.map((server, i) => new Promise<void>((resolve, reject) => server.once("error", reject).listen({ fd: init.listenerFds[i]!.fd }, resolve))),
+  );
   const prepare = async (next: WorkerInit["release"]) => {
     refuse({ release: next }, "loading");
     return () => void (release = next.id);

@@ -6,11 +6,11 @@ import { ask, startStub, stubConfig, stubRelease } from "./stub-gateway.ts";
 test("rolling replacement under a load of real requests: 0 failures, all workers new", { timeout: 60_000 }, async (t) => {
   const { supervisor, port } = await startStub(t, stubConfig({ workers: 2 }));
   const before = supervisor.status().workers.map(({ pid }) => pid);
-  let done = false;
+  const load = new AbortController();
   let served = 0;
   const failures: string[] = [];
   const client = async () => {
-    while (!done) {
+    while (!load.signal.aborted) {
       try {
         await ask(port);
         served++;
@@ -21,7 +21,7 @@ test("rolling replacement under a load of real requests: 0 failures, all workers
   };
   const clients = Array.from({ length: 8 }, client);
   for (let i = 0; i < 3; i++) await supervisor.replaceWorkers();
-  done = true;
+  load.abort();
   await Promise.all(clients);
   assert.deepEqual(failures, []);
   assert.ok(served > 0);
@@ -54,7 +54,10 @@ test("a release goes to all workers or to none", { timeout: 60_000 }, async (t) 
   await assert.rejects(supervisor.deploy(stubRelease("bbbbbbbbbbbb", "fail-loading.ts"), {}), /fail-loading\.ts:1:1: refused while loading/);
   const { release, workers } = supervisor.status();
   assert.equal(release.id, "aaaaaaaaaaaa");
-  assert.deepEqual(workers.map((worker) => worker.release), ["aaaaaaaaaaaa", "aaaaaaaaaaaa"]);
+  assert.deepEqual(
+    workers.map((worker) => worker.release),
+    ["aaaaaaaaaaaa", "aaaaaaaaaaaa"],
+  );
   for (let i = 0; i < 10; i++) assert.equal((await ask(port)).release, "aaaaaaaaaaaa");
 });
 
