@@ -1,19 +1,12 @@
 import { expect, gateway, test } from "sluice/testing";
+import type { UpstreamAnswer } from "sluice/testing";
 
-const gw = await gateway({
-  rules: "./rule.ts",
-  upstreams: {
-    shop: ({ target }) => {
-      if (target === "/own")
-        return {
-          headers: { "content-type": "text/html", "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" },
-          body: "<p>strict",
-        };
-      if (target === "/api") return { body: { ok: true } };
-      return { headers: { "content-type": "text/html; charset=utf-8", "x-powered-by": "millrace", "x-target": "127.0.0.1:9001" }, body: "<h1>Pots" };
-    },
-  },
-});
+const pages: Readonly<Record<string, UpstreamAnswer>> = {
+  "/": { headers: { "content-type": "text/html; charset=utf-8", "x-powered-by": "millrace", "x-target": "127.0.0.1:9001" }, body: "<h1>Pots" },
+  "/own": { headers: { "content-type": "text/html", "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" }, body: "<p>strict" },
+  "/api": { body: { ok: true } },
+};
+const gw = await gateway({ rules: "./rule.ts", upstreams: { shop: ({ target }) => pages[target] ?? { status: 404 } } });
 
 test("a page gets every header, and a policy for its content", async () => {
   const res = await gw.request("/");
