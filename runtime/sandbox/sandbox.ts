@@ -18,6 +18,8 @@ export interface HookRun {
   readonly request: RequestView;
   readonly response: ResponseView | null;
   readonly extra: HookExtra;
+  /** `extra` as JSON, when the caller has it already (per connection, say). */
+  readonly extraText?: string;
   readonly exchange: ExchangeHandle;
 }
 
@@ -108,7 +110,8 @@ export interface SandboxOptions {
   readonly events: SandboxEvents;
   readonly quarantine: boolean;
   readonly now: () => number;
-  readonly random: () => number;
+  /** 0 ≤ x < 1: seeds of hooks. Left out: `Math.random`. */
+  readonly random?: () => number;
 }
 
 export interface Sandbox {

@@ -1,0 +1,66 @@
+/** The guards that need a clock: silence, memory and wall time. Ticks only while something is owed, so an idle gateway is idle. */
+import type { Clock } from "../clock.ts";
+import type { Pair } from "./pair.ts";
+import type { Runs } from "./runs.ts";
+
+/** A bomb fills about 1 GiB/s: 10 MiB between two readings. A reading costs 3 µs. */
+const TICK_MS = 10;
+/** A tick that comes later than this was held up by the worker itself; the surplus is held against nobody. */
+const TICK_AT_MOST_MS = 50;
+/** Wall limits are looked at less often: they are seconds. */
+const SWEEP_MS = 50;
+/** Silence after which a sandbox that owes something is asked whether it is busy or merely waiting. */
+const PING_MS = 200;
+/** Silence after which it is killed. CPU overruns are judged inside, by CPU; only what no guard inside can stop gets here. */
+export const SILENCE_MS = 1000;
+
+export interface DeadlineOptions {
+  readonly clock: Clock;
+  readonly pair: Pair;
+  readonly runs: Runs;
+  readonly silenceMs: number;
+}
+
+export class Deadlines {
+  readonly #options: DeadlineOptions;
+  #armed = false;
+  #lastMs = 0;
+  #sweptMs = 0;
+
+  constructor(options: DeadlineOptions) {
+    this.#options = options;
+  }
+
+  watch(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    this.#lastMs = this.#options.clock.now();
+    this.#arm();
+  }
+
+  #arm(): void {
+    this.#options.clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #tick(): void {
+    const { clock, pair, runs, silenceMs } = this.#options;
+    const now = clock.now();
+    const elapsedMs = Math.min(now - this.#lastMs, TICK_AT_MOST_MS);
+    this.#lastMs = now;
+    let busy = runs.waits;
+    // What came while this worker was busy is read first: a word that lies in the pipe is no silence.
+    for (const process of [...pair.processes()]) {
+      if (!process.busy) process.rest();
+      else {
+        busy = true;
+        process.tick(elapsedMs, { silenceMs, pingMs: Math.min(PING_MS, silenceMs / 2) });
+      }
+    }
+    if (now - this.#sweptMs >= SWEEP_MS) {
+      this.#sweptMs = now;
+      runs.sweep(now);
+    }
+    if (busy) this.#arm();
+    else this.#armed = false;
+  }
+}

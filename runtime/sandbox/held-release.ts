@@ -1,0 +1,68 @@
+/** A release as this room holds it: what is needed per hook is worked out when it is loaded. */
+import { GatewayError } from "../errors.ts";
+import type { Phase, Release, SourceMaps } from "../compile/release.ts";
+import type { LoadMessage, LoadRule } from "./protocol.ts";
+import { OffenceBook } from "./quarantine.ts";
+import type { LoadedRelease, SandboxOptions } from "./sandbox.ts";
+import { StackMapper } from "./stacks.ts";
+
+/** The context that rules without secrets share. */
+const SHARED_CONTEXT = 0;
+
+export class HeldRelease implements LoadedRelease {
+  readonly release: Release;
+  readonly number: number;
+  readonly stacks: StackMapper;
+  readonly offences: OffenceBook;
+  /** Rule → context. Each rule with secrets has one of its own, so that no other rule can reach into it. */
+  readonly contexts: readonly number[];
+  /** Rule → hooks that ended well or with an error of the rule's own. */
+  readonly finished: number[];
+  /** Hook calls that have not ended, `waitUntil` work included. */
+  running = 0;
+  /** Given up: it is unloaded with its last hook. */
+  leaving = false;
+
+  constructor(release: Release, number: number, maps: SourceMaps, quarantine: boolean) {
+    this.release = release;
+    this.number = number;
+    this.stacks = new StackMapper(release, maps);
+    this.offences = new OffenceBook(quarantine);
+    this.finished = release.rules.map(() => 0);
+    let next = SHARED_CONTEXT + 1;
+    this.contexts = release.rules.map((rule) => (rule.manifest.secrets.length === 0 ? SHARED_CONTEXT : next++));
+  }
+
+  nameOf(rule: number): string {
+    return this.release.rules[rule]?.manifest.name ?? "";
+  }
+  failsOpen(rule: number): boolean {
+    return this.release.rules[rule]!.manifest.onFailure === "open";
+  }
+  has(rule: number, phase: Phase): boolean {
+    return this.release.rules[rule]?.manifest.phases.includes(phase) ?? false;
+  }
+
+  /** Rules that may go into one hook call with the one at `from`: one context, and the same word on failure. */
+  segmentEnd(rules: readonly number[], from: number): number {
+    const first = rules[from]!;
+    let end = from + 1;
+    while (end < rules.length && this.contexts[rules[end]!] === this.contexts[first] && this.failsOpen(rules[end]!) === this.failsOpen(first) && !this.offences.isQuarantined(rules[end]!)) end++;
+    return end;
+  }
+
+  loadMessage(options: SandboxOptions, kernel: string): LoadMessage {
+    const rules = this.release.rules.map(({ manifest, code }, index): LoadRule => ({ name: manifest.name, code, context: this.contexts[index]!, secrets: secretsOf(manifest.name, manifest.secrets, options.secrets), services: manifest.services }));
+    return { release: this.release.id, kernel, memoryBytes: options.limits.ruleMemoryBytes, crossingBytes: options.limits.crossingBytes, vars: options.vars, rules };
+  }
+}
+
+function secretsOf(rule: string, wanted: readonly string[], all: Readonly<Record<string, string>>): Record<string, string> {
+  const secrets: Record<string, string> = {};
+  for (const name of wanted) {
+    const value = Object.hasOwn(all, name) ? all[name] : undefined;
+    if (value === undefined) throw new GatewayError("RULE_THREW", `${rule} declares the secret ${JSON.stringify(name)}, which config does not name`);
+    secrets[name] = value;
+  }
+  return secrets;
+}

@@ -1,0 +1,67 @@
+/** Takes a frame from a sandbox process apart. Whatever breaks the grammar throws `CodecError`; what the records say is judged by the receiver. */
+import { CodecError, TextReader } from "./codec.ts";
+import { FromSandbox } from "./protocol.ts";
+
+export interface RecordEvents {
+  loaded(release: number, ok: boolean, json: string): void;
+  call(call: number, callNo: number, rule: number, service: string, args: string): void;
+  /** `cpu`: rule, microseconds, rule, microseconds, … */
+  done(call: number, tail: boolean, outcome: number, by: number, failure: string, cpu: readonly number[], effects: string): void;
+  tail(call: number, effects: string, cpu: readonly number[]): void;
+  stray(release: number, rule: number, json: string): void;
+  isolateLost(release: number, reason: string): void;
+  lost(call: number, guilty: boolean, failure: string): void;
+  pong(sequence: number): void;
+}
+
+/** No release has more rules; no record tells of more. */
+const MAX_CPU_ENTRIES = 100_000;
+
+export function readRecords(text: string, to: RecordEvents): void {
+  const reader = new TextReader(text);
+  while (!reader.done) {
+    const kind = reader.num();
+    switch (kind) {
+      case FromSandbox.DONE:
+        to.done(reader.num(), flag(reader), reader.num(), reader.num(), reader.str(), cpuOf(reader), reader.str());
+        break;
+      case FromSandbox.CALL:
+        to.call(reader.num(), reader.num(), reader.num(), reader.str(), reader.str());
+        break;
+      case FromSandbox.TAIL:
+        to.tail(reader.num(), reader.str(), cpuOf(reader));
+        break;
+      case FromSandbox.LOADED:
+        to.loaded(reader.num(), flag(reader), reader.str());
+        break;
+      case FromSandbox.STRAY:
+        to.stray(reader.num(), reader.num(), reader.str());
+        break;
+      case FromSandbox.ISOLATE_LOST:
+        to.isolateLost(reader.num(), reader.str());
+        break;
+      case FromSandbox.LOST:
+        to.lost(reader.num(), flag(reader), reader.str());
+        break;
+      case FromSandbox.PONG:
+        to.pong(reader.num());
+        break;
+      default:
+        throw new CodecError(`record of kind ${kind}`);
+    }
+  }
+}
+
+function flag(reader: TextReader): boolean {
+  const value = reader.num();
+  if (value > 1) throw new CodecError(`${value} where 0 or 1 is expected`);
+  return value === 1;
+}
+
+function cpuOf(reader: TextReader): number[] {
+  const count = reader.num();
+  if (count > MAX_CPU_ENTRIES) throw new CodecError(`CPU times of ${count} rules`);
+  const list: number[] = [];
+  for (let i = 0; i < count; i++) list.push(reader.num(), reader.num());
+  return list;
+}
