@@ -22,6 +22,14 @@ export interface CoreParts {
   readonly startSandbox: () => Promise<Sandbox>;
 }
 
+/** Loaded and not serving. Exactly one of the two is called, once; neither can fail. */
+export interface PreparedRelease {
+  /** New exchanges begin with it. */
+  (): void;
+  /** It is not wanted after all: sandboxes give it up. */
+  discard(): void;
+}
+
 export class Core {
   readonly config: ResolvedConfig;
   readonly clock: Clock;
@@ -67,16 +75,19 @@ export class Core {
   }
 
   /** The first half of a swap: everything that can fail. What it resolves with cannot fail. */
-  prepare(release: Release, maps: SourceMaps): Promise<() => void> {
+  prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease> {
     const table = this.#swaps.then(() => this.#load(release, maps));
     this.#swaps = table.then(
       () => undefined,
       () => undefined,
     );
-    return table.then((next) => () => {
-      const last = this.table;
-      this.table = next;
-      last.retire();
+    return table.then((next) => {
+      const activate = (): void => {
+        const last = this.table;
+        this.table = next;
+        last.retire();
+      };
+      return Object.assign(activate, { discard: () => next.retire() });
     });
   }
 

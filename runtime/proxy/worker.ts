@@ -7,11 +7,13 @@ import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
 import type { Outgoing } from "../security/egress.ts";
 import { createUpstreams } from "../upstream/groups.ts";
-import { Core } from "./core.ts";
+import { Core, type PreparedRelease } from "./core.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
 import { listen, type ListenAt, type Listener } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
+
+export type { PreparedRelease } from "./core.ts";
 
 export interface WorkerInit {
   /** Per-gateway numbers already divided among the workers. */
@@ -29,7 +31,7 @@ export interface Worker {
   /** Loads a release and serves it. Rejects with a located reason, leaving the old one. */
   swap(release: Release, maps: SourceMaps): Promise<void>;
   /** The first half of a swap; calling what it resolves with is the second and cannot fail. */
-  prepare(release: Release, maps: SourceMaps): Promise<() => void>;
+  prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease>;
   /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
   drain(): Promise<void>;
   snapshot(): WorkerSnapshot;

@@ -4,7 +4,7 @@
  */
 import { createLogSink } from "../observe/log-sink.ts";
 import { createObserver, type Observer } from "../observe/observe.ts";
-import type { startWorker, Worker } from "../proxy/worker.ts";
+import type { PreparedRelease, startWorker, Worker } from "../proxy/worker.ts";
 import { readToWorker, type FromWorker, type Request } from "./messages.ts";
 import { problemAnswer } from "./problem-answer.ts";
 import { reasonOf } from "./start-error.ts";
@@ -17,10 +17,10 @@ interface Running {
   readonly worker: Worker;
   readonly observer: Observer;
   /** Set between "prepare" and "activate" or "discard". */
-  prepared: Prepared | null;
+  prepared: PreparedRelease | null;
+  /** Counts "prepare" and "discard": what was prepared for an earlier one has come too late. */
+  preparation: number;
 }
-
-type Prepared = Awaited<ReturnType<Worker["prepare"]>>;
 
 export function runWorker(start: typeof startWorker): void {
   const sink = createLogSink(STDOUT);
@@ -41,7 +41,7 @@ export function runWorker(start: typeof startWorker): void {
         const observer = createObserver({ log: message.init.config.log, sink, now: () => performance.now() });
         start(message.init, { observer }).then(
           (worker) => {
-            running = { worker, observer, prepared: null };
+            running = { worker, observer, prepared: null, preparation: 0 };
             say({ kind: "ready" });
           },
           (thrown: unknown) => fail(reasonOf(thrown)),
@@ -71,7 +71,7 @@ async function obey(running: Running, request: Request) {
   const { worker } = running;
   switch (request.ask) {
     case "prepare":
-      running.prepared = await worker.prepare(request.release, request.maps);
+      await prepare(running, request);
       return null;
     case "activate": {
       const { prepared } = running;
@@ -81,7 +81,7 @@ async function obey(running: Running, request: Request) {
       return null;
     }
     case "discard":
-      running.prepared = null;
+      forget(running);
       return null;
     case "show-problem":
       worker.core.problemPage = request.problem === null ? null : problemAnswer(request.problem);
@@ -92,6 +92,24 @@ async function obey(running: Running, request: Request) {
     case "snapshot":
       return worker.snapshot();
   }
+}
+
+async function prepare(running: Running, { release, maps }: Extract<Request, { ask: "prepare" }>): Promise<void> {
+  forget(running);
+  const { preparation } = running;
+  const prepared = await running.worker.prepare(release, maps);
+  if (running.preparation === preparation) {
+    running.prepared = prepared;
+    return;
+  }
+  prepared.discard();
+  throw new Error(`release ${release.id} was given up while it loaded`);
+}
+
+function forget(running: Running): void {
+  running.preparation++;
+  running.prepared?.discard();
+  running.prepared = null;
 }
 
 async function end(running: Running | null): Promise<void> {

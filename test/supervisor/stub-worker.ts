@@ -67,7 +67,7 @@ async function startStub(init: WorkerInit, { observer }: { observer: Observer })
   );
   const prepare = async (next: WorkerInit["release"]) => {
     refuse({ release: next }, "loading");
-    return () => void (release = next.id);
+    return Object.assign(() => void (release = next.id), { discard: () => undefined });
   };
   return {
     prepare,
