@@ -33,7 +33,7 @@ export const gateway: typeof Public.gateway = async (options) => {
   const recorder = new Recorder();
   const config = testConfig(options, played.map(({ name, server }) => ({ name, url: server.url })));
   const worker = await startTestWorker(config, options, recorder, fetches);
-  const [{ port }] = worker.addresses as readonly [{ readonly port: number }];
+  const { port } = worker.addresses[0]!;
   const close = async (): Promise<void> => {
     await worker.close();
     for (const { server } of played) server.close();
