@@ -9,6 +9,7 @@ import { EMPTY_RELEASE } from "../compile/release.ts";
 import { ConfigError, loadConfig } from "../config/config.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { runUntilStopped, type Supervisor } from "../supervisor/supervisor.ts";
+import { outsideSources } from "./outside-sources.ts";
 import { problemPage } from "./problem-page.ts";
 import { announce, processLog, startGateway } from "./start.ts";
 import { formatProblem, type Terminal } from "./terminal.ts";
@@ -40,6 +41,9 @@ class DevSession {
   #timer: NodeJS.Timeout | undefined;
   #configChanged = false;
   #saves: Promise<void> = Promise.resolve();
+  readonly #watchers: FSWatcher[] = [];
+  /** Folders outside the rules folder that are watched, and the files in them that count. */
+  readonly #outside = new Map<string, ReadonlySet<string>>();
 
   constructor(config: ResolvedConfig, load: () => Promise<ResolvedConfig>, terminal: Terminal) {
     this.#config = config;
@@ -60,26 +64,38 @@ class DevSession {
     this.#supervisor = supervisor;
     announce(supervisor, this.#terminal);
     await this.#shown(this.#first!);
-    const watchers = this.#watch();
+    this.#watch();
     const code = await runUntilStopped(supervisor);
-    for (const watcher of watchers) watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
     clearTimeout(this.#timer);
     await this.#compiler[Symbol.asyncDispose]();
     return code;
   }
 
-  #watch(): FSWatcher[] {
+  #watch(): void {
     const { rulesDir, file } = this.#config;
-    const watchers: FSWatcher[] = [];
-    if (rulesDir !== "") watchers.push(watch(rulesDir, { recursive: true }, () => this.#saved(false)));
+    if (rulesDir !== "") this.#watchers.push(watch(rulesDir, { recursive: true }, () => this.#saved(false)));
     if (file !== "") {
-      watchers.push(
+      this.#watchers.push(
         watch(path.dirname(file), (_event, name) => {
           if (name === path.basename(file)) this.#saved(true);
         }),
       );
     }
-    return watchers;
+  }
+
+  /** What the rules of a release import from elsewhere; a folder stays watched once it was. */
+  #watchOutside(result: CompileResult): void {
+    for (const [folder, names] of outsideSources(result.maps, this.#config)) {
+      const known = this.#outside.has(folder);
+      this.#outside.set(folder, names);
+      if (known) continue;
+      this.#watchers.push(
+        watch(folder, (_event, name) => {
+          if (name !== null && this.#outside.get(folder)?.has(name)) this.#saved(false);
+        }),
+      );
+    }
   }
 
   #saved(isConfig: boolean): void {
@@ -131,6 +147,7 @@ class DevSession {
     await this.#supervisor!.showProblem(null);
     const count = result.release.rules.length;
     this.#serving = result.release.id;
+    this.#watchOutside(result);
     this.#terminal.say(`release ${this.#serving} is live: ${count} rule${count === 1 ? "" : "s"}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
     void this.#checkTypes();
   }
