@@ -17,6 +17,8 @@ export interface ShopOptions {
   readonly ports: { readonly gateway: number; readonly admin: number; readonly origins: readonly number[] };
   /** `dev` watches the rules and recompiles, `start` is what production runs. */
   readonly command: "dev" | "start";
+  /** Another config than the shop's own. */
+  readonly config?: string;
   /** How long the gateway waits for an origin's answer; 10 s by default. */
   readonly firstByte?: Duration;
   /** Where the gateway keeps its admin token and the like; the shop's own folder by default. */
@@ -53,7 +55,7 @@ export async function runShop(options: ShopOptions): Promise<RunningShop> {
     const settings: NodeJS.ProcessEnv = { ...env, SHOP_TARGETS: targets.join(","), SHOP_PORT: String(gateway), SHOP_ADMIN_PORT: String(admin) };
     if (options.firstByte) settings.SHOP_FIRST_BYTE = options.firstByte;
     if (options.stateDir) settings.SHOP_STATE_DIR = options.stateDir;
-    const child = startGateway(options.command, settings, children);
+    const child = startGateway(options, settings, children);
     const ended = once(child, "exit").then(([code]) => Number(code ?? 1));
     const { url, adminUrl } = await untilReady(child, ended, options.onLine);
     return { url, adminUrl, origins: targets, gatewayPid: child.pid ?? 0, ended, stop };
@@ -94,10 +96,10 @@ async function startOrigin(port: number, env: NodeJS.ProcessEnv, children: Child
   return `http://127.0.0.1:${await Promise.race([started, failed])}`;
 }
 
-function startGateway(command: string, env: NodeJS.ProcessEnv, children: ChildProcess[]): ChildProcess {
+function startGateway({ command, config = join(here, "sluice.config.ts") }: ShopOptions, env: NodeJS.ProcessEnv, children: ChildProcess[]): ChildProcess {
   const main = join(here, "..", "..", "runtime", "cli", "main.ts");
   // Detached, like the origins: Ctrl-C in a terminal then reaches only the demo, which ends everything in order.
-  const child = spawn(process.execPath, ["--conditions=sluice-source", main, command, "--config", join(here, "sluice.config.ts")], {
+  const child = spawn(process.execPath, ["--conditions=sluice-source", main, command, "--config", config], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

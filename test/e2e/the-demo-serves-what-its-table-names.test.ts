@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { openShop } from "./open-shop.ts";
 
@@ -160,4 +162,9 @@ test("a body that breaks off at the origin breaks off at the client too, instead
 test("health, readiness and metrics answer at the admin listener", async () => {
   assert.equal((await fetch(`${shop.adminUrl}/health`)).status, 200);
   assert.equal((await fetch(`${shop.adminUrl}/ready`)).status, 200);
+  assert.equal((await fetch(`${shop.adminUrl}/metrics`)).status, 401);
+  const token = (await readFile(join(shop.stateDir, "admin-token"), "utf8")).trim();
+  const metrics = await fetch(`${shop.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+  assert.equal(metrics.status, 200);
+  assert.match(await metrics.text(), /^sluice_rule_metric_total\{.*name="home_copy_shown".*\} [1-9]/m);
 });
