@@ -1,7 +1,7 @@
 /** The kernel's entry: evaluated once in each context, before any rule. What `boot` returns stays with the process; user code never sees it. */
 import { TextReader } from "../codec.ts";
 import { ToSandbox } from "../protocol.ts";
-import { installClock, wallClockUs } from "./clock.ts";
+import { installClock, wallClock } from "./clock.ts";
 import { RuleContext } from "./context.ts";
 import { RuleAuth } from "./auth.ts";
 import { BodyReader } from "./body-reader.ts";
@@ -23,8 +23,9 @@ import { installWeb } from "./web/web.ts";
 /** Callbacks of the process: primitives in and out, never throwing. */
 export interface Lent {
   readonly webSync: (op: string, a: string, b: string, c: string) => string;
-  /** CPU of this isolate since the batch began, µs. */
-  readonly batchCpuUs: () => number;
+  /** `CpuClock` of `meter.ts`. */
+  readonly takeCpuUs: () => number;
+  readonly entryCpuUs: () => number;
 }
 
 export interface Kernel {
@@ -41,9 +42,9 @@ export interface Kernel {
 /** After this much output the process comes back for the rest, so that no single string grows without bound. */
 const OUTPUT_UNITS = 4 * 1024 * 1024;
 
-export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], batchCpuUs: Lent["batchCpuUs"]): Kernel {
+export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], takeCpuUs: Lent["takeCpuUs"], entryCpuUs: Lent["entryCpuUs"]): Kernel {
   const mark = new Float64Array(markBuffer);
-  const meter = new Meter(mark, batchCpuUs, wallClockUs());
+  const meter = new Meter(mark, { takeUs: () => takeCpuUs(), entryUs: () => entryCpuUs() }, wallClock());
   install(webSync);
   let output = "";
   let returned = "";
@@ -58,8 +59,9 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], batc
       const kind = reader.num();
       if (kind === ToSandbox.HOOK) {
         mark[Mark.BEGUN]!++;
+        // With half of a bound spent the rest gets an entry of its own: the process bounds each entry's time.
         const over = new HookCall(realm, reader).start();
-        if (!over || mark[Mark.CAREFUL] === 1 || output.length > OUTPUT_UNITS || meter.entryUs > halfOf(mark[Mark.CPU_MS]!)) return again();
+        if (!over || mark[Mark.CAREFUL] === 1 || output.length > OUTPUT_UNITS || meter.entryMs * 2 > mark[Mark.CPU_MS]!) return again();
       } else if (kind === ToSandbox.REPLY) {
         mark[Mark.BEGUN]!++;
         const call = reader.num();
@@ -88,7 +90,7 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], batc
       mark[Mark.RETURNED] = 0;
       mark[Mark.AGAIN] = 0;
       mark[Mark.BEGUN] = 0;
-      meter.enter(records !== "");
+      meter.enter();
       resetStackTraceLimit();
       if (records !== "") reader = new TextReader(records);
       work();
@@ -104,11 +106,6 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], batc
       return text;
     },
   };
-}
-
-/** With half of a hook's bound spent, the rest of the batch gets an entry of its own: the process bounds each entry's time. */
-function halfOf(cpuMs: number): number {
-  return cpuMs * 500;
 }
 
 function install(webSync: Lent["webSync"]): void {

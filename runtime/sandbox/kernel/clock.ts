@@ -2,14 +2,9 @@
 
 type AnyFunction = (...args: never[]) => unknown;
 
-/** Wall time in µs for the meter, taken before `installClock` replaces it. */
-export function wallClockUs(): () => number {
-  if (typeof Temporal === "undefined") {
-    const now = Date.now;
-    return () => now() * 1000;
-  }
-  const instant = Temporal.Now.instant;
-  return () => Number(instant().epochNanoseconds) / 1000;
+/** Wall time for the meter, taken before `installClock` replaces it. */
+export function wallClock(): () => number {
+  return Date.now;
 }
 
 export function installClock(global: typeof globalThis, nowMs: () => number): void {

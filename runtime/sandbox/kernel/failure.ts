@@ -8,8 +8,8 @@ export const KERNEL_NAME = "sluice:kernel";
 
 const MESSAGE_UNITS = 2000;
 const STACK_UNITS = 8000;
-/** Frames of the kernel and of the boundary say nothing to a rule's author. */
-const FOREIGN_FRAME = /^\s+at .*(?:sluice:kernel|<isolated-vm|native:|node:)/;
+/** Frames of the kernel and of the boundary say nothing to a rule's author, and files of the host are none of its business. */
+const FOREIGN_FRAME = /sluice:kernel|<isolated-vm|<anonymous>|node:|:\/\/|[( ]\//;
 
 /** Errors that the kernel itself makes and that are more than "threw". A rule may catch them like any other. */
 const kinds = new WeakMap<object, FailureKind>();

@@ -5,10 +5,12 @@ import { describe } from "./failure.ts";
 import type { FieldList } from "./heads.ts";
 import type { RuleRun } from "./rule-run.ts";
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// RFC 9110 section 5.5. Anything else could end the line: U+010D U+010A written as Latin-1 becomes CR LF.
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const UPPER = /[A-Z]/;
+// Tables and loops, not regular expressions: on a frozen RegExp.prototype V8 leaves its fast path (0.5 µs a test).
+const IS_TOKEN = tableOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+/** Names that were checked, and how they look in lowercase: rules use the same few again and again. */
+const known = new Map<string, string>();
+const MAX_KNOWN = 512;
+const MAX_KNOWN_UNITS = 64;
 
 /** Framing and hop-by-hop fields (RFC 9110 section 7.6.1) are the gateway's own business. */
 const RESERVED: ReadonlySet<string> = new Set(["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
@@ -91,13 +93,46 @@ export class HeaderFields {
   }
 }
 
+/** In lowercase. Throws when it is none. */
 export function fieldName(name: unknown): string {
-  if (typeof name !== "string" || !TOKEN.test(name)) throw new TypeError(`headers: ${describe(name)} is no header name (RFC 9110 section 5.1)`);
-  return UPPER.test(name) ? name.toLowerCase() : name;
+  const found = known.get(name as string);
+  if (found !== undefined) return found;
+  if (typeof name !== "string" || !isToken(name)) throw new TypeError(`headers: ${describe(name)} is no header name (RFC 9110 section 5.1)`);
+  const lower = name.toLowerCase();
+  if (known.size < MAX_KNOWN && name.length <= MAX_KNOWN_UNITS) known.set(name, lower);
+  return lower;
 }
 
+/**
+ * Without white space around it. Throws for what may not stand on a wire (RFC 9110 section 5.5): anything else could end the line;
+ * U+010D U+010A written as Latin-1 becomes CR LF.
+ */
 export function fieldValue(name: string, value: unknown): string {
-  const text = (typeof value === "string" ? value : String(value)).replace(/^[\t ]+|[\t ]+$/g, "");
-  if (!FIELD_VALUE.test(text)) throw new TypeError(`headers: the value of ${name} holds characters that no header may hold (RFC 9110 section 5.5)`);
-  return text;
+  const text = typeof value === "string" ? value : String(value);
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  for (let at = start; at < end; at++) {
+    const unit = text.charCodeAt(at);
+    if ((unit < 0x20 && unit !== 0x09) || unit === 0x7f || unit > 0xff) throw new TypeError(`headers: the value of ${name} holds characters that no header may hold (RFC 9110 section 5.5)`);
+  }
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+export function isToken(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (IS_TOKEN[text.charCodeAt(at)] !== 1) return false;
+  }
+  return text !== "";
+}
+
+function isBlank(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09;
+}
+
+function tableOf(characters: string): Uint8Array {
+  const table = new Uint8Array(128);
+  for (const character of characters) table[character.charCodeAt(0)] = 1;
+  return table;
 }

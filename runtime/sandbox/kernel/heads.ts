@@ -120,12 +120,14 @@ export class RequestHead {
 
   constructor(text: string) {
     const end = text.indexOf("\n");
-    const [method, scheme, authority] = text.slice(0, end).split(" ", 3) as [string, string, string];
-    this.method = method;
-    this.scheme = scheme === "https" ? "https" : "http";
-    this.authority = authority;
-    this.target = this.#sentTarget = text.slice(method.length + scheme.length + authority.length + 3, end);
-    this.fields = new FieldList(text, "host", authority);
+    const scheme = text.indexOf(" ") + 1;
+    const authority = text.indexOf(" ", scheme) + 1;
+    const target = text.indexOf(" ", authority) + 1;
+    this.method = text.slice(0, scheme - 1);
+    this.scheme = authority - scheme === 6 ? "https" : "http";
+    this.authority = text.slice(authority, target - 1);
+    this.target = this.#sentTarget = text.slice(target, end);
+    this.fields = new FieldList(text, "host", this.authority);
   }
 
   get path(): string {

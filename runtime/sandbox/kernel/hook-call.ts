@@ -231,7 +231,8 @@ export class HookCall {
 
   /** A hook that got by with a longer bound (`isolates.ts`) has still used more than its own. */
   #expectCpu(run: RuleRun): void {
-    if (run.cpuUs > this.cpuMs * 1000) throw withKind(new RangeError(`${this.phase} used ${Math.round(run.cpuUs / 1000)} ms of CPU, ${this.cpuMs} ms are allowed`), "cpu");
+    // The clock counts whole milliseconds.
+    if (run.heldMs > this.cpuMs + 1) throw withKind(new RangeError(`${this.phase} used ${Math.round(run.heldMs)} ms of CPU, ${this.cpuMs} ms are allowed`), "cpu");
   }
 
   #fail(run: RuleRun, failure: RuleFailure): void {

@@ -8,10 +8,10 @@ export const Mark = {
   RULE: 1,
   /** CPU bound of that rule in that phase, ms. */
   CPU_MS: 2,
-  /** CPU charged since the batch began, up to where that rule began, µs. */
-  CHARGED_US: 3,
-  /** CPU that this rule used in earlier entries of the same call, µs. */
-  PRIOR_US: 4,
+  /** Wall time from the entry's beginning to that of this rule, ms. */
+  BEFORE_MS: 3,
+  /** CPU that this rule used in earlier entries of the same call, ms. */
+  HELD_MS: 4,
   /** Calls of this context that await something. */
   PENDING: 5,
   /** 1: enter again at once, with nothing new: microtasks have run or records are left. */

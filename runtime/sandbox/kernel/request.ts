@@ -11,9 +11,9 @@ import type { RuleRun } from "./rule-run.ts";
 import { encodeUtf8 } from "./web/encoding.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
-/** The path percent-encode set (URL Standard section 1.3) and everything outside visible ASCII. */
-const NOT_IN_PATH = /[^\x21-\x7e]|["<>^`{}]/;
-const NOT_IN_QUERY = /[^\x21-\x7e]|["#<>]/;
+/** The path percent-encode set (URL Standard section 1.3) without "?" and "#", which a path may not hold at all. */
+const NOT_IN_PATH = "\"<>^`{}";
+const NOT_IN_QUERY = '"#<>';
 const PLAIN = /^[\x21-\x7e]*$/;
 
 export class RequestFacade extends BodyReader {
@@ -136,12 +136,24 @@ function isRequestPhase(run: RuleRun): boolean {
   return run.phase === "onRequest" || run.phase === "onOriginRequest";
 }
 
-function encode(text: string, forbidden: RegExp): string {
-  if (!forbidden.test(text)) return text;
+/** Percent-encodes `forbidden` and everything outside visible ASCII, as UTF-8. */
+function encode(text: string, forbidden: string): string {
+  let at = 0;
+  while (at < text.length && isAllowed(text.charCodeAt(at), forbidden)) at++;
+  if (at === text.length) return text;
   let encoded = "";
   for (const character of text.toWellFormed()) {
-    if (!forbidden.test(character)) encoded += character;
+    if (isAllowed(character.codePointAt(0)!, forbidden)) encoded += character;
     else for (const byte of encodeUtf8(character)) encoded += `%${byte < 16 ? "0" : ""}${byte.toString(16).toUpperCase()}`;
   }
   return encoded;
+}
+
+function isAllowed(unit: number, forbidden: string): boolean {
+  return unit > 0x20 && unit < 0x7f && (isPlain(unit) || !forbidden.includes(String.fromCharCode(unit)));
+}
+
+/** Letters, digits and what stands between "$" and ";": never forbidden. */
+function isPlain(unit: number): boolean {
+  return (unit >= 0x61 && unit <= 0x7a) || (unit >= 0x41 && unit <= 0x5a) || (unit >= 0x24 && unit <= 0x3b);
 }

@@ -22,6 +22,7 @@ export class RuleRun implements Charged {
   readonly #stateJson: string;
   #state: unknown = undefined;
   cpuUs = 0;
+  heldMs = 0;
   /** Of `cpuUs`, what the worker has been told. */
   toldUs = 0;
   /** Effects that count when the rule finishes well. */

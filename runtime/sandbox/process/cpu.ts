@@ -29,19 +29,20 @@ export class Patience {
 export interface Suspect {
   readonly call: number;
   readonly rule: number;
-  /** CPU that this rule's hook has used, µs. */
-  readonly usedUs: number;
+  /** CPU that this rule's hook has used, at least. */
+  readonly usedMs: number;
   readonly cpuMs: number;
   /** False when several hooks had left microtasks behind: any of them may have run last. */
   readonly certain: boolean;
 }
 
-export function suspectOf(mark: Float64Array, batchCpuUs: number): Suspect {
+export function suspectOf(mark: Float64Array, entryCpuMs: number): Suspect {
   const at = (index: number): number => mark[index] ?? 0;
   return {
     call: at(Mark.CALL),
     rule: at(Mark.RULE),
-    usedUs: at(Mark.PRIOR_US) + Math.max(0, batchCpuUs - at(Mark.CHARGED_US)),
+    // What ran before it in this entry took no more CPU than time.
+    usedMs: at(Mark.HELD_MS) + Math.max(0, entryCpuMs - at(Mark.BEFORE_MS)),
     cpuMs: at(Mark.CPU_MS),
     certain: at(Mark.RETURNED) === 0 || at(Mark.BEGUN) <= 1,
   };

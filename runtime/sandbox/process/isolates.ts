@@ -35,7 +35,9 @@ export class ReleaseIsolate {
   readonly #contexts = new Map<number, RuleContext>();
   #isolate: IsolatedVm.Isolate | null = null;
   #carefulBatches = 0;
-  #batchBeganUs = 0;
+  #enteredCpuUs = 0;
+  /** Up to here some rule has been charged. */
+  #takenCpuUs = 0;
 
   constructor(release: number, message: LoadMessage) {
     this.release = release;
@@ -85,7 +87,6 @@ export class ReleaseIsolate {
     };
     mark[Mark.CAREFUL] = this.#carefulBatches > 0 ? 1 : 0;
     if (this.#carefulBatches > 0) this.#carefulBatches--;
-    this.#batchBeganUs = threadCpuUs();
     for (let records = batch.records; ; records = "") {
       if (!this.#enter(context, records, batch.cpuMs, take)) {
         this.#lose(batch, context, output, emit);
@@ -100,6 +101,7 @@ export class ReleaseIsolate {
   /** False when the isolate is lost. */
   #enter(context: RuleContext, records: string, cpuMs: number, take: (records: string) => void): boolean {
     const timeoutMs = this.#patience.entryMs(cpuMs);
+    this.#enteredCpuUs = threadCpuUs();
     const since = performance.now();
     try {
       take(context.enter(records, timeoutMs));
@@ -120,8 +122,8 @@ export class ReleaseIsolate {
 
   #lose(batch: Batch, context: RuleContext, output: string, emit: (records: string) => void): void {
     const memory = this.#isolate!.isDisposed;
-    const suspect = suspectOf(context.mark, memory ? 0 : this.#batchCpuUs());
-    const guilty = suspect.certain && (memory || suspect.usedUs >= suspect.cpuMs * 1000);
+    const suspect = suspectOf(context.mark, memory ? 0 : this.#entryCpuUs() / 1000);
+    const guilty = suspect.certain && (memory || suspect.usedMs >= suspect.cpuMs);
     if (!suspect.certain) this.#carefulBatches = CAREFUL_BATCHES;
     else if (!guilty) this.#patience.lengthen();
     this.#note(batch, output);
@@ -138,26 +140,32 @@ export class ReleaseIsolate {
     this.#running.note(output);
   }
 
-  #batchCpuUs(): number {
-    return threadCpuUs() - this.#batchBeganUs;
+  #entryCpuUs(): number {
+    return threadCpuUs() - this.#enteredCpuUs;
+  }
+  #takeCpuUs(): number {
+    const taken = this.#takenCpuUs;
+    this.#takenCpuUs = threadCpuUs();
+    return this.#takenCpuUs - taken;
   }
 
   #fill(): unknown[] {
     const message = this.#message;
     const isolate = new ivm.Isolate({ memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(message.memoryBytes / MIB)) });
     this.#isolate = isolate;
-    this.#batchBeganUs = threadCpuUs();
     const kernel = isolate.compileScriptSync(message.kernel, { filename: KERNEL_NAME });
     const contextOf = (number: number): RuleContext => {
       let context = this.#contexts.get(number);
       if (context === undefined) {
-        context = new RuleContext(isolate, kernel, () => this.#batchCpuUs());
+        context = new RuleContext(isolate, kernel, { takeUs: () => this.#takeCpuUs(), entryUs: () => this.#entryCpuUs() });
         this.#contexts.set(number, context);
       }
       return context;
     };
     const descriptions = message.rules.map((rule, index) => contextOf(rule.context).load(rule, index, message));
     for (const context of this.#contexts.values()) context.seal();
+    // Loading is nobody's.
+    this.#takenCpuUs = threadCpuUs();
     return descriptions;
   }
 }

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import type * as IsolatedVm from "isolated-vm";
 import { MARK_BYTES } from "../kernel/mark.ts";
+import type { CpuClock } from "../kernel/meter.ts";
 import type { LoadError, LoadMessage, LoadRule } from "../protocol.ts";
 import { webHostOp } from "./web-host.ts";
 import { thrownText } from "./words.ts";
@@ -30,13 +31,13 @@ export class RuleContext {
   readonly #load: IsolatedVm.Reference<(input: string, factory: unknown) => string>;
   readonly #seal: IsolatedVm.Reference<() => void>;
 
-  constructor(isolate: IsolatedVm.Isolate, kernel: IsolatedVm.Script, batchCpuUs: () => number) {
+  constructor(isolate: IsolatedVm.Isolate, kernel: IsolatedVm.Script, cpu: CpuClock) {
     this.#isolate = isolate;
     this.#context = isolate.createContextSync();
     const shared = new SharedArrayBuffer(MARK_BYTES);
     this.mark = new Float64Array(shared);
     const boot = kernel.runSync(this.#context, { reference: true }) as IsolatedVm.Reference;
-    const lent = [new ivm.ExternalCopy(shared).copyInto(), new ivm.Callback(webHostOp), new ivm.Callback(batchCpuUs)];
+    const lent = [new ivm.ExternalCopy(shared).copyInto(), new ivm.Callback(webHostOp), new ivm.Callback(() => cpu.takeUs()), new ivm.Callback(() => cpu.entryUs())];
     const inside = boot.applySync(undefined, lent, { result: { reference: true } }) as IsolatedVm.Reference;
     const member = (name: string): never => inside.getSync(name, { reference: true }) as never;
     this.#enter = member("enter");

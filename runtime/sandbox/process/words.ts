@@ -33,7 +33,7 @@ export function stray(release: number, rule: number | null, thrown: unknown): st
 }
 
 export function cpuFailure(suspect: Suspect): RuleFailure {
-  return { kind: "cpu", message: `used ${Math.round(suspect.usedUs / 1000)} ms of CPU and went on, ${suspect.cpuMs} ms are allowed`, stack: "" };
+  return { kind: "cpu", message: `used ${Math.round(suspect.usedMs)} ms of CPU and went on, ${suspect.cpuMs} ms are allowed`, stack: "" };
 }
 export function memoryFailure(memoryBytes: number): RuleFailure {
   return { kind: "memory", message: `the release's isolate holds more than ${memoryBytes} bytes`, stack: "" };
