@@ -24,10 +24,11 @@ export function answerOf(run: RuleRun, value: unknown): string | null {
   if (!mayAnswer(run)) throw new TypeError(`${run.phase} cannot answer: it returned ${describe(value)}`);
   const { status, headers, body } = value as { status: unknown; headers: unknown; body: unknown };
   if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) throw new RangeError(`${run.phase}: a status from 200 to 599 is expected, found ${describe(status)}`);
-  if (!Array.isArray(headers) || headers.length > MAX_FIELDS) throw new TypeError(`${run.phase}: an answer has a list of at most ${MAX_FIELDS} headers`);
+  const length = Array.isArray(headers) ? headers.length : -1;
+  if (!Array.isArray(headers) || length < 0 || length > MAX_FIELDS) throw new TypeError(`${run.phase}: an answer has a list of at most ${MAX_FIELDS} headers`);
   let fields = "";
   let count = 0;
-  for (let i = 0; i < headers.length; i++) {
+  for (let i = 0; i < length; i++) {
     const pair: unknown = headers[i];
     if (!Array.isArray(pair)) throw new TypeError(`${run.phase}: an answer's headers are pairs of name and value`);
     const name = fieldName(pair[0]);

@@ -153,7 +153,7 @@ export class ReleaseIsolate {
     const message = this.#message;
     const isolate = new ivm.Isolate({ memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(message.memoryBytes / MIB)) });
     this.#isolate = isolate;
-    const kernel = isolate.compileScriptSync(message.kernel, { filename: KERNEL_NAME });
+    const kernel = compileKernel(isolate, message.kernel);
     const contextOf = (number: number): RuleContext => {
       let context = this.#contexts.get(number);
       if (context === undefined) {
@@ -168,6 +168,17 @@ export class ReleaseIsolate {
     this.#takenCpuUs = threadCpuUs();
     return descriptions;
   }
+}
+
+/** Of the last kernel compiled: all releases come with the same one, and from the cache it takes 0.4 ms instead of 5. */
+let compiled: { readonly code: string; readonly data: IsolatedVm.ExternalCopy<ArrayBuffer> } | null = null;
+
+function compileKernel(isolate: IsolatedVm.Isolate, code: string): IsolatedVm.Script {
+  if (compiled?.code === code) return isolate.compileScriptSync(code, { filename: KERNEL_NAME, cachedData: compiled.data });
+  const script = isolate.compileScriptSync(code, { filename: KERNEL_NAME, produceCachedData: true });
+  const { cachedData } = script as { cachedData?: IsolatedVm.ExternalCopy<ArrayBuffer> };
+  compiled = cachedData === undefined ? null : { code, data: cachedData };
+  return script;
 }
 
 /** CPU of this thread, µs (0.4 µs a call). Not `isolate.cpuTime`: while the isolate runs that is wall time, and a busy machine would make everybody guilty. */
