@@ -18,7 +18,10 @@ describe("a project that sluice init made outside the checkout", () => {
     good = await readFile(rule, "utf8");
     const config = join(folder, "sluice.config.ts");
     // Free ports, so that test files may run beside each other.
-    await writeFile(config, (await readFile(config, "utf8")).replace("port: 8080", "port: 0").replace('rules: "./rules"', 'admin: { port: 0 },\n  rules: "./rules"'));
+    await writeFile(
+      config,
+      (await readFile(config, "utf8")).replace("port: 8080", "port: 0").replace('rules: "./rules"', 'admin: { port: 0 },\n  rules: "./rules"'),
+    );
   });
   after(() => rm(folder, { recursive: true, force: true }));
 

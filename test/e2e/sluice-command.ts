@@ -28,7 +28,11 @@ export interface Running {
 }
 
 export function startSluice(cwd: string, args: readonly string[], bin = CHECKOUT_BIN, env: Readonly<Record<string, string>> = {}): Running {
-  const child = spawn(process.execPath, [bin, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env } });
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env },
+  });
   let text = "";
   let ended = false;
   const waiting = new Set<() => void>();

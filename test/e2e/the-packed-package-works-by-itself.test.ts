@@ -18,7 +18,10 @@ describe("the package from npm pack, installed in an empty folder", () => {
     const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: CHECKOUT, maxBuffer: 2 ** 26 });
     const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf("[\n"))) as [{ filename: string }];
     // Install scripts stay off, as a careful npm leaves them: the Node that runs this test is new enough.
-    await run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", join(folder, filename)], { cwd: folder, maxBuffer: 2 ** 26 });
+    await run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", join(folder, filename)], {
+      cwd: folder,
+      maxBuffer: 2 ** 26,
+    });
     bin = join(folder, "node_modules/sluice/runtime/cli/sluice.js");
   });
   after(() => rm(folder, { recursive: true, force: true }));
@@ -28,7 +31,10 @@ describe("the package from npm pack, installed in an empty folder", () => {
     assert.equal(made.code, 0, made.text);
     const project = join(folder, "gateway");
     const config = join(project, "sluice.config.ts");
-    await writeFile(config, (await readFile(config, "utf8")).replace("port: 8080", "port: 0").replace('rules: "./rules"', 'admin: { port: 0 },\n  rules: "./rules"'));
+    await writeFile(
+      config,
+      (await readFile(config, "utf8")).replace("port: 8080", "port: 0").replace('rules: "./rules"', 'admin: { port: 0 },\n  rules: "./rules"'),
+    );
 
     const checked = await sluice(project, ["check"], bin);
     assert.equal(checked.code, 0, checked.text);
