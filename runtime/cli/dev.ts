@@ -49,7 +49,7 @@ class DevSession {
     this.#config = config;
     this.#load = load;
     this.#terminal = terminal;
-    this.#compiler = createCompiler(config);
+    this.#compiler = createCompiler(config, { warm: true });
   }
 
   async run(): Promise<number> {
@@ -126,7 +126,7 @@ class DevSession {
     try {
       this.#config = await this.#load();
       await this.#compiler[Symbol.asyncDispose]();
-      this.#compiler = createCompiler(this.#config);
+      this.#compiler = createCompiler(this.#config, { warm: true });
       await this.#supervisor!.reload();
       await this.#shown(this.#first!);
     } catch (thrown) {

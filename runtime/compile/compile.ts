@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { glob } from "node:fs/promises";
 import path from "node:path";
+import { stop } from "esbuild";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
@@ -27,17 +28,18 @@ export interface Compiler extends AsyncDisposable {
   rebuild(): Promise<CompileResult>;
 }
 
-export function createCompiler(config: ResolvedConfig): Compiler {
-  return compilerFor(config, async () => (config.rulesDir === "" ? [] : findRules(config.rulesDir)));
+/** `warm`: for `dev`, where the next save must not wait for a process to start. */
+export function createCompiler(config: ResolvedConfig, { warm = false } = {}): Compiler {
+  return compilerFor(config, warm, async () => (config.rulesDir === "" ? [] : findRules(config.rulesDir)));
 }
 
 /** For rule tests: exactly these files. */
 export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[]): Compiler {
-  return compilerFor(config, () => Promise.resolve(files));
+  return compilerFor(config, false, () => Promise.resolve(files));
 }
 
-function compilerFor(config: ResolvedConfig, files: () => Promise<readonly RuleFile[]>): Compiler {
-  const describer = createDescriber(config);
+function compilerFor(config: ResolvedConfig, warm: boolean, files: () => Promise<readonly RuleFile[]>): Compiler {
+  const describer = createDescriber(config, warm);
   let known = new Map<string, RuleDescription>();
   return {
     async rebuild() {
@@ -50,7 +52,11 @@ function compilerFor(config: ResolvedConfig, files: () => Promise<readonly RuleF
       known = new Map(bundled.flatMap(({ name, code }) => (described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [])));
       return result;
     },
-    [Symbol.asyncDispose]: () => describer.close(),
+    async [Symbol.asyncDispose]() {
+      await describer.close();
+      // Its service is a process of its own; it starts again when it is needed.
+      await stop();
+    },
   };
 }
 

@@ -32,7 +32,8 @@ const LOAD_DEADLINE_MS = 5_000;
 const MAX_PROBLEMS = 20;
 const DIED = "ends the sandbox process that evaluates it: does it build something huge at its top level?";
 
-export function createDescriber(config: ResolvedConfig): Describer {
+/** `warm`: keep the next process ready between builds. */
+export function createDescriber(config: ResolvedConfig, warm: boolean): Describer {
   const bounds = new MemoryBounds(config.limits.ruleMemoryBytes);
   const open = (): Evaluator => new Evaluator(bounds, config);
   let ready: Evaluator | null = null;
@@ -63,7 +64,7 @@ export function createDescriber(config: ResolvedConfig): Describer {
         for (const rule of left) described.set(rule.name, { problem: { message: `not evaluated: ${MAX_PROBLEMS} modules before it are broken`, stack: "" } });
         break;
       }
-      ready ??= open();
+      if (warm) ready ??= open();
       return described;
     },
     close() {

@@ -1,0 +1,93 @@
+/** What is wrong with a config, in words: path, value shown, what was expected, the nearest valid name. All of it at once. */
+import type { z } from "zod";
+import { nearest } from "../nearest.ts";
+import { NOT_YET } from "./schema.ts";
+
+export interface ConfigProblem {
+  /** `upstreams.shop.targets[1]`; "" for the file as a whole. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(file: string, problems: readonly ConfigProblem[], options?: { cause?: unknown }) {
+    const lines = problems.map(({ path, text }) => `  ${path === "" ? "" : `${path}: `}${text.replaceAll("\n", "\n    ")}`);
+    super(`${file === "" ? "the config" : file} has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`, options);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+type Key = string | number;
+
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => (typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${String(key)}`), "");
+}
+
+/** A value as a reader would recognise it. Secrets have none here: they are named by where they stand. */
+export function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? typeof value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+/** zod's findings in our words. */
+export function problemsOf(error: z.ZodError, config: unknown): ConfigProblem[] {
+  return error.issues.flatMap((issue) => explain(issue, config));
+}
+
+function explain(issue: z.core.$ZodIssue, config: unknown, base: readonly PropertyKey[] = []): ConfigProblem[] {
+  const path = [...base, ...issue.path];
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key] as Key[], config));
+  if (issue.code === "invalid_union") {
+    // Of the alternatives the one that comes closest speaks: an object with a wrong member is told about the member.
+    const deep = issue.errors.find((errors) => errors.length > 0 && errors.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"));
+    if (deep) return deep.flatMap((inner) => explain(inner, config, path));
+  }
+  const expected = issue.code === "invalid_type" && issue.message.startsWith("Invalid input") ? `a value of type ${issue.expected}` : issue.message;
+  return [{ path: pathText(path), text: `found ${shown(valueAt(config, path))}, expected ${expected}` }];
+}
+
+function unknownKey(path: readonly Key[], config: unknown): ConfigProblem {
+  const key = String(path.at(-1));
+  const holder = path.slice(0, -1);
+  const later = Object.entries(NOT_YET).find(([place, keys]) => keys.includes(key) && fits(place, holder));
+  if (later) return { path: pathText(path), text: `"${key}" is not in this version yet; leave it out` };
+  const known = knownKeys(holder);
+  const near = nearest(key, known);
+  return { path: pathText(path), text: `found an unknown key with ${shown(valueAt(config, path))}${near === "" ? `, expected one of ${known.join(", ")}` : `; did you mean "${near}"?`}` };
+}
+
+function fits(place: string, path: readonly Key[]): boolean {
+  const parts = place === "" ? [] : place.split(".");
+  return parts.length === path.length && parts.every((part, i) => part === "*" || part === path[i]);
+}
+
+/** Keys by the path of the object that holds them. */
+const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
+  ["", ["listeners", "workers", "trustedProxies", "upstreams", "routes", "rules", "vars", "secrets", "fetch", "stateDir", "log", "keepHeaders", "limits", "admin"]],
+  ["listeners.*", ["host", "port"]],
+  ["upstreams.*", ["targets", "timeouts", "keepAlive", "maxConnections"]],
+  ["upstreams.*.timeouts", ["connect", "firstByte", "idle"]],
+  ["upstreams.*.targets.*", ["url", "weight"]],
+  ["routes.*", ["match", "upstream"]],
+  ["secrets.*", ["env", "file"]],
+  ["fetch", ["allow", "private"]],
+  ["log", ["access", "redact"]],
+  ["log.redact", ["headers", "query"]],
+  [
+    "limits",
+    ["targetSize", "headerLineSize", "headerSize", "headers", "bodySize", "ruleBodySize", "headTimeout", "bodyTimeout", "bodyMinRate", "keepAlive", "sendTimeout", "tunnelIdle", "connections", "connectionsPerClient", "ruleCpu", "ruleWall", "ruleMemory", "ruleFetches", "releaseSize", "crossingSize", "drain"],
+  ],
+  ["admin", ["host", "port"]],
+];
+
+export function knownKeys(path: readonly (string | number)[]): readonly string[] {
+  return KEYS.find(([place]) => fits(place, path))?.[1] ?? [];
+}
+
+function valueAt(config: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined), config);
+}

@@ -1,0 +1,189 @@
+/** A config as written → what every other room reads: defaults filled in, units turned, references checked. */
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import ipaddr from "ipaddr.js";
+import { nearest } from "../nearest.ts";
+import { validateMatchSpec } from "../proxy/match/validate.ts";
+import { isToken } from "../proxy/fields.ts";
+import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./problems.ts";
+import type { LimitsConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
+import { Config, type ConfigInput } from "./schema.ts";
+import { durationMs, share, sizeBytes } from "./units.ts";
+
+export interface ResolveOptions {
+  /** Folder that relative paths count from. */
+  readonly baseDir: string;
+  /** The config file, or "". */
+  readonly file: string;
+  /** Where secrets by `env` stand; the process's own by default. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+type Report = (path: readonly (string | number)[], text: string) => void;
+
+/** Never shown in the log, whatever config says. */
+const ALWAYS_REDACTED = ["authorization", "cookie", "set-cookie", "proxy-authorization"];
+
+/** @throws ConfigError with all that is wrong. */
+export function resolveConfig(value: unknown, options: ResolveOptions): ResolvedConfig {
+  const parsed = Config.safeParse(value);
+  if (!parsed.success) throw new ConfigError(options.file, problemsOf(parsed.error, value));
+  const problems: ConfigProblem[] = [];
+  const config = resolve(parsed.data, options, (at, text) => void problems.push({ path: pathText(at), text }));
+  if (problems.length > 0) throw new ConfigError(options.file, problems);
+  return config;
+}
+
+function resolve(input: ConfigInput, { baseDir, file, env = process.env }: ResolveOptions, report: Report): ResolvedConfig {
+  const upstreams = upstreamsOf(input, report);
+  const listeners = (input.listeners ?? [{ port: 8080 }]).map(({ host = "127.0.0.1", port }) => ({ host, port }));
+  listeners.forEach(({ host, port }, i) => {
+    const twin = listeners.findIndex((other) => port !== 0 && other.port === port && other.host === host);
+    if (twin < i) report(["listeners", i], `found ${host}:${port} again; listeners[${twin}] has it already`);
+    if (!ipaddr.isValid(host) && host !== "localhost") report(["listeners", i, "host"], `found ${shown(host)}, expected an IP address or "localhost"`);
+  });
+  const access = input.log?.access ?? "all";
+  return {
+    baseDir,
+    file,
+    listeners,
+    workers: input.workers === undefined || input.workers === "auto" ? availableParallelism() : input.workers,
+    trustedProxies: (input.trustedProxies ?? []).map((block, i) => {
+      if (!isBlock(block)) report(["trustedProxies", i], `found ${shown(block)}, expected an address or a CIDR block such as "10.0.0.0/8"`);
+      return block;
+    }),
+    upstreams,
+    routes: routesOf(input, upstreams, report),
+    rulesDir: input.rules === undefined ? "" : folder(path.resolve(baseDir, input.rules), input.rules, report),
+    vars: input.vars ?? {},
+    secrets: secretsOf(input, baseDir, env, report),
+    fetch: { allow: originsOf(input.fetch?.allow, "allow", report), private: originsOf(input.fetch?.private, "private", report) },
+    stateDir: path.resolve(baseDir, input.stateDir ?? ".sluice"),
+    log: {
+      accessShare: access === "off" ? 0 : access === "all" || access === "errors" ? 1 : share(access),
+      errorsOnly: access === "errors",
+      off: access === "off",
+      redactHeaders: [...new Set([...ALWAYS_REDACTED, ...(input.log?.redact?.headers ?? []).map((name) => name.toLowerCase())])],
+      redactQuery: input.log?.redact?.query ?? [],
+    },
+    keepHeaders: (input.keepHeaders ?? []).map((name, i) => {
+      if (!isToken(name)) report(["keepHeaders", i], `found ${shown(name)}, expected a header name`);
+      return name.toLowerCase();
+    }),
+    limits: limitsOf(input.limits ?? {}),
+    admin: input.admin === false ? null : { host: input.admin?.host ?? "127.0.0.1", port: input.admin?.port ?? 9901 },
+  };
+}
+
+function upstreamsOf(input: ConfigInput, report: Report): Record<string, UpstreamConfig> {
+  const upstreams: Record<string, UpstreamConfig> = {};
+  for (const [name, { targets, timeouts = {}, keepAlive = "30s", maxConnections = 1000 }] of Object.entries(input.upstreams)) {
+    const resolved = targets.map((target, i) => targetOf(target, ["upstreams", name, "targets", i], report));
+    if (!resolved.some(({ weight }) => weight > 0)) report(["upstreams", name, "targets"], "found no target with a weight above 0, expected at least one");
+    const ms = (text: string): number => durationMs(text);
+    upstreams[name] = { name, targets: resolved, timeouts: { connectMs: ms(timeouts.connect ?? "1s"), firstByteMs: ms(timeouts.firstByte ?? "30s"), idleMs: ms(timeouts.idle ?? "60s") }, keepAliveMs: ms(keepAlive), maxConnections };
+  }
+  if (Object.keys(upstreams).length === 0) report(["upstreams"], 'found {}, expected at least one upstream, such as { site: { targets: ["http://127.0.0.1:9001"] } }');
+  return upstreams;
+}
+
+function targetOf(target: string | { url: string; weight?: number | undefined }, at: (string | number)[], report: Report): TargetConfig {
+  const { url: text, weight = 1 } = typeof target === "string" ? { url: target } : target;
+  const url = URL.parse(text);
+  const plain = url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  if (!plain) {
+    report(at, `found ${shown(text)}, expected http://host:port or https://host:port, without path or credentials`);
+    return { url: text, scheme: "http", host: "", port: 0, weight };
+  }
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  return { url: url.origin, scheme, host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), weight };
+}
+
+function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, UpstreamConfig>>, report: Report): RouteConfig[] {
+  const names = Object.keys(upstreams);
+  if (input.routes === undefined) {
+    if (names.length > 1) report(["routes"], `found nothing, expected routes: with several upstreams (${names.join(", ")}) they say which request goes where`);
+    return [{ match: [], upstream: names[0] ?? "" }];
+  }
+  return input.routes.map(({ match, upstream }, i) => {
+    if (!Object.hasOwn(upstreams, upstream)) {
+      const near = nearest(upstream, names);
+      report(["routes", i, "upstream"], `found "${upstream}", which upstreams does not name${near === "" ? `; it names ${names.join(", ")}` : `; did you mean "${near}"?`}`);
+    }
+    if (match === undefined) return { match: [], upstream };
+    for (const problem of validateMatchSpec(match)) {
+      report(["routes", i, "match", ...(problem.path === "" ? [] : [problem.path])], `found ${shown(problem.value)}, expected ${problem.expected}${problem.nearest === "" ? "" : `; did you mean "${problem.nearest}"?`}`);
+    }
+    return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream };
+  });
+}
+
+/** A missing secret is a problem of its place; its value is never part of a message. */
+function secretsOf(input: ConfigInput, baseDir: string, env: Readonly<Record<string, string | undefined>>, report: Report): Record<string, string> {
+  const secrets: Record<string, string> = {};
+  for (const [name, source] of Object.entries(input.secrets ?? {})) {
+    if ("env" in source) {
+      const value = env[source.env];
+      if (value === undefined || value === "") report(["secrets", name, "env"], `the environment variable ${source.env} is ${value === undefined ? "not set" : "empty"}`);
+      secrets[name] = value ?? "";
+      continue;
+    }
+    try {
+      secrets[name] = readFileSync(path.resolve(baseDir, source.file), "utf8").replace(/\r?\n$/, "");
+    } catch (error) {
+      report(["secrets", name, "file"], `${shown(source.file)} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return secrets;
+}
+
+function folder(absolute: string, written: string, report: Report): string {
+  try {
+    accessSync(absolute, constants.R_OK | constants.X_OK);
+    if (!statSync(absolute).isDirectory()) report(["rules"], `found ${shown(written)}, which is no folder`);
+  } catch (error) {
+    report(["rules"], `found ${shown(written)}, expected a readable folder (${(error as NodeJS.ErrnoException).code})`);
+  }
+  return absolute;
+}
+
+function originsOf(origins: readonly string[] | undefined, key: string, report: Report): readonly string[] {
+  (origins ?? []).forEach((text, i) => {
+    const url = URL.parse(text.replace("://*.", "://wildcard."));
+    if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.username !== "") report(["fetch", key, i], `found ${shown(text)}, expected an origin such as "https://auth.example.com" or "https://*.example.com"`);
+  });
+  return origins ?? [];
+}
+
+function isBlock(text: string): boolean {
+  return text.includes("/") ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text);
+}
+
+function limitsOf(limits: NonNullable<ConfigInput["limits"]>): LimitsConfig {
+  const ms = (text: string | undefined, otherwise: string): number => durationMs(text ?? otherwise);
+  const bytes = (text: string | undefined, otherwise: string): number => sizeBytes(text ?? otherwise);
+  return {
+    targetBytes: bytes(limits.targetSize, "8KiB"),
+    headerLineBytes: bytes(limits.headerLineSize, "16KiB"),
+    headerBytes: bytes(limits.headerSize, "32KiB"),
+    headers: limits.headers ?? 100,
+    bodyBytes: bytes(limits.bodySize, "100MiB"),
+    ruleBodyBytes: bytes(limits.ruleBodySize, "1MiB"),
+    headTimeoutMs: ms(limits.headTimeout, "10s"),
+    bodyTimeoutMs: ms(limits.bodyTimeout, "30s"),
+    bodyMinBytesPerSecond: bytes(limits.bodyMinRate, "500B"),
+    keepAliveMs: ms(limits.keepAlive, "60s"),
+    sendTimeoutMs: ms(limits.sendTimeout, "30s"),
+    tunnelIdleMs: ms(limits.tunnelIdle, "10m"),
+    connections: limits.connections ?? 10_000,
+    connectionsPerClient: limits.connectionsPerClient ?? 1000,
+    ruleCpuMs: ms(limits.ruleCpu, "50ms"),
+    ruleWallMs: ms(limits.ruleWall, "5s"),
+    ruleMemoryBytes: bytes(limits.ruleMemory, "64MiB"),
+    ruleFetches: limits.ruleFetches ?? 16,
+    releaseBytes: bytes(limits.releaseSize, "4MiB"),
+    crossingBytes: bytes(limits.crossingSize, "1MiB"),
+    drainMs: ms(limits.drain, "30s"),
+  };
+}

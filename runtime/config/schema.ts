@@ -1,0 +1,92 @@
+/**
+ * The shape of a config: which keys there are, and what may stand there. Units are turned and references checked in `resolve.ts`.
+ * The published JSON Schema and the type of `defineConfig` (`sdk/config.ts`) are held to this by tests.
+ */
+import { z } from "zod";
+import type { MatchSpec } from "../proxy/match/match.ts";
+import type { Duration, JsonValue, Share, Size } from "../../sdk/index.ts";
+import { durationMs, share } from "./units.ts";
+
+// Patterns stand beside the checks so that editors that read the JSON Schema know them too.
+const duration = z
+  .string()
+  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { error: 'a duration such as "250ms", "2s" or "5m"' })
+  .refine((text) => durationMs(text) <= 2 ** 31 - 1, { error: "a duration of at most 24 days" }) as unknown as z.ZodType<Duration, Duration>;
+const size = z.string().regex(/^\d+(\.\d+)?(B|KiB|MiB|GiB)$/, { error: 'a size such as "64KiB" or "8MiB"' })as unknown as z.ZodType<Size, Size>;
+const shareText = z
+  .string()
+  .regex(/^\d+(\.\d+)?%$/, { error: 'a share such as "5%"' })
+  .refine((text) => !Number.isNaN(share(text)), { error: "a share of at most 100%" }) as unknown as z.ZodType<Share, Share>;
+const port = z.int({ error: "a port from 0 to 65535" }).min(0, { error: "a port from 0 to 65535" }).max(65535, { error: "a port from 0 to 65535" });
+const text = z.string({ error: "a string" }).min(1, { error: "a string that is not empty" });
+const count = (least: number) => z.int({ error: `a whole number from ${least}` }).min(least, { error: `a whole number from ${least}` });
+const workersText = { error: '"auto" or a whole number from 1 to 1024' };
+const json = z.json() as unknown as z.ZodType<JsonValue, JsonValue>;
+/** Checked by the room that knows matching; here only its outer shape. */
+const match = z.union([z.record(z.string(), z.unknown()), z.array(z.record(z.string(), z.unknown()))], { error: "a match object or a list of them" }) as unknown as z.ZodType<MatchSpec | readonly MatchSpec[], MatchSpec | readonly MatchSpec[]>;
+
+const listener = z.strictObject({ host: text.optional(), port });
+const target = z.union([text, z.strictObject({ url: text, weight: count(0).max(1000, { error: "a weight from 0 to 1000" }).optional() })], { error: 'a URL such as "http://127.0.0.1:9001", or { url, weight }' });
+const upstream = z.strictObject({
+  targets: z.array(target, { error: "a list of targets" }).min(1, { error: "at least one target" }),
+  timeouts: z.strictObject({ connect: duration.optional(), firstByte: duration.optional(), idle: duration.optional() }).optional(),
+  keepAlive: duration.optional(),
+  maxConnections: count(1).optional(),
+});
+const names = z.array(text, { error: "a list of strings" });
+const limits = z.strictObject({
+  targetSize: size.optional(),
+  headerLineSize: size.optional(),
+  headerSize: size.optional(),
+  headers: count(1).optional(),
+  bodySize: size.optional(),
+  ruleBodySize: size.optional(),
+  headTimeout: duration.optional(),
+  bodyTimeout: duration.optional(),
+  bodyMinRate: size.optional(),
+  keepAlive: duration.optional(),
+  sendTimeout: duration.optional(),
+  tunnelIdle: duration.optional(),
+  connections: count(1).optional(),
+  connectionsPerClient: count(1).optional(),
+  ruleCpu: duration.optional(),
+  ruleWall: duration.optional(),
+  ruleMemory: size.optional(),
+  ruleFetches: count(0).optional(),
+  releaseSize: size.optional(),
+  crossingSize: size.optional(),
+  drain: duration.optional(),
+});
+
+export const Config = z.strictObject({
+  listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
+  workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
+  trustedProxies: names.optional(),
+  upstreams: z.record(text, upstream, { error: "an object with at least one upstream: { site: { targets: [\"http://127.0.0.1:9001\"] } }" }),
+  routes: z.array(z.strictObject({ match: match.optional(), upstream: text }), { error: "a list of routes" }).optional(),
+  rules: text.optional(),
+  vars: z.record(z.string(), json, { error: "an object of JSON values" }).optional(),
+  secrets: z.record(text, z.union([z.strictObject({ env: text }), z.strictObject({ file: text })], { error: "{ env: NAME } or { file: PATH }" })).optional(),
+  fetch: z.strictObject({ allow: names.optional(), private: names.optional() }).optional(),
+  stateDir: text.optional(),
+  log: z
+    .strictObject({
+      access: z.union([z.enum(["all", "errors", "off"]), shareText], { error: '"all", "errors", "off" or a share such as "5%"' }).optional(),
+      redact: z.strictObject({ headers: names.optional(), query: names.optional() }).optional(),
+    })
+    .optional(),
+  keepHeaders: names.optional(),
+  limits: limits.optional(),
+  admin: z.union([z.literal(false), z.strictObject({ host: text.optional(), port: port.optional() })], { error: "false, or { host, port }" }).optional(),
+});
+export type ConfigInput = z.input<typeof Config>;
+
+/** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
+export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
+  "": ["store", "cache", "record", "experiments", "geo"],
+  "listeners.*": ["tls", "protocols", "proxyProtocol"],
+  "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
+  "upstreams.*.targets.*": ["backup"],
+  "routes.*": ["cache", "limits"],
+  log: ["format"],
+};
