@@ -154,7 +154,7 @@ export class ChunkedDecoder {
     const end = text.startsWith("\r\n") ? 0 : text.indexOf("\r\n\r\n", Math.max(0, before - 3));
     if (end < 0) {
       if (text.length > limit) return this.#refuse(`more than ${this.#limits.headerBytes} bytes of trailers`, "HEADERS_TOO_LARGE");
-      if (STRAY_CONTROL.test(text.slice(Math.max(0, before - 1)))) return this.#refuse("a control byte in the trailers");
+      if (STRAY_CONTROL.test(text.slice(Math.max(0, before - 1))) || text.startsWith("\n")) return this.#refuse("a control byte in the trailers");
       this.#trailer = text;
       this.at = to - 1;
       return;

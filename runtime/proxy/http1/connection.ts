@@ -74,10 +74,6 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
     this.#deadlines.opened();
   }
 
-  /** Between two requests, with nothing of the next. */
-  get idle(): boolean {
-    return this.mode === "head" && !this.#head.started && this.#held === null;
-  }
   get headStarted(): boolean {
     return this.#head.started;
   }
@@ -335,9 +331,9 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
     this.close();
   }
 
-  /** The front is stopping: an idle connection has nothing to wait for. */
+  /** The front is stopping: the next answer is the last, and an idle connection waits only for a request that is on its way. */
   drain(): void {
-    if (this.idle) this.close();
+    this.#deadlines.draining();
   }
 
   /** Sends our end and waits, within bounds, for the client's. */

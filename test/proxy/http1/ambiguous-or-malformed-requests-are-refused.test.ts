@@ -137,6 +137,7 @@ const ATTACKS: readonly [name: string, request: string, code: ErrorCode][] = [
   ["a malformed trailer", chunked("0\r\nX A: 1\r\n\r\n"), "CHUNK_MALFORMED"],
   ["a folded trailer", chunked("0\r\nX-A: 1\r\n 2\r\n\r\n"), "CHUNK_MALFORMED"],
   ["a bare LF in the trailers", chunked("0\r\nX-A: 1\n\r\n"), "CHUNK_MALFORMED"],
+  ["a bare LF behind the last chunk", chunked("0\r\n\n"), "CHUNK_MALFORMED"],
   ["trailers above their limit", chunked(`0\r\n${`X-A: ${"a".repeat(1000)}\r\n`.repeat(33)}\r\n`), "HEADERS_TOO_LARGE"],
 ];
 

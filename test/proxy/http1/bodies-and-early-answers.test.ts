@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { ManualClock } from "../../../runtime/clock.ts";
 import type { GatewayError } from "../../../runtime/errors.ts";
 import { GatewayError as Failure } from "../../../runtime/errors.ts";
 import type { BodySink, Exchange } from "../../../runtime/proxy/exchange.ts";
@@ -113,14 +114,25 @@ test("a client that resets while it waits is noticed", async () => {
   await harness.close();
 });
 
-test("a client that closes while it waits is noticed, too", async () => {
-  const harness = await startFront({ onExchange: () => undefined });
-  const client = await harness.connect();
-  client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  const exchange = await harness.exchange(0);
-  const gone = new Promise<void>((resolve) => (exchange.onClientGone = resolve));
-  client.socket.destroy();
+test("a client that closes while it waits is noticed, too, and one that only half-closes is not mistaken for it", async () => {
+  const clock = new ManualClock();
+  const harness = await startFront({ clock, onExchange: (exchange) => (exchange.target === "/innocent" ? ok(exchange) : undefined) });
+  const leaving = await harness.connect();
+  leaving.send("GET /leaving HTTP/1.1\r\nHost: a\r\n\r\n");
+  const left = await harness.exchange(0);
+  const gone = new Promise<void>((resolve) => (left.onClientGone = resolve));
+  const waiting = await harness.connect();
+  waiting.send("GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n");
+  const held = await harness.exchange(1);
+  leaving.socket.destroy();
+  waiting.socket.end();
+  for (let i = 0; i < 3; i++) {
+    await ask(harness, INNOCENT);
+    clock.advance(250);
+  }
   await gone;
+  held.reply(200, new Fields(), "still here");
+  assert.match(await waiting.whole(), /^(?:HTTP\/1\.1 102 Processing\r\n\r\n)+HTTP\/1\.1 200 OK\r\n[^]*still here$/);
   await harness.close();
 });
 
