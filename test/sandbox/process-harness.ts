@@ -1,14 +1,12 @@
 /** Drives a real sandbox process over its pipe, in the words of `protocol.ts`. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { createRequire } from "node:module";
-import { realpathSync } from "node:fs";
-import path from "node:path";
+import type { ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { transformSync } from "esbuild";
 import { PHASES, type Phase } from "../../runtime/compile/release.ts";
 import { TextReader, TextWriter } from "../../runtime/sandbox/codec.ts";
 import { buildKernel } from "../../runtime/sandbox/kernel/build.ts";
 import { frame, FrameReader } from "../../runtime/sandbox/process/frames.ts";
+import { spawnSandbox } from "../../runtime/sandbox/spawn.ts";
 import { Effect, FromSandbox, type HookExtra, type RuleFailure, ToSandbox } from "../../runtime/sandbox/protocol.ts";
 
 export interface EffectRecord {
@@ -43,6 +41,7 @@ export interface RuleSource {
 }
 export interface HookOptions {
   readonly call?: number;
+  readonly release?: number;
   readonly phase?: Phase;
   readonly context?: number;
   readonly clockMs?: number;
@@ -55,27 +54,8 @@ export interface HookOptions {
   readonly rules?: readonly { rule: number; params?: Record<string, string>; state?: unknown }[];
 }
 
-const root = realpathSync(path.join(import.meta.dirname, "../.."));
-const main = path.join(root, "runtime/sandbox/process/main.ts");
-
-/** What the real gateway starts the process with; `supervisor` and worker tests hold the two together. */
-export function sandboxFlags(): string[] {
-  const ivm = realpathSync(path.dirname(createRequire(import.meta.url).resolve("isolated-vm/package.json")));
-  return [
-    "--permission",
-    "--allow-addons",
-    `--allow-fs-read=${root}/package.json`,
-    `--allow-fs-read=${root}/runtime/*`,
-    `--allow-fs-read=${root}/sdk/*`,
-    `--allow-fs-read=${ivm}/*`,
-    `--allow-fs-read=${realpathSync(path.join(root, "node_modules/node-gyp-build"))}/*`,
-    "--allow-fs-read=/etc/alpine-release",
-    "--no-node-snapshot",
-    "--no-experimental-sqlite",
-    "--no-warnings",
-    "--conditions=sluice-source",
-  ];
-}
+/** Above what any test needs; the bounds themselves are tested on the worker's side. */
+const DATA_LIMIT_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** A rule's module as `compile` makes it: a classic script that ends in `(sluice) => exports`. */
 export function ruleScript(code: string): string {
@@ -83,10 +63,20 @@ export function ruleScript(code: string): string {
   return `((sluice) => { const module = { exports: {} }; const require = () => sluice; ((module, exports, require) => {${commonJs}\n})(module, module.exports, require); return module.exports; })`;
 }
 
+/** A module with one rule; `init` is what `defineRule` is given. */
+export function rule(init: string): string {
+  return `import { defineRule, fromFetchHandler, next, redirect, respond } from "sluice"\nexport default defineRule(${init})`;
+}
+/** A module whose rule has this body in `onRequest(req, ctx)`. */
+export function onRequest(body: string): string {
+  return rule(`{ onRequest(req, ctx) { ${body} } }`);
+}
+
 export class SandboxProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly exit: Promise<{ code: number | null; signal: string | null }>;
-  stderr = "";
+  readonly stderr: () => string;
+  warnings = "";
   readonly #pipe: Duplex;
   readonly #words: Word[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -94,10 +84,11 @@ export class SandboxProcess implements AsyncDisposable {
   #frames = 0;
   #ended = false;
 
-  private constructor(entry: string, identity: { uid?: number; gid?: number }) {
-    this.child = spawn(process.execPath, [...sandboxFlags(), entry], { stdio: ["ignore", "inherit", "pipe", "pipe"], env: {}, cwd: root, ...identity });
-    this.child.stderr!.on("data", (bytes: Buffer) => void (this.stderr += bytes.toString()));
-    this.#pipe = this.child.stdio[3] as Duplex;
+  private constructor(file: string | undefined) {
+    const { child, pipe, stderr } = spawnSandbox({ file, dataLimitBytes: DATA_LIMIT_BYTES, warn: (text) => void (this.warnings += text) });
+    this.child = child;
+    this.stderr = stderr;
+    this.#pipe = pipe;
     const reader = new FrameReader((payload) => {
       this.#frames++;
       this.#words.push(...readWords(payload));
@@ -114,9 +105,9 @@ export class SandboxProcess implements AsyncDisposable {
     });
   }
 
-  static start(options: { entry?: string; uid?: number; gid?: number } = {}): SandboxProcess {
-    const { entry = main, ...identity } = options;
-    return new SandboxProcess(entry, identity);
+  /** `file`: another program than the real one, under the same guards. */
+  static start(file?: string): SandboxProcess {
+    return new SandboxProcess(file);
   }
   /** With one release, number 1, loaded. Throws what LOADED says against it. */
   static async with(...rules: (string | RuleSource)[]): Promise<SandboxProcess> {
@@ -148,9 +139,9 @@ export class SandboxProcess implements AsyncDisposable {
   /** A HOOK record; `send` puts several into one frame. */
   hookRecord(options: HookOptions = {}): { call: number; record: string } {
     const call = options.call ?? ++this.#calls;
-    const { phase = "onRequest", context = 0, clockMs = 1_750_000_000_000, seed = 7, cpuMs = 50, headers = [], response = "", extra = {}, rules = [{ rule: 0 }] } = options;
+    const { release = 1, phase = "onRequest", context = 0, clockMs = 1_750_000_000_000, seed = 7, cpuMs = 50, headers = [], response = "", extra = {}, rules = [{ rule: 0 }] } = options;
     const head = `${options.head ?? "GET http shop.example.com /old/x?a=1"}\n${headers.map((line) => `${line}\n`).join("")}`;
-    const text = new TextWriter().num(ToSandbox.HOOK).num(call).num(1).num(context).num(PHASES.indexOf(phase)).num(clockMs).num(seed).num(cpuMs);
+    const text = new TextWriter().num(ToSandbox.HOOK).num(call).num(release).num(context).num(PHASES.indexOf(phase)).num(clockMs).num(seed).num(cpuMs);
     text.str(head).str(response).str(JSON.stringify(extra)).num(rules.length);
     for (const { rule, params, state } of rules) text.num(rule).str(params === undefined ? "" : JSON.stringify(params)).str(state === undefined ? "" : JSON.stringify(state));
     return { call, record: text.take() };
@@ -163,8 +154,8 @@ export class SandboxProcess implements AsyncDisposable {
   reply(word: WordOf<"CALL">, value: unknown): void {
     this.send(new TextWriter().num(ToSandbox.REPLY).num(word.call).num(word.callNo).num(1).str(JSON.stringify(value)).take());
   }
-  refuse(word: WordOf<"CALL">, message: string): void {
-    this.send(new TextWriter().num(ToSandbox.REPLY).num(word.call).num(word.callNo).num(0).str(JSON.stringify({ message })).take());
+  refuse(word: WordOf<"CALL">, message: string, kind?: RuleFailure["kind"]): void {
+    this.send(new TextWriter().num(ToSandbox.REPLY).num(word.call).num(word.callNo).num(0).str(JSON.stringify({ message, kind })).take());
   }
   cancel(call: number): void {
     this.send(new TextWriter().num(ToSandbox.CANCEL).num(call).take());
@@ -181,13 +172,17 @@ export class SandboxProcess implements AsyncDisposable {
     for (;;) {
       const at = this.#words.findIndex((word) => word.is === is && fits(word as WordOf<K>));
       if (at >= 0) return this.#words.splice(at, 1)[0] as WordOf<K>;
-      if (this.#ended) throw new Error(`the sandbox process ended while ${is} was expected; words left: ${JSON.stringify(this.#words)}; stderr: ${this.stderr}`);
+      if (this.#ended) throw new Error(`the sandbox process ended while ${is} was expected; words left: ${JSON.stringify(this.#words)}; stderr: ${this.stderr()}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
   /** All words that have come and were not taken. */
   left(): readonly Word[] {
     return this.#words;
+  }
+
+  hangUp(): void {
+    this.#pipe.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
