@@ -40,7 +40,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
   const listeners = (input.listeners ?? [{ port: 8080 }]).map(({ host = "127.0.0.1", port }) => ({ host, port }));
   listeners.forEach(({ host, port }, i) => {
     const twin = listeners.findIndex((other) => port !== 0 && other.port === port && other.host === host);
-    if (twin < i) report(["listeners", i], `found ${host}:${port} again; listeners[${twin}] has it already`);
+    if (twin >= 0 && twin < i) report(["listeners", i], `found ${host}:${port} again; listeners[${twin}] has it already`);
     if (!ipaddr.isValid(host) && host !== "localhost") report(["listeners", i, "host"], `found ${shown(host)}, expected an IP address or "localhost"`);
   });
   const access = input.log?.access ?? "all";

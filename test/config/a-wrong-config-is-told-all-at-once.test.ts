@@ -93,6 +93,9 @@ describe("the smallest config", () => {
     );
     assert.deepEqual(config.log.redactHeaders, ["authorization", "cookie", "set-cookie", "proxy-authorization"]);
   });
+  test("may ask for free ports as often as it likes", () => {
+    assert.deepEqual(problems({ upstreams, listeners: [{ port: 0 }, { port: 0 }] }), []);
+  });
   test("reads secrets from environment and files, and units in all spellings", () => {
     writeFileSync(join(folder, "key"), "from a file\n");
     const config = resolveConfig(
