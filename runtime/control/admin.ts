@@ -7,7 +7,7 @@ import { bearerMatches, hostAllowed, originAllowed } from "./admission.ts";
 export interface AdminGateway {
   /** "" when it serves, else why not. */
   notReady(): string;
-  status(): object;
+  status(): Promise<object> | object;
   metrics(): Promise<string>;
 }
 
@@ -49,7 +49,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "/health": { open: true, answer: () => json(200, { status: "alive" }) },
   "/ready": { open: true, answer: ready },
   "/metrics": { open: false, answer: async (gateway) => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await gateway.metrics() }) },
-  "/v1/status": { open: false, answer: (gateway) => json(200, gateway.status()) },
+  "/v1/status": { open: false, answer: async (gateway) => json(200, await gateway.status()) },
 };
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {

@@ -74,7 +74,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   return gateway;
 }
 
-class Gateway implements Supervisor, AdminGateway {
+class Gateway implements Supervisor {
   readonly #options: SupervisorOptions;
   readonly #clock: Clock;
   readonly #book = new MetricsBook();
@@ -206,7 +206,7 @@ class Gateway implements Supervisor, AdminGateway {
   async #openAdmin(config: ResolvedConfig): Promise<Admin | null> {
     if (config.admin === null) return null;
     const token = await adminToken(config.stateDir, process.env["SLUICE_ADMIN_TOKEN"]);
-    return startAdmin({ listen: config.admin, token, gateway: this, log: this.#options.log });
+    return startAdmin({ listen: config.admin, token, gateway: this.#adminView(), log: this.#options.log });
   }
 
   /** Changes wait for each other; one that fails does not hold up the next. */
@@ -271,8 +271,18 @@ class Gateway implements Supervisor, AdminGateway {
     });
   }
 
-  /** "" when at least one worker serves, else why not. */
-  notReady(): string {
+  #adminView(): AdminGateway {
+    return {
+      notReady: () => this.#notReady(),
+      metrics: () => this.metrics(),
+      status: async () => {
+        await this.#poll(SCRAPE_DEADLINE_MS);
+        return this.status();
+      },
+    };
+  }
+
+  #notReady(): string {
     if (this.#state !== "serving") return `the gateway is ${this.#state}`;
     return this.#fleet?.serving.length ? "" : "no worker serves";
   }
