@@ -1,12 +1,8 @@
 /** Puts checked effects into the views of a run, in their order. Called once per finished hook call. */
-import { GatewayError } from "../errors.ts";
 import { Fields } from "../proxy/fields.ts";
-import { MAX_FIELD_VALUE_UNITS, type CheckedEffect, type LogLevel } from "./effects.ts";
+import type { CheckedEffect, LogLevel } from "./effects.ts";
 import { Effect } from "./protocol.ts";
 import type { HookRun, RuleAnswer, SandboxEvents } from "./sandbox.ts";
-
-/** Fields that a message may have once rules have added to it. */
-const MAX_FIELDS = 500;
 
 /** What a run has decided so far. */
 export interface Decisions {
@@ -14,15 +10,6 @@ export interface Decisions {
   pinnedTarget: string;
   body: Buffer | null;
   answer: RuleAnswer | null;
-}
-
-/** Why a rule's effects must not be applied after all, or null. */
-export function roomFault(run: HookRun, list: readonly CheckedEffect[]): GatewayError | null {
-  const fields = run.response === null ? run.request.fields : run.response.fields;
-  if (fields.size + list.length <= MAX_FIELDS) return null;
-  let added = 0;
-  for (const { kind } of list) if (kind === Effect.SET_FIELD || kind === Effect.APPEND_FIELD) added++;
-  return fields.size + added > MAX_FIELDS ? new GatewayError("RULE_EFFECT", `APPEND_FIELD: more than ${MAX_FIELDS} headers (of at most ${MAX_FIELD_VALUE_UNITS} characters each)`) : null;
 }
 
 export function applyEffects(run: HookRun, list: readonly CheckedEffect[], decisions: Decisions): void {

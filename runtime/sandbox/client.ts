@@ -96,13 +96,20 @@ class WorkerSandbox implements Sandbox {
 
   run(run: HookRun): Promise<HookOutcome> {
     const held = run.release;
-    if (!(held instanceof HeldRelease) || !this.#releases.has(held.number)) return Promise.reject(new GatewayError("INTERNAL", `release ${held.release.id} is not loaded here`));
+    if (!(held instanceof HeldRelease) || !this.#releases.has(held.number))
+      return Promise.reject(new GatewayError("INTERNAL", `release ${held.release.id} is not loaded here`));
     return this.#runs.run(run, held);
   }
 
   status(): SandboxStatus {
     const quarantined = [...this.#releases.values()].flatMap((held) => held.offences.quarantined().map((rule) => held.nameOf(rule)));
-    return { activePid: this.#pair.active?.pid ?? 0, sparePid: this.#pair.spare?.pid ?? 0, restarts: this.#pair.restarts, outstanding: this.#runs.outstanding, quarantined: [...new Set(quarantined)] };
+    return {
+      activePid: this.#pair.active?.pid ?? 0,
+      sparePid: this.#pair.spare?.pid ?? 0,
+      restarts: this.#pair.restarts,
+      outstanding: this.#runs.outstanding,
+      quarantined: [...new Set(quarantined)],
+    };
   }
 
   async close(): Promise<void> {
@@ -135,6 +142,11 @@ class WorkerSandbox implements Sandbox {
     if (held === undefined || count > MAX_STRAYS) return;
     this.#strays.set(release, count);
     const failure = failureFrom(json, held);
-    this.#options.events.log({ rule: held.nameOf(rule), level: "error", text: `outside any hook: ${failure.message}${failure.stack === "" ? "" : `\n${failure.stack}`}`, exchange: "" });
+    this.#options.events.log({
+      rule: held.nameOf(rule),
+      level: "error",
+      text: `outside any hook: ${failure.message}${failure.stack === "" ? "" : `\n${failure.stack}`}`,
+      exchange: "",
+    });
   }
 }

@@ -10,25 +10,60 @@ import { Effect } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
 
 /** Bounds on one hook call's effects. A rule's own code meets tighter ones inside; these hold when the inside is broken. */
-export const MAX_EFFECTS = 2000;
-export const MAX_FIELD_VALUE_UNITS = 16 * 1024;
+const MAX_EFFECTS = 2000;
+const MAX_FIELD_VALUE_UNITS = 16 * 1024;
 const MAX_NAME_UNITS = 256;
 const MAX_FIELD_UNITS = 64 * 1024;
 const MAX_TARGET_UNITS = 16 * 1024;
 const MAX_LOG_UNITS = 16 * 1024;
 const MAX_LABELS_UNITS = 2048;
 /** A body or an answer. Apart from `limits.crossingSize`, which is about values (PRODUCT.md: "bodies apart"). */
-export const MAX_BODY_UNITS = 16 * 1024 * 1024;
+const MAX_BODY_UNITS = 16 * 1024 * 1024;
 
 /**
  * Framing and hop-by-hop fields (RFC 9110 section 7.6.1) and Host are the gateway's own: whoever could set them could smuggle.
  * `via`, `forwarded` and `x-forwarded-*` are ordinary here: what the gateway says in them it writes after the rules ran.
  */
-const RESERVED: ReadonlySet<string> = new Set(["connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
+const RESERVED: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 
 const LEGAL: Readonly<Record<Phase, ReadonlySet<number>>> = {
-  onRequest: new Set([Effect.METHOD, Effect.TARGET, Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.UPSTREAM, Effect.BODY, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE]),
-  onOriginRequest: new Set([Effect.METHOD, Effect.TARGET, Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.PIN_TARGET, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE]),
+  onRequest: new Set([
+    Effect.METHOD,
+    Effect.TARGET,
+    Effect.SET_FIELD,
+    Effect.APPEND_FIELD,
+    Effect.DELETE_FIELD,
+    Effect.UPSTREAM,
+    Effect.BODY,
+    Effect.RESPOND,
+    Effect.LOG,
+    Effect.METRIC,
+    Effect.STATE,
+  ]),
+  onOriginRequest: new Set([
+    Effect.METHOD,
+    Effect.TARGET,
+    Effect.SET_FIELD,
+    Effect.APPEND_FIELD,
+    Effect.DELETE_FIELD,
+    Effect.PIN_TARGET,
+    Effect.BODY,
+    Effect.LOG,
+    Effect.METRIC,
+    Effect.STATE,
+  ]),
   onOriginResponse: new Set([Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE]),
   onResponse: new Set([Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.STATUS, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE]),
   onError: new Set([Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE]),
@@ -96,7 +131,8 @@ export function readEffects(text: string, bounds: EffectBounds): CheckedEffects 
     if (list.length >= MAX_EFFECTS) throw new CodecError(`more than ${MAX_EFFECTS} effects`);
     const fault = faultOf(effect, bounds);
     if (fault === "") list.push(effect);
-    else if (!refused?.has(effect.rule)) (refused ??= new Map()).set(effect.rule, new GatewayError("RULE_EFFECT", `${NAMES[effect.kind] ?? effect.kind}: ${fault}`));
+    else if (!refused?.has(effect.rule))
+      (refused ??= new Map()).set(effect.rule, new GatewayError("RULE_EFFECT", `${NAMES[effect.kind] ?? effect.kind}: ${fault}`));
   }
   return { list: refused === null ? list : list.filter((effect) => isNote(effect.kind) || !refused.has(effect.rule)), refused };
 }
@@ -161,14 +197,18 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
     case Effect.DELETE_FIELD:
       return nameFault(effect.name);
     case Effect.METHOD:
-      return isToken(effect.name) && effect.name.length <= 32 && effect.name !== "CONNECT" && effect.name !== "TRACE" ? "" : `${quoted(effect.name)} is no method that may be sent`;
+      return isToken(effect.name) && effect.name.length <= 32 && effect.name !== "CONNECT" && effect.name !== "TRACE"
+        ? ""
+        : `${quoted(effect.name)} is no method that may be sent`;
     case Effect.TARGET:
       if (effect.name.length > MAX_TARGET_UNITS) return `${effect.name.length} characters, at most ${MAX_TARGET_UNITS} are allowed`;
       return TARGET.test(effect.name) ? "" : `${quoted(effect.name)} is no path and query of visible ASCII (RFC 9112 section 3.2.1)`;
     case Effect.UPSTREAM:
       return effect.name.length <= MAX_NAME_UNITS && VISIBLE.test(effect.name) ? "" : `${quoted(effect.name)} is no name of an upstream`;
     case Effect.PIN_TARGET:
-      return effect.name === "" || (effect.name.length <= 2048 && VISIBLE.test(effect.name) && /^https?:\/\//.test(effect.name)) ? "" : `${quoted(effect.name)} is no target's URL`;
+      return effect.name === "" || (effect.name.length <= 2048 && VISIBLE.test(effect.name) && /^https?:\/\//.test(effect.name))
+        ? ""
+        : `${quoted(effect.name)} is no target's URL`;
     case Effect.STATUS:
       return statusFault(effect.status);
     case Effect.BODY:
@@ -176,9 +216,13 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
     case Effect.RESPOND:
       return statusFault(effect.status) || bytesFault(effect.value) || fieldsFault(effect.fields);
     case Effect.LOG:
-      return LEVELS.has(effect.name) && effect.value.length <= MAX_LOG_UNITS ? "" : `a line of level ${quoted(effect.name)} with ${effect.value.length} characters`;
+      return LEVELS.has(effect.name) && effect.value.length <= MAX_LOG_UNITS
+        ? ""
+        : `a line of level ${quoted(effect.name)} with ${effect.value.length} characters`;
     case Effect.METRIC:
-      return METRIC_NAME.test(effect.name) && DECIMAL.test(effect.value) && effect.labels.length <= MAX_LABELS_UNITS ? "" : `${quoted(effect.name)} = ${quoted(effect.value)}`;
+      return METRIC_NAME.test(effect.name) && DECIMAL.test(effect.value) && effect.labels.length <= MAX_LABELS_UNITS
+        ? ""
+        : `${quoted(effect.name)} = ${quoted(effect.value)}`;
     default:
       return effect.value.length <= bounds.crossingBytes ? "" : `${effect.value.length} characters of state, at most ${bounds.crossingBytes} are allowed`;
   }
@@ -192,7 +236,9 @@ function nameFault(name: string): string {
 function valueFault(name: string, value: string): string {
   if (value.length > MAX_FIELD_VALUE_UNITS) return `${name} has ${value.length} characters, at most ${MAX_FIELD_VALUE_UNITS} are allowed`;
   if (!isFieldValue(value)) return `the value of ${name} holds characters that no header may hold (RFC 9110 section 5.5)`;
-  return value !== "" && (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) ? `the value of ${name} begins or ends with white space` : "";
+  return value !== "" && (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1)))
+    ? `the value of ${name} begins or ends with white space`
+    : "";
 }
 
 function isBlank(code: number): boolean {

@@ -38,7 +38,10 @@ export function failureFrom(json: string, held: HeldRelease): Failure & { readon
 
 export function errorOf(failure: Failure, rule: string): GatewayError {
   const place = /\n\s*at (.*)/.exec(failure.stack)?.[1];
-  return new GatewayError(CODES[failure.kind as RuleFailure["kind"]] ?? "RULE_THREW", `${rule}: ${failure.message}${place === undefined ? "" : ` (at ${place})`}`);
+  return new GatewayError(
+    CODES[failure.kind as RuleFailure["kind"]] ?? "RULE_THREW",
+    `${rule}: ${failure.message}${place === undefined ? "" : ` (at ${place})`}`,
+  );
 }
 
 /** For a rule that was alone when its sandbox died. */
@@ -52,7 +55,11 @@ const KINDS = new Map<ErrorCode, RuleFailure["kind"]>([
   ["RULE_EFFECT", "effect"],
 ]);
 
-/** JSON for a REPLY that rejects. */
+export function kindOfRefusal(error: GatewayError): RuleFailure["kind"] {
+  return KINDS.get(error.code) ?? "threw";
+}
+
+/** JSON for a REPLY that rejects. The rule reads code and detail. */
 export function rejection(error: GatewayError): string {
-  return JSON.stringify({ message: `${error.code}: ${error.detail}`, code: error.code, kind: KINDS.get(error.code) ?? "threw" });
+  return JSON.stringify({ message: error.message, code: error.code, kind: kindOfRefusal(error) });
 }

@@ -47,13 +47,32 @@ export class HeldRelease implements LoadedRelease {
   segmentEnd(rules: readonly number[], from: number): number {
     const first = rules[from]!;
     let end = from + 1;
-    while (end < rules.length && this.contexts[rules[end]!] === this.contexts[first] && this.failsOpen(rules[end]!) === this.failsOpen(first) && !this.offences.isQuarantined(rules[end]!)) end++;
+    while (
+      end < rules.length &&
+      this.contexts[rules[end]!] === this.contexts[first] &&
+      this.failsOpen(rules[end]!) === this.failsOpen(first) &&
+      !this.offences.isQuarantined(rules[end]!)
+    )
+      end++;
     return end;
   }
 
   loadMessage(options: SandboxOptions, kernel: string): LoadMessage {
-    const rules = this.release.rules.map(({ manifest, code }, index): LoadRule => ({ name: manifest.name, code, context: this.contexts[index]!, secrets: secretsOf(manifest.name, manifest.secrets, options.secrets), services: manifest.services }));
-    return { release: this.release.id, kernel, memoryBytes: options.limits.ruleMemoryBytes, crossingBytes: options.limits.crossingBytes, vars: options.vars, rules };
+    const rules = this.release.rules.map(({ manifest, code }, index): LoadRule => ({
+      name: manifest.name,
+      code,
+      context: this.contexts[index]!,
+      secrets: secretsOf(manifest.name, manifest.secrets, options.secrets),
+      services: manifest.services,
+    }));
+    return {
+      release: this.release.id,
+      kernel,
+      memoryBytes: options.limits.ruleMemoryBytes,
+      crossingBytes: options.limits.crossingBytes,
+      vars: options.vars,
+      rules,
+    };
   }
 }
 

@@ -47,7 +47,8 @@ export function hookRecord(words: HookWords, rules: string): string {
   );
 }
 
-export const replyRecord = (call: number, callNo: number, ok: boolean, json: string): string => `${ToSandbox.REPLY};${call};${callNo};${ok ? 1 : 0};${str(json)}`;
+export const replyRecord = (call: number, callNo: number, ok: boolean, json: string): string =>
+  `${ToSandbox.REPLY};${call};${callNo};${ok ? 1 : 0};${str(json)}`;
 export const cancelRecord = (call: number): string => `${ToSandbox.CANCEL};${call};`;
 export const pingRecord = (sequence: number): string => `${ToSandbox.PING};${sequence};`;
 export const loadRecord = (release: number, json: string): string => `${ToSandbox.LOAD};${release};${str(json)}`;

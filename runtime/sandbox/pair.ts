@@ -203,6 +203,7 @@ export class Pair {
   #failWaiters(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(new GatewayError("SANDBOX_UNAVAILABLE", this.#closed ? "the gateway is closing" : `no sandbox process came up: ${this.#lastReason}`));
+    for (const waiter of waiters)
+      waiter.reject(new GatewayError("SANDBOX_UNAVAILABLE", this.#closed ? "the gateway is closing" : `no sandbox process came up: ${this.#lastReason}`));
   }
 }

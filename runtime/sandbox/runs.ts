@@ -1,14 +1,15 @@
 /** Every hook run from asking to outcome: cut into hook calls, sent, finished, failed, and run again when its sandbox died. */
 import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
-import { applyEffects, roomFault, tellNotes } from "./apply-effects.ts";
+import { applyEffects, tellNotes } from "./apply-effects.ts";
 import { CodecError } from "./codec.ts";
-import { isNote, legalIn, readEffects, TAIL_LEGAL, type CheckedEffects } from "./effects.ts";
-import { errorOf, failureByDeath, failureFrom, type Failure } from "./failures.ts";
+import { cpuOf, finishOf, Outcome, type DoneRecord } from "./done.ts";
+import { readEffects, TAIL_LEGAL } from "./effects.ts";
+import { errorOf, failureFrom, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { cancelRecord } from "./hook-text.ts";
+import { Losses } from "./losses.ts";
 import type { Pair } from "./pair.ts";
-import { Effect } from "./protocol.ts";
 import type { Death, ProcessEvents, SandboxProcess } from "./sandbox-process.ts";
 import type { HookOutcome, HookRun, SandboxOptions } from "./sandbox.ts";
 import { PendingRun, Segment } from "./segment.ts";
@@ -19,9 +20,6 @@ import { Trials } from "./trials.ts";
 export const SANDBOX_WAIT_MS = 5000;
 /** A rule that fails closed always has this much, even when rules that fail open have used up the exchange's wall time. */
 const WALL_FLOOR_MS = 1000;
-/** Times that a hook call is run again after its isolate vanished with nobody to blame. */
-const MAX_LOSSES = 5;
-/** In STRAY: no rule is known. */
 const UINT32 = 0x1_0000_0000;
 
 export interface RunsOptions {
@@ -41,15 +39,12 @@ export class Runs {
   readonly #given: RunsOptions;
   readonly #calls: ServiceCalls;
   readonly #trials: Trials;
+  readonly #losses: Losses;
   readonly #random: () => number;
   #nextNumber = 1;
   #outstanding = 0;
   /** Hook calls for which no sandbox is ready. */
   #waiting: Segment[] = [];
-  /** Hook calls of lost isolates, until the isolates stand again. */
-  #lost: { readonly process: SandboxProcess; readonly segment: Segment; readonly suspect: boolean }[] = [];
-  /** Isolates (process and release) whose loss has been explained. */
-  #explained = new Map<SandboxProcess, Set<number>>();
   #closed = false;
 
   constructor(given: RunsOptions) {
@@ -59,7 +54,16 @@ export class Runs {
     this.#pair = given.pair;
     this.#random = given.options.random ?? Math.random;
     const stem = `${Math.floor(this.#random() * UINT32).toString(36)}.${Math.floor(given.options.now()).toString(36)}.`;
-    this.#calls = new ServiceCalls(given.options, stem, (segment, rule) => this.#cutOff(segment, rule, { kind: "calls", message: "it made more service calls than one hook may", stack: "" }));
+    this.#calls = new ServiceCalls(given.options, stem, (segment, rule) =>
+      this.#cutOff(segment, rule, { kind: "calls", message: "it made more service calls than one hook may", stack: "" }),
+    );
+    this.#losses = new Losses({
+      events: given.options.events,
+      dispatch: (segment) => this.#dispatch(segment),
+      accuse: (segments) => this.#accuse(segments),
+      end: (segment, rule, failure) => this.#end(segment, rule, failure),
+      giveUp: (segment, reason) => this.#giveUp(segment, reason),
+    });
     const pair = given.pair;
     this.#trials = new Trials({
       get active() {
@@ -103,7 +107,11 @@ export class Runs {
       for (const segment of process.calls.values()) {
         if (nowMs - segment.sinceMs <= segment.budgetMs) continue;
         const rule = segment.rules.includes(segment.lastCaller) ? segment.lastCaller : segment.rules[0]!;
-        this.#cutOff(segment, rule, { kind: "wall", message: `it took longer than the ${Math.round(segment.budgetMs)} ms that its exchange had left for rules`, stack: "" });
+        this.#cutOff(segment, rule, {
+          kind: "wall",
+          message: `it took longer than the ${Math.round(segment.budgetMs)} ms that its exchange had left for rules`,
+          stack: "",
+        });
       }
     }
     const late = [...this.#waiting, ...this.#trials.queue].filter((segment) => nowMs - segment.sinceMs > SANDBOX_WAIT_MS);
@@ -127,7 +135,7 @@ export class Runs {
         if (segment?.tail === true) {
           // A re-run for the sake of its waitUntil work: what the hook did counted the first time.
           if (!tail) this.#endTail(segment, process);
-        } else if (segment !== null) this.#done(segment, process, tail, outcome, by, failure, cpu, effects);
+        } else if (segment !== null) this.#done(segment, process, tail, { outcome, by, failure, cpu, effects });
       },
       tail: (call, effects) => {
         const segment = this.#find(process, call);
@@ -140,13 +148,16 @@ export class Runs {
       },
       lost: (call, guilty, failure) => {
         const segment = this.#find(process, call);
-        if (segment !== null) this.#isolateTook(segment, process, guilty, failure);
+        if (segment === null) return;
+        const wasTried = process.alone === segment;
+        this.#losses.hookLost(process, segment, guilty, failure);
+        if (wasTried) this.#endTrial(process);
       },
-      isolateLost: (release, reason) => {
-        this.#options.events.sandbox({ event: "isolate-lost", by: "sluice", reason: reason.slice(0, 500), rule: "", pid: process.pid });
-        this.#explained.get(process)?.delete(release);
+      isolateLost: (release, reason) => this.#losses.isolateLost(process, release, reason),
+      loaded: (_, release) => {
+        this.#losses.isolateStands(process, release);
+        this.pump();
       },
-      loaded: (_, release) => this.#isolateStands(process, release),
       pong: () => {
         const tried = process.alone;
         if (tried === null || process.mayRun(tried)) return;
@@ -158,19 +169,7 @@ export class Runs {
 
   /** The process is gone; the pair has put the spare in its place. */
   died(process: SandboxProcess, death: Death): void {
-    const orphans = [...process.calls.values()];
-    process.calls.clear();
-    this.#explained.delete(process);
-    const lost = this.#lost.filter((entry) => entry.process === process);
-    this.#lost = this.#lost.filter((entry) => entry.process !== process);
-    const suspects = death.by === "outside" || death.cause === "closing" ? [] : orphans.filter((segment) => process.mayRun(segment));
-    const others = [...orphans.filter((segment) => !suspects.includes(segment)), ...lost.map((entry) => entry.segment)];
-    const tried = process.alone;
-    process.alone = null;
-    for (const segment of others) segment.process = null;
-    if (tried !== null && others.includes(tried)) this.#accuse([tried]);
-    this.#judge(suspects, failureByDeath(death));
-    for (const segment of others) if (segment !== tried) this.#dispatch(segment);
+    this.#losses.processDied(process, death);
     this.pump();
   }
 
@@ -181,7 +180,13 @@ export class Runs {
     while (pending.at < run.rules.length) {
       const rule = run.rules[pending.at]!;
       const budgetMs = this.#budgetMs(run, held, rule);
-      const refusal = this.#closed ? unavailable("the gateway is closing") : held.offences.isQuarantined(rule) ? quarantined(held.nameOf(rule)) : budgetMs <= 0 ? wallUsed(held.nameOf(rule)) : null;
+      const refusal = this.#closed
+        ? unavailable("the gateway is closing")
+        : held.offences.isQuarantined(rule)
+          ? quarantined(held.nameOf(rule))
+          : budgetMs <= 0
+            ? wallUsed(held.nameOf(rule))
+            : null;
       if (refusal !== null) {
         if (this.#failed(pending, rule, refusal, { kind: kindOf(refusal), message: refusal.detail, stack: "" })) return;
         pending.at++;
@@ -235,34 +240,31 @@ export class Runs {
     return null;
   }
 
-  #done(segment: Segment, process: SandboxProcess, tail: boolean, outcome: number, by: number, failureJson: string, cpu: readonly number[], effects: string): void {
+  #done(segment: Segment, process: SandboxProcess, tail: boolean, record: DoneRecord): void {
     const { pending } = segment;
     const { run, held } = pending;
-    const { rules } = segment;
-    const checked = readEffects(effects, { legal: legalIn(run.phase, run.response), rules, crossingBytes: this.#options.limits.crossingBytes });
-    expectWholeDone(rules, outcome, by, checked);
-    // Nothing above has changed anything; nothing below can find the process at fault.
+    const { outcome, by, cpu } = record;
+    const finish = finishOf(segment, record, this.#options.limits.crossingBytes);
     this.#leave(segment, process, tail);
-    tellNotes(checked.list, run, this.#options.events);
-    const ran = outcome === 0 ? rules.length : rules.indexOf(by) + 1;
-    const room = roomFault(run, checked.list);
-    let refused = checked.refused;
-    if (room !== null) refused = new Map([[checked.list.findLast((effect) => !isNote(effect.kind))!.rule, room]]);
-    const firstRefused = refused === null ? -1 : rules.findIndex((rule) => refused.has(rule));
-    const closedAt = firstRefused >= 0 && !held.failsOpen(rules[firstRefused]!) ? firstRefused : -1;
-    const counted = refused === null ? checked.list : checked.list.filter((effect) => !refused.has(effect.rule) && (closedAt < 0 || rules.indexOf(effect.rule) < closedAt));
-    applyEffects(run, counted, pending);
-    for (let i = 0; i < (closedAt < 0 ? ran : closedAt + 1); i++) {
-      const rule = rules[i]!;
+    tellNotes(finish.told, run, this.#options.events);
+    applyEffects(run, finish.counted, pending);
+    for (const rule of finish.rules) {
       held.finished[rule]!++;
-      const refusal = refused?.get(rule);
-      const failure = refusal !== undefined ? { kind: "effect", message: refusal.detail, stack: "" } : outcome === 2 && rule === by ? failureFrom(failureJson, held) : null;
-      if (failure === null) this.#told(pending, rule, cpuOf(cpu, rule), outcome === 1 && rule === by ? "answer" : "next", null);
-      else if (this.#failed(pending, rule, refusal ?? errorOf(failure, held.nameOf(rule)), failure, cpuOf(cpu, rule))) return this.#afterTrial(process, segment);
+      const refusal = finish.refused?.get(rule);
+      const cpuUs = cpuOf(cpu, rule);
+      if (refusal === undefined && (rule !== by || outcome !== Outcome.FAILURE)) {
+        this.#told(pending, rule, cpuUs, rule === by && outcome === Outcome.ANSWER ? "answer" : "next", null);
+        continue;
+      }
+      const failure =
+        refusal === undefined ? segment.refinedFailure(failureFrom(record.failure, held)) : { kind: "effect", message: refusal.detail, stack: "" };
+      if (!this.#failed(pending, rule, refusal ?? errorOf(failure, held.nameOf(rule)), failure, cpuUs)) continue;
+      this.#afterTrial(process, segment);
+      return;
     }
     if (pending.answer !== null) this.#settle(pending, null, held.nameOf(by));
     else {
-      pending.at = segment.from + ran;
+      pending.at = segment.from + finish.ran;
       this.#next(pending, process.alone === segment ? process : null);
     }
     this.#afterTrial(process, segment);
@@ -294,7 +296,14 @@ export class Runs {
   #settle(pending: PendingRun, failure: GatewayError | null, rule: string): void {
     this.#outstanding--;
     this.#released(pending.held);
-    pending.resolve({ upstream: pending.upstream, pinnedTarget: pending.pinnedTarget, body: pending.body, answer: failure === null ? pending.answer : null, failure, rule });
+    pending.resolve({
+      upstream: pending.upstream,
+      pinnedTarget: pending.pinnedTarget,
+      body: pending.body,
+      answer: failure === null ? pending.answer : null,
+      failure,
+      rule,
+    });
   }
 
   #released(held: HeldRelease): void {
@@ -346,47 +355,6 @@ export class Runs {
     this.#end(segment, segment.rules[0]!, { kind: "lost", message: reason, stack: "" }, unavailable(reason));
   }
 
-  // Lost sandboxes and isolates.
-
-  #isolateTook(segment: Segment, process: SandboxProcess, guilty: boolean, failureJson: string): void {
-    const { held } = segment.pending;
-    const suspect = process.mayRun(segment);
-    process.calls.delete(segment.number);
-    segment.process = null;
-    const wasTried = process.alone === segment;
-    if (guilty) {
-      let explained = this.#explained.get(process);
-      if (explained === undefined) this.#explained.set(process, (explained = new Set()));
-      explained.add(held.number);
-      const failure = failureFrom(failureJson, held);
-      this.#convict(segment, segment.rules.includes(failure.rule) ? failure.rule : segment.rules[0]!, failure);
-    } else if (++segment.losses > MAX_LOSSES) this.#end(segment, segment.rules[0]!, { kind: "lost", message: "its isolate was lost too often", stack: "" }, unavailable("its isolate was lost too often"));
-    else this.#lost.push({ process, segment, suspect });
-    if (wasTried) this.#endTrial(process);
-  }
-
-  #isolateStands(process: SandboxProcess, release: number): void {
-    const back = this.#lost.filter((entry) => entry.process === process && entry.segment.pending.held.number === release);
-    if (back.length > 0) {
-      this.#lost = this.#lost.filter((entry) => !back.includes(entry));
-      const explained = this.#explained.get(process)?.delete(release) === true;
-      const suspects = explained ? [] : back.filter((entry) => entry.suspect).map((entry) => entry.segment);
-      for (const { segment } of back) if (!suspects.includes(segment)) this.#dispatch(segment);
-      this.#judge(suspects, { kind: "memory", message: "it was alone in an isolate that was lost twice", stack: "" });
-    }
-    this.pump();
-  }
-
-  /** These may have done it. One who was alone twice has. */
-  #judge(suspects: readonly Segment[], failure: Failure): void {
-    const [only] = suspects;
-    if (only === undefined) return;
-    for (const segment of suspects) segment.process = null;
-    if (suspects.length === 1 && (only.to - only.from === 1 || only.tail)) only.aloneDeaths++;
-    if (only.aloneDeaths >= 2) this.#convict(only, only.rules[0]!, failure);
-    else this.#accuse(suspects);
-  }
-
   /** From here on they run alone and rule by rule, so that the next death names one. */
   #accuse(suspects: readonly Segment[]): void {
     for (const segment of suspects) {
@@ -400,12 +368,6 @@ export class Runs {
     this.#given.watch();
   }
 
-  #convict(segment: Segment, rule: number, failure: Failure): void {
-    const { held } = segment.pending;
-    if (held.offences.offend(rule)) this.#options.events.sandbox({ event: "quarantined", by: "sluice", reason: failure.message, rule: held.nameOf(rule), pid: 0 });
-    this.#end(segment, rule, failure);
-  }
-
   #endTrial(process: SandboxProcess): void {
     process.release();
     this.pump();
@@ -413,25 +375,6 @@ export class Runs {
   #afterTrial(process: SandboxProcess, segment: Segment): void {
     if (process.alone === segment) this.#endTrial(process);
   }
-}
-
-/** What an honest process never says: then it is broken, and nothing of the record counts. */
-function expectWholeDone(rules: readonly number[], outcome: number, by: number, checked: CheckedEffects): void {
-  if (outcome > 2) throw new CodecError(`outcome ${outcome}`);
-  if (outcome !== 0 && !rules.includes(by)) throw new CodecError(`an outcome by rule ${by}, which did not run`);
-  const answers = checked.list.filter((effect) => effect.kind === Effect.RESPOND);
-  const answered = answers.length === 1 && answers[0]!.rule === by;
-  if (outcome === 1 ? !answered && checked.refused?.has(by) !== true : answers.length > 0) throw new CodecError("an answer and an outcome that do not go together");
-  const last = outcome === 0 ? rules.length - 1 : rules.indexOf(by);
-  for (const { rule, kind } of checked.list) {
-    const at = rules.indexOf(rule);
-    if (at > last || (outcome === 2 && at === last && !isNote(kind))) throw new CodecError(`an effect of rule ${rule}, which did not finish`);
-  }
-}
-
-function cpuOf(cpu: readonly number[], rule: number): number {
-  for (let i = 0; i < cpu.length; i += 2) if (cpu[i] === rule) return cpu[i + 1]!;
-  return 0;
 }
 
 function unavailable(reason: string): GatewayError {

@@ -84,7 +84,11 @@ export class SandboxProcess {
   constructor(options: ProcessOptions) {
     this.#options = options;
     this.#seats = options.bounds.seats(options.isolates, canMoveLimits);
-    this.#spawned = spawnSandbox({ dataLimitBytes: options.bounds.dataLimitBytes(this.#seats), warn: options.warn, ...(options.file === undefined ? {} : { file: options.file }) });
+    this.#spawned = spawnSandbox({
+      dataLimitBytes: options.bounds.dataLimitBytes(this.#seats),
+      warn: options.warn,
+      ...(options.file === undefined ? {} : { file: options.file }),
+    });
     this.#child = this.#spawned.child;
     this.pid = this.#spawned.pid;
     this.#probe = new MemoryProbe(this.pid);
@@ -121,7 +125,11 @@ export class SandboxProcess {
     if (this.death !== null) throw this.#gone();
     const seats = this.#options.bounds.seats(this.#releases.size + 1, canMoveLimits);
     if (this.#releases.size + 1 >= this.#seats) {
-      if (!canMoveLimits) throw new GatewayError("SANDBOX_UNAVAILABLE", `${this.#releases.size} releases are still in use, and there is no prlimit here to give a sandbox room for more`);
+      if (!canMoveLimits)
+        throw new GatewayError(
+          "SANDBOX_UNAVAILABLE",
+          `${this.#releases.size} releases are still in use, and there is no prlimit here to give a sandbox room for more`,
+        );
       await moveDataLimit(this.pid, this.#options.bounds.dataLimitBytes(seats));
       this.#seats = seats;
     }
@@ -131,7 +139,11 @@ export class SandboxProcess {
         if (this.#loading.has(release.number)) this.kill("silent", `loading release ${release.release.id} took longer than ${LOAD_TIMEOUT_MS} ms`);
       });
       const settle = this.#loading.get(release.number)!;
-      this.#loading.set(release.number, { release, resolve: () => (timer.cancel(), settle.resolve()), reject: (error) => (timer.cancel(), settle.reject(error)) });
+      this.#loading.set(release.number, {
+        release,
+        resolve: () => (timer.cancel(), settle.resolve()),
+        reject: (error) => (timer.cancel(), settle.reject(error)),
+      });
       this.#link.send(loadRecord(release.number, this.#options.loadJson(release)));
     });
     if (this.#releases.size === 1) this.#options.bounds.learn(this.#probe.read(), 1);
@@ -299,7 +311,9 @@ function loadFailure(json: string, release: HeldRelease | null): GatewayError {
   const { rule, message, stack } = loadErrorOf(json);
   const mapped = release === null ? "" : release.stacks.map(stack);
   const place = /\n\s*at (.*)/.exec(mapped)?.[1];
-  return new GatewayError("RULE_THREW", `${rule === "" ? "the release" : rule} could not be loaded: ${message}${place === undefined ? "" : ` (at ${place})`}`, { cause: { rule, message, stack: mapped } });
+  return new GatewayError("RULE_THREW", `${rule === "" ? "the release" : rule} could not be loaded: ${message}${place === undefined ? "" : ` (at ${place})`}`, {
+    cause: { rule, message, stack: mapped },
+  });
 }
 
 function loadErrorOf(json: string): { rule: string; message: string; stack: string } {

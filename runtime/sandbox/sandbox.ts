@@ -97,9 +97,22 @@ export interface SandboxEvents {
   log(entry: { rule: string; level: "debug" | "info" | "warn" | "error"; text: string; exchange: string }): void;
   metric(entry: { rule: string; name: string; value: number; labels: Readonly<Record<string, string>> }): void;
   /** One hook of one rule is over. */
-  hook(entry: { rule: string; phase: Phase; cpuUs: number; outcome: "next" | "answer" | "failed-closed" | "failed-open"; failure: { kind: string; message: string; stack: string } | null; exchange: string }): void;
+  hook(entry: {
+    rule: string;
+    phase: Phase;
+    cpuUs: number;
+    outcome: "next" | "answer" | "failed-closed" | "failed-open";
+    failure: { kind: string; message: string; stack: string } | null;
+    exchange: string;
+  }): void;
   /** A sandbox process or an isolate ended. `by`: "sluice" (deadline, memory), "itself" (crash), "outside". */
-  sandbox(entry: { event: "started" | "lost" | "isolate-lost" | "swapped" | "quarantined" | "start-failed"; by: "sluice" | "itself" | "outside" | ""; reason: string; rule: string; pid: number }): void;
+  sandbox(entry: {
+    event: "started" | "lost" | "isolate-lost" | "swapped" | "quarantined" | "start-failed";
+    by: "sluice" | "itself" | "outside" | "";
+    reason: string;
+    rule: string;
+    pid: number;
+  }): void;
 }
 
 export interface SandboxOptions {

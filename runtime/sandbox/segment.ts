@@ -1,5 +1,7 @@
 /** What is under way: a run as the caller asked for it, and the hook calls it is cut into. */
 import type { Decisions } from "./apply-effects.ts";
+import type { GatewayError } from "../errors.ts";
+import { kindOfRefusal, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { hookRecord, str } from "./hook-text.ts";
 import type { Journal } from "./journal.ts";
@@ -49,6 +51,8 @@ export class Segment {
   lastCallNo = 0;
   lastCaller = -1;
   controller: AbortController | null = null;
+  /** Calls that were refused, as the rule was told: `fetch` wraps its errors, and the reason would be lost. */
+  refusals: GatewayError[] | null = null;
   /** Answered; only its `waitUntil` work goes on. */
   tail = false;
   /** Nobody waits for it any more. */
@@ -77,7 +81,18 @@ export class Segment {
   write(cpuMs: number): void {
     const { run, held, extra } = this.pending;
     const first = run.rules[this.from]!;
-    const words = { call: this.number, release: held.number, context: held.contexts[first]!, phase: run.phase, clockMs: this.clockMs, seed: this.seed, cpuMs, request: run.request, response: run.response, extra };
+    const words = {
+      call: this.number,
+      release: held.number,
+      context: held.contexts[first]!,
+      phase: run.phase,
+      clockMs: this.clockMs,
+      seed: this.seed,
+      cpuMs,
+      request: run.request,
+      response: run.response,
+      extra,
+    };
     let rules = `${this.to - this.from};`;
     const { state } = run.exchange;
     for (let i = this.from; i < this.to; i++) {
@@ -86,6 +101,12 @@ export class Segment {
       rules += `${rule};${params ? str(JSON.stringify(params)) : "0:"}${str(state.get(rule) ?? "")}`;
     }
     this.text = hookRecord(words, rules);
+  }
+
+  /** A throw that carries one of our refusals is that refusal. */
+  refinedFailure<F extends Failure>(failure: F): F {
+    const refusal = failure.kind === "threw" ? this.refusals?.find((error) => failure.message.includes(error.message)) : undefined;
+    return refusal === undefined ? failure : { ...failure, kind: kindOfRefusal(refusal) };
   }
 
   /** Ends open service calls. */

@@ -51,6 +51,7 @@ export class ServiceCalls {
     }
     const refusal = this.#refusal(segment, rule, service, args);
     if (refusal !== null) {
+      (segment.refusals ??= []).push(refusal);
       process.send(segment, replyRecord(segment.number, callNo, false, rejection(refusal)));
       return;
     }
@@ -63,9 +64,13 @@ export class ServiceCalls {
     const allowed = held.release.rules[rule]!.manifest.services;
     const declared = UNDECLARED.has(service) || allowed.includes(service) || allowed.includes(GROUPS[service] ?? service);
     if (!Object.hasOwn(services, service) || !declared) {
-      return new GatewayError("SERVICE_REFUSED", `${held.nameOf(rule)} called ${JSON.stringify(service.slice(0, 40))}, which it does not name in its code or this gateway does not have`);
+      return new GatewayError(
+        "SERVICE_REFUSED",
+        `${held.nameOf(rule)} called ${JSON.stringify(service.slice(0, 40))}, which it does not name in its code or this gateway does not have`,
+      );
     }
-    if (args.length > limits.crossingBytes) return new GatewayError("SERVICE_REFUSED", `${service}: arguments of ${args.length} characters, at most ${limits.crossingBytes} are allowed`);
+    if (args.length > limits.crossingBytes)
+      return new GatewayError("SERVICE_REFUSED", `${service}: arguments of ${args.length} characters, at most ${limits.crossingBytes} are allowed`);
     if (service !== "fetch") return null;
     if (run.exchange.fetches >= limits.ruleFetches) return new GatewayError("RULE_CALLS", `more than ${limits.ruleFetches} fetch calls in one exchange`);
     run.exchange.fetches++;
@@ -106,7 +111,13 @@ export class ServiceCalls {
     const json = JSON.stringify(value) ?? "null";
     const limit = CARRIES_BODY.has(entry.service) ? MAX_BODY_REPLY_UNITS : this.#options.limits.crossingBytes;
     if (json.length <= limit) this.#reply(segment, entry, true, json);
-    else this.#reply(segment, entry, false, rejection(new GatewayError("SERVICE_REFUSED", `${entry.service}: a reply of ${json.length} characters, at most ${limit} are allowed`)));
+    else
+      this.#reply(
+        segment,
+        entry,
+        false,
+        rejection(new GatewayError("SERVICE_REFUSED", `${entry.service}: a reply of ${json.length} characters, at most ${limit} are allowed`)),
+      );
   }
 
   #rejected(segment: Segment, entry: JournalEntry, thrown: unknown): void {
@@ -116,7 +127,13 @@ export class ServiceCalls {
       // What a stranger's error says may name paths and addresses: the operator reads it, the rule does not.
       error = new GatewayError("INTERNAL", `${entry.service} failed`, { cause: thrown });
       const { run, held } = segment.pending;
-      if (!segment.over) this.#options.events.log({ rule: held.nameOf(entry.rule), level: "error", text: `${entry.service} failed: ${String(thrown)}`, exchange: run.exchange.id });
+      if (!segment.over)
+        this.#options.events.log({
+          rule: held.nameOf(entry.rule),
+          level: "error",
+          text: `${entry.service} failed: ${String(thrown)}`,
+          exchange: run.exchange.id,
+        });
     }
     this.#reply(segment, entry, false, rejection(error));
   }

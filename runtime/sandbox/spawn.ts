@@ -107,7 +107,9 @@ function readablePaths(file: string): string[] {
   const loader = path.dirname(fs.realpathSync(createRequire(path.join(addon, "isolated-vm.js")).resolve("node-gyp-build")));
   const release = fs.realpathSync(ownFile("../compile/release"));
   const inside = file.startsWith(room + path.sep) ? [] : [file];
-  return [`${room}/`, release, ...inside, `${addon}/`, `${loader}/`, ...packageFiles(file), ...packageFiles(release)].filter((entry, index, all) => all.indexOf(entry) === index);
+  return [`${room}/`, release, ...inside, `${addon}/`, `${loader}/`, ...packageFiles(file), ...packageFiles(release)].filter(
+    (entry, index, all) => all.indexOf(entry) === index,
+  );
 }
 
 function packageFiles(file: string): string[] {
@@ -128,7 +130,9 @@ function unprivileged(paths: readonly string[], warn: (text: string) => void): {
   if (unreadable === undefined) return { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID };
   if (!warned.has(unreadable)) {
     warned.add(unreadable);
-    warn(`sandboxes run as root, because uid ${UNPRIVILEGED_ID} cannot read ${unreadable}: make it and the folders above it readable for all, or do not start Sluice as root`);
+    warn(
+      `sandboxes run as root, because uid ${UNPRIVILEGED_ID} cannot read ${unreadable}: make it and the folders above it readable for all, or do not start Sluice as root`,
+    );
   }
   return {};
 }
