@@ -25,7 +25,7 @@ export interface Http1Front {
   accept(socket: Socket, onClosed?: () => void): void;
   /** Answers with `error` without reading a request, then closes. Counts under `connections` until it is gone. */
   turnAway(socket: Socket, error: GatewayError, onClosed?: () => void): void;
-  /** From now on every response says Connection: close, and idle connections are closed. */
+  /** From now on every response says Connection: close; connections that stay idle for a second more are closed. */
   drain(): void;
   /** Destroys every connection, whatever runs on it. */
   closeAll(): void;

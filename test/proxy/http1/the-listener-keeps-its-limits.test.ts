@@ -4,6 +4,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { ManualClock } from "../../../runtime/clock.ts";
 import { ClientCounts, clientKey } from "../../../runtime/proxy/client-counts.ts";
 import { listen } from "../../../runtime/proxy/listener.ts";
 import { Fields } from "../../../runtime/proxy/fields.ts";
@@ -96,21 +97,28 @@ test("accepted connections go on when the listener stops, and idle() resolves on
   await harness.close();
 });
 
-test("draining closes idle connections, lets running exchanges finish and says so", async () => {
-  const harness = await startFront({ onExchange: () => undefined });
+test("draining lets running exchanges finish and says so, and closes idle connections once no request can be on its way", async () => {
+  const clock = new ManualClock();
+  const harness = await startFront({ clock, onExchange: () => undefined });
   const idle = await harness.connect();
   idle.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
   ok(await harness.exchange(0));
   await idle.until((received) => received.endsWith("ok"));
+  const late = await harness.connect();
+  late.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  ok(await harness.exchange(1));
   const busy = await harness.connect();
-  busy.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
-  const exchange = await harness.exchange(1);
+  busy.send("GET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
+  const exchange = await harness.exchange(2);
   harness.front.drain();
+  late.send("GET /4 HTTP/1.1\r\nHost: a\r\n\r\n");
+  (await harness.exchange(3)).reply(200, new Fields(), "just in time");
+  assert.match(await late.whole(), /connection: close\r\n\r\njust in time$/);
+  clock.advance(1000);
   assert.match(await idle.whole(), /ok$/);
   exchange.reply(200, new Fields(), "last");
   assert.match(await busy.whole(), /connection: close\r\n\r\nlast$/);
-  idle.socket.destroy();
-  busy.socket.destroy();
+  for (const client of [idle, late, busy]) client.socket.destroy();
   await harness.front.idle();
   await harness.close();
 });
