@@ -81,6 +81,7 @@ export class SandboxProcess implements AsyncDisposable {
   readonly #words: Word[] = [];
   readonly #waiting: (() => void)[] = [];
   #calls = 0;
+  #raw: ((payload: string) => void) | null = null;
   #frames = 0;
   #ended = false;
 
@@ -91,7 +92,8 @@ export class SandboxProcess implements AsyncDisposable {
     this.#pipe = pipe;
     const reader = new FrameReader((payload) => {
       this.#frames++;
-      this.#words.push(...readWords(payload));
+      if (this.#raw !== null) this.#raw(payload);
+      else this.#words.push(...readWords(payload));
       for (const wake of this.#waiting.splice(0)) wake();
     });
     this.#pipe.on("data", (bytes: Buffer) => reader.push(bytes));
@@ -175,6 +177,13 @@ export class SandboxProcess implements AsyncDisposable {
       if (this.#ended) throw new Error(`the sandbox process ended while ${is} was expected; words left: ${JSON.stringify(this.#words)}; stderr: ${this.stderr()}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+  }
+  /** The next frame as it is, from a program that is not the real one. */
+  payload(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#raw = resolve;
+      void this.exit.then(({ code, signal }) => reject(new Error(`ended with ${String(code ?? signal)}: ${this.stderr()}`)));
+    });
   }
   /** All words that have come and were not taken. */
   left(): readonly Word[] {
