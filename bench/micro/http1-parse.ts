@@ -7,7 +7,13 @@ import { bench, group, run } from "mitata";
 import { ChunkedDecoder, parseRequestHead, parseResponseHead } from "../../runtime/proxy/http1/grammar.ts";
 import { PartialHead } from "../../runtime/proxy/http1/partial-head.ts";
 
-const { HTTPParser } = createRequire(import.meta.url)("_http_common") as { HTTPParser: { new (): { initialize(type: number, resource: object): void; execute(bytes: Buffer): unknown; [callback: number]: unknown }; REQUEST: number; kOnHeadersComplete: number } };
+const { HTTPParser } = createRequire(import.meta.url)("_http_common") as {
+  HTTPParser: {
+    new (): { initialize(type: number, resource: object): void; execute(bytes: Buffer): unknown; [callback: number]: unknown };
+    REQUEST: number;
+    kOnHeadersComplete: number;
+  };
+};
 
 const LIMITS = { targetBytes: 8192, headerLineBytes: 16384, headerBytes: 32768, headers: 100 };
 const SIX =
@@ -15,7 +21,8 @@ const SIX =
   "Accept: text/html,application/xhtml+xml\r\nAccept-Encoding: gzip, deflate, br\r\nCookie: sid=abcdef0123456789\r\nConnection: keep-alive\r\n\r\n";
 const WRK = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 const ODD = SIX.replace("Accept:", "aCCEPT:").replace("Cookie", "X-My-Own");
-const RESPONSE = "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sat, 21 Nov 2026 04:00:00 GMT\r\nContent-Type: text/html\r\nContent-Length: 930\r\nConnection: keep-alive\r\nETag: \"abc\"\r\n\r\n";
+const RESPONSE =
+  'HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sat, 21 Nov 2026 04:00:00 GMT\r\nContent-Type: text/html\r\nContent-Length: 930\r\nConnection: keep-alive\r\nETag: "abc"\r\n\r\n';
 const sixBytes = Buffer.from(SIX, "latin1");
 const chunkedBytes = Buffer.from(`${`400\r\n${"x".repeat(1024)}\r\n`.repeat(16)}0\r\n\r\n`);
 

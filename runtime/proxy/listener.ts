@@ -49,7 +49,10 @@ export function listen(at: ListenAt, front: Http1Front, options: ListenOptions):
       front.accept(socket, () => front.clients.leave(key));
       return;
     }
-    const error = new GatewayError("TOO_MANY_CONNECTIONS", all ? `${limits.connections} connections are open` : `${key} has ${limits.connectionsPerClient} connections open`);
+    const error = new GatewayError(
+      "TOO_MANY_CONNECTIONS",
+      all ? `${limits.connections} connections are open` : `${key} has ${limits.connectionsPerClient} connections open`,
+    );
     if (turnedAway < TURNED_AWAY_AT_ONCE) {
       turnedAway++;
       front.turnAway(socket, error, left);
@@ -64,7 +67,13 @@ export function listen(at: ListenAt, front: Http1Front, options: ListenOptions):
     server.once("listening", () => {
       server.off("error", reject);
       // Out of descriptors: libuv has shed the connection, and later ones may succeed.
-      server.on("error", (error) => onRefused(new GatewayError("TOO_MANY_CONNECTIONS", `accept failed: ${error.message}`, { cause: error }), { clientAddress: "", clientPort: 0, localPort: portOf(server) }));
+      server.on("error", (error) =>
+        onRefused(new GatewayError("TOO_MANY_CONNECTIONS", `accept failed: ${error.message}`, { cause: error }), {
+          clientAddress: "",
+          clientPort: 0,
+          localPort: portOf(server),
+        }),
+      );
       resolve();
     });
   });

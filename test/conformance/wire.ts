@@ -49,7 +49,8 @@ function complete(request: string): string {
   const hosted = /\r\nhost:/i.test(request) ? request : request.replace(/^([A-Z-]+ [^\r\n]* HTTP\/1\.1\r\n)/gm, "$1Host: completed.example\r\n");
   const lastHead = hosted.lastIndexOf("\r\n\r\n");
   const startsAnother = /\r\n[A-Z]+ [^\r\n]+ HTTP\/1\.1(?:\r\n[^\r\n]+)*(?:\r\n)?$/.test(hosted);
-  if (lastHead >= 0 && !startsAnother) return /\r\n0$/.test(hosted) ? `${hosted}\r\n\r\n` : /\r\n0+\r\n(?:[^\r\n]+\r\n)*$/.test(hosted) ? `${hosted}\r\n` : hosted;
+  if (lastHead >= 0 && !startsAnother)
+    return hosted.endsWith("\r\n0") ? `${hosted}\r\n\r\n` : /\r\n0+\r\n(?:[^\r\n]+\r\n)*$/.test(hosted) ? `${hosted}\r\n` : hosted;
   return hosted.endsWith("\r\n") ? `${hosted}\r\n` : `${hosted}\r\n\r\n`;
 }
 
@@ -77,7 +78,10 @@ async function run(): Promise<number> {
       else if (listed !== undefined && found.verdict === listed.verdict && found.code === listed.code && found.verdict !== expected) {
         count.listed++;
         if (process.argv.includes("--list")) console.log(`listed: ${name}: expected ${expected}, got ${found.verdict} ${found.code}: ${listed.reason}`);
-      } else wrong.push(`${wireCase.suite} ${wireCase.id}: expected ${expected}, got ${found.verdict} ${found.code} for ${JSON.stringify(complete(request).slice(0, 300))}`);
+      } else
+        wrong.push(
+          `${wireCase.suite} ${wireCase.id}: expected ${expected}, got ${found.verdict} ${found.code} for ${JSON.stringify(complete(request).slice(0, 300))}`,
+        );
     }
     const innocent = await ask(harness, INNOCENT);
     if (!innocent.startsWith("HTTP/1.1 200 ")) wrong.push(`${name}: the innocent request after it got ${JSON.stringify(innocent.slice(0, 60))}`);
@@ -85,7 +89,9 @@ async function run(): Promise<number> {
   await harness.close();
   for (const name of differences.keys()) wrong.push(`${name} is listed as a difference but is none`);
   for (const line of wrong) console.log(`wrong: ${line}`);
-  console.log(`wire: ${cases.length} cases: ${count.asExpected} as expected, ${count.completed} once completed (Host, last line end), ${count.listed} differ for a listed reason, ${wrong.length} wrong`);
+  console.log(
+    `wire: ${cases.length} cases: ${count.asExpected} as expected, ${count.completed} once completed (Host, last line end), ${count.listed} differ for a listed reason, ${wrong.length} wrong`,
+  );
   return wrong.length === 0 ? 0 : 1;
 }
 

@@ -88,8 +88,8 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
       const stopped = this.#take(bytes, 0, length);
       if (stopped < length) this.#held = Buffer.from(bytes.subarray(stopped, length));
     }
-    const body = this.exchange?.requestBody;
-    this.#readingPaused = this.#held !== null || (body != null && body.flowing && !body.wanting) || (this.mode === "tunnel" && this.#tunnel!.full);
+    const body = this.exchange?.requestBody ?? null;
+    this.#readingPaused = this.#held !== null || (body !== null && body.flowing && !body.wanting) || (this.mode === "tunnel" && this.#tunnel!.full);
     return !this.#readingPaused;
   }
 

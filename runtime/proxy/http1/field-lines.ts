@@ -32,7 +32,10 @@ function know(role: Role, names: string): void {
   for (const lower of names.split(" ")) {
     const entry: KnownName = { lower, role };
     KNOWN.set(lower, entry);
-    KNOWN.set(lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()), entry);
+    KNOWN.set(
+      lower.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()),
+      entry,
+    );
   }
 }
 
@@ -62,7 +65,14 @@ know(
     "x-forwarded-host x-forwarded-port x-forwarded-proto x-frame-options x-powered-by x-real-ip x-request-id " +
     "x-requested-with x-xss-protection",
 );
-for (const [written, lower] of [["ETag", "etag"], ["DNT", "dnt"], ["TE", "te"], ["WWW-Authenticate", "www-authenticate"], ["X-XSS-Protection", "x-xss-protection"], ["HTTP2-Settings", "http2-settings"]] as const) {
+for (const [written, lower] of [
+  ["ETag", "etag"],
+  ["DNT", "dnt"],
+  ["TE", "te"],
+  ["WWW-Authenticate", "www-authenticate"],
+  ["X-XSS-Protection", "x-xss-protection"],
+  ["HTTP2-Settings", "http2-settings"],
+] as const) {
   KNOWN.set(written, KNOWN.get(lower)!);
 }
 
@@ -160,7 +170,8 @@ export const fieldLines = new FieldLines();
 export function readFieldLines(head: string, start: number, limits: WireLimits): Refusal | null {
   const lines = fieldLines;
   lines.clear();
-  if (head.length - start > limits.headerBytes) return refusal("HEADERS_TOO_LARGE", `${head.length - start} bytes of fields, at most ${limits.headerBytes} allowed`);
+  if (head.length - start > limits.headerBytes)
+    return refusal("HEADERS_TOO_LARGE", `${head.length - start} bytes of fields, at most ${limits.headerBytes} allowed`);
   FIELD_SECTION.lastIndex = start;
   if (!FIELD_SECTION.test(head) || FIELD_SECTION.lastIndex !== head.length) return explain(head, start);
   const list = lines.list;

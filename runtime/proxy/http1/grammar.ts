@@ -84,7 +84,8 @@ function parseRareRequestLine(head: string, limits: WireLimits): RequestHead | R
     return finishRequest(head, afterLine, line.method, "*", version, "", "", limits);
   }
   const absolute = ABSOLUTE_FORM.exec(line.target);
-  if (absolute === null) return refusal("REQUEST_MALFORMED", `target ${JSON.stringify(line.target.slice(0, 80))} is neither a path nor an absolute http(s) URL`);
+  if (absolute === null)
+    return refusal("REQUEST_MALFORMED", `target ${JSON.stringify(line.target.slice(0, 80))} is neither a path nor an absolute http(s) URL`);
   const authority = parseAuthority(absolute[2]!);
   if (authority === null) return refusal("HOST_INVALID", `authority ${JSON.stringify(absolute[2]!.slice(0, 80))} in the target is malformed`);
   const rest = absolute[3]!;
@@ -166,7 +167,8 @@ function requestAuthority(version: "1.0" | "1.1", absoluteAuthority: string): st
   const authority = parseAuthority(lines.host);
   if (authority === null) return refusal("HOST_INVALID", `Host ${JSON.stringify(lines.host.slice(0, 80))} is malformed`);
   // RFC 9112 section 3.2.2 lets the target win over Host; whoever reads only Host would then route elsewhere.
-  if (absoluteAuthority !== "" && absoluteAuthority !== authority) return refusal("HOST_INVALID", `Host ${authority} differs from the target's ${absoluteAuthority}`);
+  if (absoluteAuthority !== "" && absoluteAuthority !== authority)
+    return refusal("HOST_INVALID", `Host ${authority} differs from the target's ${absoluteAuthority}`);
   return authority;
 }
 
@@ -245,8 +247,15 @@ function readResponseHead(head: string, limits: WireLimits): ResponseHead | Refu
   else if (bodyKind === "none" && status !== 304 && (lines.transferEncodings > 0 || declaredLength > 0)) keepAlive = false;
   const timeout = lines.keepAlive === "" ? null : KEEP_ALIVE_TIMEOUT.exec(lines.keepAlive);
   return {
-    refused: null, status, version, fields: lines.list, bodyKind, declaredLength, keepAlive,
-    keepAliveTimeoutMs: timeout === null ? -1 : Number(timeout[1]) * 1000, upgradeProtocol,
+    refused: null,
+    status,
+    version,
+    fields: lines.list,
+    bodyKind,
+    declaredLength,
+    keepAlive,
+    keepAliveTimeoutMs: timeout === null ? -1 : Number(timeout[1]) * 1000,
+    upgradeProtocol,
   };
 }
 

@@ -22,7 +22,10 @@ test("pipelined requests are answered in order, whatever each takes", async () =
   });
   const client = await harness.connect();
   client.send(GET("/slow") + GET("/a") + GET("/b") + GET("/slow") + GET("/c", "Connection: close\r\n"));
-  assert.deepEqual(responses(await client.whole()).map((response) => response.body), ["/slow", "/a", "/b", "/slow", "/c"]);
+  assert.deepEqual(
+    responses(await client.whole()).map((response) => response.body),
+    ["/slow", "/a", "/b", "/slow", "/c"],
+  );
   await harness.close();
 });
 
@@ -39,7 +42,9 @@ test("bodies by length and chunked, with trailers, arrive whole and the connecti
   const harness = await startFront();
   const client = await harness.connect();
   client.send(`POST /known HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello`);
-  client.send(`POST /chunked HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3\r\nabc\r\n4;n=v\r\ndefg\r\n0\r\nX-Sum: 7\r\nHost: evil\r\n\r\n`);
+  client.send(
+    `POST /chunked HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3\r\nabc\r\n4;n=v\r\ndefg\r\n0\r\nX-Sum: 7\r\nHost: evil\r\n\r\n`,
+  );
   client.send(INNOCENT);
   const [known, chunked, last] = responses(await client.whole()).map((response) => JSON.parse(response.body) as Record<string, unknown>);
   assert.equal(known!.body, "hello");
@@ -69,7 +74,7 @@ test("HTTP/1.0 with keep-alive stays open", async () => {
   const harness = await startFront({ onExchange: ok });
   const client = await harness.connect();
   client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-  await client.until((received) => /connection: keep-alive\r\n\r\nok$/.test(received));
+  await client.until((received) => received.endsWith("connection: keep-alive\r\n\r\nok"));
   client.send("GET / HTTP/1.0\r\n\r\n");
   assert.match(await client.whole(), /connection: close\r\n\r\nok$/);
   await harness.close();
@@ -98,7 +103,10 @@ test("HEAD, 204 and 304 have no body", async () => {
 test("a half-closing client gets the answers to everything it sent", async () => {
   const harness = await startFront({ onExchange: (exchange) => setImmediate(() => ok(exchange)) });
   const received = await ask(harness, GET("/a") + GET("/b") + GET("/c"), true);
-  assert.deepEqual(responses(received).map((response) => response.status), [200, 200, 200]);
+  assert.deepEqual(
+    responses(received).map((response) => response.status),
+    [200, 200, 200],
+  );
   await harness.close();
 });
 
@@ -115,7 +123,10 @@ test("informational responses go before the final one, and never to HTTP/1.0", a
 });
 
 test("framing fields among a response's fields never reach the wire", async () => {
-  const harness = await startFront({ onExchange: (exchange) => exchange.reply(200, Fields.of(["content-length", "9"], ["transfer-encoding", "chunked"], ["connection", "x"], ["x-a", "1"]), "ok") });
+  const harness = await startFront({
+    onExchange: (exchange) =>
+      exchange.reply(200, Fields.of(["content-length", "9"], ["transfer-encoding", "chunked"], ["connection", "x"], ["x-a", "1"]), "ok"),
+  });
   assert.match(await ask(harness, INNOCENT), /^HTTP\/1\.1 200 OK\r\nx-a: 1\r\ndate: [^\r]+\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok$/);
   await harness.close();
 });
@@ -139,7 +150,10 @@ test("an absolute target is taken apart, and OPTIONS * arrives as such", async (
 
 test("hop-by-hop fields and those Connection names do not arrive", async () => {
   const harness = await startFront();
-  const received = await ask(harness, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nProxy-Connection: close\r\nUpgrade: h2c\r\nX-Kept:  yes \t\r\n\r\n");
+  const received = await ask(
+    harness,
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nProxy-Connection: close\r\nUpgrade: h2c\r\nX-Kept:  yes \t\r\n\r\n",
+  );
   assert.deepEqual((JSON.parse(responses(received)[0]!.body) as { fields: string[] }).fields, ["x-kept", "yes"]);
   await harness.close();
 });

@@ -32,7 +32,11 @@ const ATTACKS: readonly [name: string, request: string, code: ErrorCode][] = [
   ["a Content-Length above 2^53", post("Content-Length: 9007199254740993"), "REQUEST_MALFORMED"],
   ["Content-Length with Transfer-Encoding", post("Content-Length: 5", "Transfer-Encoding: chunked") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding with Content-Length", post("Transfer-Encoding: chunked", "Content-Length: 5") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
-  ["Content-Length hidden behind Connection", post("Connection: content-length", "Content-Length: 5", "Transfer-Encoding: chunked") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
+  [
+    "Content-Length hidden behind Connection",
+    post("Connection: content-length", "Content-Length: 5", "Transfer-Encoding: chunked") + "0\r\n\r\n",
+    "REQUEST_AMBIGUOUS",
+  ],
   ["Transfer-Encoding twice", post("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding: identity beside chunked", post("Transfer-Encoding: identity", "Transfer-Encoding: chunked") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding: chunked, identity", post("Transfer-Encoding: chunked, identity") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
@@ -151,7 +155,13 @@ for (const [name, request, code] of ATTACKS) {
     assert.match(received, new RegExp(`\\r\\nsluice-error: ${code}\\r\\n`));
     assert.match(received, /\r\nconnection: close\r\n/);
     assert.equal(received.split("HTTP/1.1 ").length, 2);
-    assert.deepEqual(harness.seen.slice(before).map((exchange) => exchange.target).filter((target) => target === "/smuggled"), []);
+    assert.deepEqual(
+      harness.seen
+        .slice(before)
+        .map((exchange) => exchange.target)
+        .filter((target) => target === "/smuggled"),
+      [],
+    );
     assert.match(await ask(harness, INNOCENT), /^HTTP\/1\.1 200 /);
   });
 }
@@ -172,7 +182,7 @@ test("what is refused is refused however it is split, and byte by byte", async (
 test("an ordinary request passes each check that refuses its twisted twin", async () => {
   for (const request of [
     post("Content-Length: 5") + "hello",
-    post("transfer-ENCODING: Chunked") + "5;a=b;c=\"d \\\" e\"\r\nhello\r\n00\r\nX-A: 1\r\n\r\n",
+    post("transfer-ENCODING: Chunked") + '5;a=b;c="d \\" e"\r\nhello\r\n00\r\nX-A: 1\r\n\r\n',
     hosted("X-A: \xe9\t \x80\xff", "X-Empty:"),
     get("host: [2001:DB8::1]:8080"),
     get("Host: 192.0.2.1"),

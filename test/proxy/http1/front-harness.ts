@@ -13,10 +13,27 @@ import { listen } from "../../../runtime/proxy/listener.ts";
 import type { Listener } from "../../../runtime/proxy/listener.ts";
 
 export const LIMITS: LimitsConfig = {
-  targetBytes: 8192, headerLineBytes: 16384, headerBytes: 32768, headers: 100, bodyBytes: 100 << 20, ruleBodyBytes: 1 << 20,
-  headTimeoutMs: 10_000, bodyTimeoutMs: 30_000, bodyMinBytesPerSecond: 500, keepAliveMs: 60_000, sendTimeoutMs: 30_000,
-  connections: 10_000, connectionsPerClient: 1000, ruleCpuMs: 50, ruleWallMs: 5000, ruleMemoryBytes: 64 << 20, ruleFetches: 16,
-  releaseBytes: 4 << 20, crossingBytes: 1 << 20, drainMs: 10_000, tunnelIdleMs: 3_600_000,
+  targetBytes: 8192,
+  headerLineBytes: 16384,
+  headerBytes: 32768,
+  headers: 100,
+  bodyBytes: 100 << 20,
+  ruleBodyBytes: 1 << 20,
+  headTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  bodyMinBytesPerSecond: 500,
+  keepAliveMs: 60_000,
+  sendTimeoutMs: 30_000,
+  connections: 10_000,
+  connectionsPerClient: 1000,
+  ruleCpuMs: 50,
+  ruleWallMs: 5000,
+  ruleMemoryBytes: 64 << 20,
+  ruleFetches: 16,
+  releaseBytes: 4 << 20,
+  crossingBytes: 1 << 20,
+  drainMs: 10_000,
+  tunnelIdleMs: 3_600_000,
 };
 
 export interface Harness {
@@ -60,7 +77,11 @@ export async function startFront(options: HarnessOptions = {}): Promise<Harness>
   const { port } = listener;
   const clients = new Set<Client>();
   return {
-    front, listener, port, seen: seen.list, refused: refused.list,
+    front,
+    listener,
+    port,
+    seen: seen.list,
+    refused: refused.list,
     exchange: (index) => seen.at(index),
     refusal: (index) => refused.at(index),
     async connect(more = {}) {
@@ -103,7 +124,15 @@ export function echo(exchange: Exchange): void {
     },
     end(trailers) {
       const body = Buffer.concat(pieces).toString("latin1");
-      const facts = { method: exchange.method, target: exchange.target, authority: exchange.authority, version: exchange.version, fields: exchange.fields.list, body, trailers: trailers?.list ?? null };
+      const facts = {
+        method: exchange.method,
+        target: exchange.target,
+        authority: exchange.authority,
+        version: exchange.version,
+        fields: exchange.fields.list,
+        body,
+        trailers: trailers?.list ?? null,
+      };
       exchange.reply(200, Fields.of(["content-type", "application/json"]), JSON.stringify(facts));
     },
     error(error) {
@@ -119,7 +148,7 @@ export class Client {
   readonly socket: net.Socket;
   received = "";
   ended = false;
-  error: Error | null = null;
+  error: NodeJS.ErrnoException | null = null;
   #watchers: (() => void)[] = [];
 
   constructor(socket: net.Socket) {

@@ -37,7 +37,10 @@ async function exchangesOf(pieces: Buffer[], answer: (exchange: Exchange) => voi
   const targets: string[] = [];
   const refused: string[] = [];
   const front = createHttp1Front({
-    limits: LIMITS, clock: new ManualClock(), scheme: "http", connectionId: () => "1",
+    limits: LIMITS,
+    clock: new ManualClock(),
+    scheme: "http",
+    connectionId: () => "1",
     onExchange(exchange) {
       targets.push(exchange.target);
       answer(exchange);
@@ -66,14 +69,22 @@ const chunk = fc.record({ data: fc.stringMatching(/^[\x20-\x7e]{1,30}$/), extens
 const request = fc.oneof(
   token.map((path) => `GET /${path.replaceAll("#", "")} HTTP/1.1\r\nHost: a.example\r\n\r\n`),
   fc.tuple(token, bodyText).map(([name, body]) => `POST /known HTTP/1.1\r\nhost: a.example\r\nX-${name}: v\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
-  fc.tuple(fc.array(chunk, { maxLength: 4 }), fc.boolean()).map(
-    ([chunks, trailer]) =>
-      `PUT /chunked HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.map(({ data, extension }) => `${data.length.toString(16)}${extension === null ? "" : `;${extension}`}\r\n${data}\r\n`).join("")}0\r\n${trailer ? "X-T: 1\r\n" : ""}\r\n`,
-  ),
+  fc
+    .tuple(fc.array(chunk, { maxLength: 4 }), fc.boolean())
+    .map(
+      ([chunks, trailer]) =>
+        `PUT /chunked HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.map(({ data, extension }) => `${data.length.toString(16)}${extension === null ? "" : `;${extension}`}\r\n${data}\r\n`).join("")}0\r\n${trailer ? "X-T: 1\r\n" : ""}\r\n`,
+    ),
   fc.constant("\r\nOPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n"),
 );
 // Something broken may end the stream: then that must be refused in every split, too.
-const broken = fc.constantFrom("", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX", "\n", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n");
+const broken = fc.constantFrom(
+  "",
+  "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+  "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX",
+  "\n",
+  "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+);
 const stream = fc.tuple(fc.array(request, { minLength: 1, maxLength: 5 }), broken).map(([requests, last]) => requests.join("") + last);
 
 function split(text: string, cuts: readonly number[]): Buffer[] {
@@ -97,8 +108,15 @@ function hesitate(exchange: Exchange): void {
       setImmediate(() => exchange.body.resume());
       return false;
     },
-    end: (trailers) => setImmediate(() => echo({ ...view(exchange), body: { ...exchange.body, read: (sink) => (pieces.forEach((piece) => sink.chunk(piece)), sink.end(trailers)) } } as Exchange)),
-    error: () => echo({ ...view(exchange), body: { read: (sink: { error(e: unknown): void }) => sink.error({ status: 400, code: "CHUNK_MALFORMED" }) } } as unknown as Exchange),
+    end: (trailers) =>
+      setImmediate(() =>
+        echo({ ...view(exchange), body: { ...exchange.body, read: (sink) => (pieces.forEach((piece) => sink.chunk(piece)), sink.end(trailers)) } } as Exchange),
+      ),
+    error: () =>
+      echo({
+        ...view(exchange),
+        body: { read: (sink: { error(e: unknown): void }) => sink.error({ status: 400, code: "CHUNK_MALFORMED" }) },
+      } as unknown as Exchange),
   });
 }
 function view(exchange: Exchange): Partial<Exchange> {
@@ -140,7 +158,12 @@ test("a chunked body read byte by byte is the same as read at once", () => {
     return last === "refused" ? { last } : { last, data, rest, trailers: decoder.trailers };
   };
   const mutated = fc.tuple(
-    fc.array(chunk, { maxLength: 4 }).map((chunks) => `${chunks.map(({ data, extension }) => `${data.length.toString(16)}${extension === null ? "" : `;${extension}`}\r\n${data}\r\n`).join("")}0\r\nX-T: 1\r\nVary: x\r\n\r\nrest`),
+    fc
+      .array(chunk, { maxLength: 4 })
+      .map(
+        (chunks) =>
+          `${chunks.map(({ data, extension }) => `${data.length.toString(16)}${extension === null ? "" : `;${extension}`}\r\n${data}\r\n`).join("")}0\r\nX-T: 1\r\nVary: x\r\n\r\nrest`,
+      ),
     fc.option(fc.tuple(fc.nat(), fc.constantFrom("\r", "\n", "\0", " ", ";", "\t", "g", "0", "\r\n", "\x80")), { nil: null }),
   );
   fc.assert(
@@ -156,10 +179,37 @@ test("a chunked body read byte by byte is the same as read at once", () => {
 
 test("no bytes make the head parser throw", () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom("GET", " ", "/", "HTTP/1.1", "\r\n", "Host:", "a", "\n", "\r", ":", "\t", "Content-Length: 1", "Transfer-Encoding:", "chunked", "\0", "\xff", "[::1]", "http://", "#", "*"), { maxLength: 30 }), (parts) => {
-      const parsed = parseRequestHead(`${parts.join("")}\r\n\r\n`, LIMITS);
-      assert.ok(parsed.refused === null || parsed.detail !== "");
-    }),
+    fc.property(
+      fc.array(
+        fc.constantFrom(
+          "GET",
+          " ",
+          "/",
+          "HTTP/1.1",
+          "\r\n",
+          "Host:",
+          "a",
+          "\n",
+          "\r",
+          ":",
+          "\t",
+          "Content-Length: 1",
+          "Transfer-Encoding:",
+          "chunked",
+          "\0",
+          "\xff",
+          "[::1]",
+          "http://",
+          "#",
+          "*",
+        ),
+        { maxLength: 30 },
+      ),
+      (parts) => {
+        const parsed = parseRequestHead(`${parts.join("")}\r\n\r\n`, LIMITS);
+        assert.ok(parsed.refused === null || parsed.detail !== "");
+      },
+    ),
     { numRuns: 5000 },
   );
 });

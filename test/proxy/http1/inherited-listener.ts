@@ -7,7 +7,14 @@ import { listen } from "../../../runtime/proxy/listener.ts";
 const fail = (error: Error): void => {
   throw error;
 };
-const front = createHttp1Front({ limits: LIMITS, clock: systemClock, scheme: "http", connectionId: () => "1", onExchange: (exchange) => (ok(exchange), listener.stopAccepting(), front.drain()), onRefused: fail });
+const front = createHttp1Front({
+  limits: LIMITS,
+  clock: systemClock,
+  scheme: "http",
+  connectionId: () => "1",
+  onExchange: (exchange) => (ok(exchange), listener.stopAccepting(), front.drain()),
+  onRefused: fail,
+});
 const listener = listen({ fd: 3 }, front, { limits: LIMITS, onRefused: fail });
 await listener.ready;
 console.log("listening");

@@ -104,27 +104,34 @@ test("a body at the minimum rate goes on", async () => {
 });
 
 test("time in which the sink itself pauses does not count against the client", async () => {
-  let uploading: Exchange | null = null;
   let body = 0;
+  const whole = Promise.withResolvers<void>();
   const { harness, clock, settle } = await start({
     onExchange(exchange) {
       if (isInnocent(exchange)) return ok(exchange);
-      uploading = exchange;
-      exchange.body.read({ chunk: (bytes) => ((body += bytes.length), false), end: () => ok(exchange), error: (error: GatewayError) => exchange.reply(error.status, new Fields(), "") });
+      exchange.body.read({
+        chunk(bytes) {
+          body += bytes.length;
+          if (body === 10) whole.resolve();
+          return false;
+        },
+        end: () => ok(exchange),
+        error: (error: GatewayError) => exchange.reply(error.status, new Fields(), ""),
+      });
     },
   });
   const client = await harness.connect();
   client.send(`${POST}Content-Length: 10\r\n\r\nhello`);
+  const uploading = await harness.exchange(0);
   await settle();
   clock.advance(10 * LIMITS.bodyTimeoutMs);
   assert.equal(client.received, "");
   client.send("world");
   await settle();
   assert.equal(body, 5);
-  uploading!.body.resume();
-  await harness.exchange(0);
-  while (body < 10) await settle();
-  uploading!.body.resume();
+  uploading.body.resume();
+  await whole.promise;
+  uploading.body.resume();
   await client.until((received) => received.startsWith("HTTP/1.1 200 "));
   await harness.close();
 });

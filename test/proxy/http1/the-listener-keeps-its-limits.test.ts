@@ -10,7 +10,10 @@ import { listen } from "../../../runtime/proxy/listener.ts";
 import { Fields } from "../../../runtime/proxy/fields.ts";
 import { ask, INNOCENT, LIMITS, ok, startFront } from "./front-harness.ts";
 
-for (const [limit, what] of [["connectionsPerClient", "of one client"], ["connections", "of all"]] as const) {
+for (const [limit, what] of [
+  ["connectionsPerClient", "of one client"],
+  ["connections", "of all"],
+] as const) {
   test(`one connection ${what} too many is answered 503 and closed, and the place is free again afterwards`, async () => {
     const harness = await startFront({ limits: { [limit]: 2 }, onExchange: ok });
     const first = await harness.connect();
@@ -53,7 +56,7 @@ test("counting leaves nothing behind for clients that left", () => {
 
 test("a process that inherited the listening socket and leaves takes nothing with it", async () => {
   const bound = new net.BoundSocket({ host: "127.0.0.1", port: 0 });
-  const { port } = bound.address() as net.AddressInfo;
+  const { port } = bound.address();
   const file = join(import.meta.dirname, "inherited-listener.ts");
   const child = spawn(process.execPath, ["--conditions=sluice-source", file], { stdio: ["ignore", "pipe", "inherit", bound.fd()] });
   const exited = once(child, "exit");

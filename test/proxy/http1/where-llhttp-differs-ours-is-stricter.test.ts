@@ -48,7 +48,7 @@ const STRICTER: readonly [pattern: RegExp, reason: string][] = [
   [/^REQUEST_MALFORMED: the target holds a fragment/, "RFC 9112 section 3.2: no form of target has one"],
   [/^REQUEST_MALFORMED: target "\*"/, "RFC 9112 section 3.2.4: only for OPTIONS"],
   [/^REQUEST_MALFORMED: target .* is neither a path nor/, "other schemes are not served here"],
-  [/^REQUEST_AMBIGUOUS: Transfer-Encoding (?:in HTTP\/1\.0|is repeated|is ")/, "only one final \"chunked\" in HTTP/1.1 has one meaning (RFC 9112 section 6.1)"],
+  [/^REQUEST_AMBIGUOUS: Transfer-Encoding (?:in HTTP\/1\.0|is repeated|is ")/, 'only one final "chunked" in HTTP/1.1 has one meaning (RFC 9112 section 6.1)'],
   [/^CODING_UNSUPPORTED/, "a coding that the gateway cannot take off"],
   [/^REQUEST_MALFORMED: Content-Length is "[0-9]{17,}"/, "more than sixteen digits; llhttp counts to 2^64"],
   [/^REQUEST_MALFORMED: Content-Length .* overflows/, "above 2^53 JavaScript cannot count bytes"],
@@ -56,7 +56,10 @@ const STRICTER: readonly [pattern: RegExp, reason: string][] = [
   [/^REQUEST_MALFORMED: Connection holds/, "RFC 9110 section 7.6.1: options are tokens"],
   [/^CHUNK_MALFORMED: (?:a chunk size overflows|a chunk extension breaks)/, "thirteen digits, and extensions by their grammar"],
   [/^CHUNK_MALFORMED: trailers: /, "trailers obey the grammar of fields"],
-  [/^CHUNK_MALFORMED: a control byte in the trailers/, "llhttp takes a bare LF for the blank line behind the last chunk (RFC 9112 section 2.2 lets it; two readers would not agree)"],
+  [
+    /^CHUNK_MALFORMED: a control byte in the trailers/,
+    "llhttp takes a bare LF for the blank line behind the last chunk (RFC 9112 section 2.2 lets it; two readers would not agree)",
+  ],
 ];
 
 /** RFC 9112 section 3 has one form of request line. llhttp also takes several spaces, line ends before it, no version (HTTP/0.9), RTSP and ICE. */
@@ -67,21 +70,81 @@ const LAXER: readonly [test: (text: string) => boolean, reason: string][] = [
   [(text) => !/^(?:\r\n)?(?:DELETE|GET|HEAD|POST|PUT|OPTIONS|PATCH) /.test(text), "methods are an open set (RFC 9110 section 16.1); llhttp knows a list"],
 ];
 
-const name = fc.constantFrom("X-A", "Accept", "x_b", "Content-Type", "Cookie", "Expect", "Connection", "Upgrade", "TE", "Host", "Content-Length", "Transfer-Encoding", "transfer-encoding", "CONTENT-LENGTH");
+const name = fc.constantFrom(
+  "X-A",
+  "Accept",
+  "x_b",
+  "Content-Type",
+  "Cookie",
+  "Expect",
+  "Connection",
+  "Upgrade",
+  "TE",
+  "Host",
+  "Content-Length",
+  "Transfer-Encoding",
+  "transfer-encoding",
+  "CONTENT-LENGTH",
+);
 const value = fc.oneof(
-  fc.constantFrom("a", "", "chunked", "gzip, chunked", "chunked, gzip", "identity", "5", "05", "3", "5, 5", "-1", "+5", "0x5", "100-continue", "close", "keep-alive", "upgrade", "a b", "websocket", "b.example", " padded\t", "\xff\x80", "99999999999999999999"),
+  fc.constantFrom(
+    "a",
+    "",
+    "chunked",
+    "gzip, chunked",
+    "chunked, gzip",
+    "identity",
+    "5",
+    "05",
+    "3",
+    "5, 5",
+    "-1",
+    "+5",
+    "0x5",
+    "100-continue",
+    "close",
+    "keep-alive",
+    "upgrade",
+    "a b",
+    "websocket",
+    "b.example",
+    " padded\t",
+    "\xff\x80",
+    "99999999999999999999",
+  ),
   fc.string({ unit: "binary-ascii", maxLength: 8 }),
 );
 const fieldLine = fc.tuple(name, fc.constantFrom(":", ": ", ":\t", " :", ":  "), value).map(([n, colon, v]) => `${n}${colon}${v}\r\n`);
 const requestLine = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom("POST / HTTP/1.1\r\n", "GET /a?b=c HTTP/1.1\r\n", "PUT /x HTTP/1.1\r\n") },
-  fc.tuple(fc.constantFrom("GET", "HEAD", "CONNECT", "TRACE", "PURGE", "G(T", "get", "OPTIONS", ""), fc.constantFrom("/", "*", "http://a.example/", "http://b/", "a", "/#", "/\x7f", "/\xe9", "ftp://a/", "/ /", ""), fc.constantFrom("HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "http/1.1", "RTSP/1.0", "")).map(([m, t, v]) => `${m} ${t} ${v}\r\n`),
+  fc
+    .tuple(
+      fc.constantFrom("GET", "HEAD", "CONNECT", "TRACE", "PURGE", "G(T", "get", "OPTIONS", ""),
+      fc.constantFrom("/", "*", "http://a.example/", "http://b/", "a", "/#", "/\x7f", "/\xe9", "ftp://a/", "/ /", ""),
+      fc.constantFrom("HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "http/1.1", "RTSP/1.0", ""),
+    )
+    .map(([m, t, v]) => `${m} ${t} ${v}\r\n`),
 );
-const bodies = fc.constantFrom("", "hello", "5\r\nhello\r\n0\r\n\r\n", "5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n", "5;a=\"b\\\"c\"\r\nhello\r\n0\r\n\r\n", "005\r\nhello\r\n000\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "0\r\nX T: 1\r\n\r\n", "fffffffffffffffff\r\n");
+const bodies = fc.constantFrom(
+  "",
+  "hello",
+  "5\r\nhello\r\n0\r\n\r\n",
+  "5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
+  '5;a="b\\"c"\r\nhello\r\n0\r\n\r\n',
+  "005\r\nhello\r\n000\r\n\r\n",
+  "5 \r\nhello\r\n0\r\n\r\n",
+  "5\nhello\r\n0\r\n\r\n",
+  "0\r\nX T: 1\r\n\r\n",
+  "fffffffffffffffff\r\n",
+);
 const clean = fc
   .tuple(fc.boolean(), requestLine, fc.array(fieldLine, { maxLength: 4 }), fc.boolean(), bodies)
   .map(([empty, line, fields, hosted, body]) => `${empty ? "\r\n" : ""}${line}${hosted ? "Host: a.example\r\n" : ""}${fields.join("")}\r\n${body}`);
-const mutation = fc.tuple(fc.nat(), fc.constantFrom("replace", "insert", "delete"), fc.constantFrom("\r", "\n", "\r\n", "\0", " ", "\t", ":", ";", ",", "\x0b", "\x0c", "\x7f", "\x80", "\xff", "0", "a", "/", "\"", "\r\n ", "\n "));
+const mutation = fc.tuple(
+  fc.nat(),
+  fc.constantFrom("replace", "insert", "delete"),
+  fc.constantFrom("\r", "\n", "\r\n", "\0", " ", "\t", ":", ";", ",", "\x0b", "\x0c", "\x7f", "\x80", "\xff", "0", "a", "/", '"', "\r\n ", "\n "),
+);
 const hostile = fc.tuple(clean, fc.array(mutation, { maxLength: 3 })).map(([text, mutations]) =>
   mutations.reduce((at, [where, how, what]) => {
     const i = where % (at.length + 1);
@@ -102,7 +165,10 @@ test(`over ${runs} mutated requests, every difference from llhttp is a listed on
       if (refused !== "") {
         // Ours refuses: llhttp does, too, or the reason is listed.
         const agree = error !== "" && !theirs?.complete;
-        assert.ok(agree || !REQUEST_LINE.test(text) || STRICTER.some(([pattern]) => pattern.test(refused)), `ours refuses (${refused}), llhttp takes ${JSON.stringify(text)}`);
+        assert.ok(
+          agree || !REQUEST_LINE.test(text) || STRICTER.some(([pattern]) => pattern.test(refused)),
+          `ours refuses (${refused}), llhttp takes ${JSON.stringify(text)}`,
+        );
         return;
       }
       if (message === null) {
@@ -110,7 +176,10 @@ test(`over ${runs} mutated requests, every difference from llhttp is a listed on
         return;
       }
       if (theirs === null || (error !== "" && !theirs.complete)) {
-        assert.ok(LAXER.some(([holds]) => holds(text)), `ours takes, llhttp refuses (${error}) ${JSON.stringify(text)}`);
+        assert.ok(
+          LAXER.some(([holds]) => holds(text)),
+          `ours takes, llhttp refuses (${error}) ${JSON.stringify(text)}`,
+        );
         return;
       }
       // Both take it: then they read the same.
@@ -119,8 +188,10 @@ test(`over ${runs} mutated requests, every difference from llhttp is a listed on
       assert.equal(message.body, theirs.body, `different bodies in ${JSON.stringify(text)}`);
       assert.equal(message.complete, theirs.complete, `different ends in ${JSON.stringify(text)}`);
       const known = new Map<string, string[]>();
-      for (let i = 0; i < theirs.fields.length; i += 2) known.set(theirs.fields[i]!.toLowerCase(), [...(known.get(theirs.fields[i]!.toLowerCase()) ?? []), theirs.fields[i + 1]!]);
-      for (let i = 0; i < message.fields.length; i += 2) assert.ok(known.get(message.fields[i]!)?.includes(message.fields[i + 1]!), `field ${message.fields[i]} differs in ${JSON.stringify(text)}`);
+      for (let i = 0; i < theirs.fields.length; i += 2)
+        known.set(theirs.fields[i]!.toLowerCase(), [...(known.get(theirs.fields[i]!.toLowerCase()) ?? []), theirs.fields[i + 1]!]);
+      for (let i = 0; i < message.fields.length; i += 2)
+        assert.ok(known.get(message.fields[i]!)?.includes(message.fields[i + 1]!), `field ${message.fields[i]} differs in ${JSON.stringify(text)}`);
     }),
     longer === undefined ? { numRuns: runs, seed: 1 } : { numRuns: runs },
   );
