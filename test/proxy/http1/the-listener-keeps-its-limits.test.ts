@@ -57,7 +57,7 @@ test("counting leaves nothing behind for clients that left", () => {
 test("a process that inherited the listening socket and leaves takes nothing with it", async () => {
   const bound = new net.BoundSocket({ host: "127.0.0.1", port: 0 });
   const { port } = bound.address();
-  const file = join(import.meta.dirname, "inherited-listener.ts");
+  const file = join(import.meta.dirname, "inherited-listener-main.ts");
   const child = spawn(process.execPath, ["--conditions=sluice-source", file], { stdio: ["ignore", "pipe", "inherit", bound.fd()] });
   const exited = once(child, "exit");
   await once(child.stdout!, "data");
