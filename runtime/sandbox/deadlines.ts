@@ -5,7 +5,7 @@ import type { Runs } from "./runs.ts";
 
 /** A bomb fills about 1 GiB/s: 10 MiB between two readings. A reading costs 3 µs. */
 const TICK_MS = 10;
-/** A tick that comes later than this was held up by the worker itself; the surplus is held against nobody. */
+/** A tick that comes later than this was held up by the worker itself; the surplus is held against nobody, for a word may lie unread in the pipe. */
 const TICK_AT_MOST_MS = 50;
 /** Wall limits are looked at less often: they are seconds. */
 const SWEEP_MS = 50;
@@ -48,7 +48,6 @@ export class Deadlines {
     const elapsedMs = Math.min(now - this.#lastMs, TICK_AT_MOST_MS);
     this.#lastMs = now;
     let busy = runs.waits;
-    // What came while this worker was busy is read first: a word that lies in the pipe is no silence.
     for (const process of [...pair.processes()]) {
       if (!process.busy) process.rest();
       else {

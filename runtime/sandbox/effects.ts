@@ -46,7 +46,6 @@ const LEGAL: Readonly<Record<Phase, ReadonlySet<number>>> = {
     Effect.APPEND_FIELD,
     Effect.DELETE_FIELD,
     Effect.UPSTREAM,
-    Effect.BODY,
     Effect.RESPOND,
     Effect.LOG,
     Effect.METRIC,

@@ -5,7 +5,7 @@ import type { HeldRelease } from "./held-release.ts";
 import type { Death, SandboxProcess } from "./sandbox-process.ts";
 import type { SandboxEvents } from "./sandbox.ts";
 
-/** Deaths in a row without one answered frame before starts are delayed. A crash after work never delays: the spare must be warm again at once. */
+/** Processes in a row that died before they were ready, before starts are delayed. A crash at work never delays: the spare must be warm again at once. */
 const FRUITLESS_STARTS = 3;
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_LAST_MS = 10_000;
@@ -76,7 +76,7 @@ export class Pair {
     const wasStarting = this.#starting.delete(process);
     if (this.#closed) return;
     this.#lastReason = death.reason;
-    this.#fruitless = process.answered ? 0 : this.#fruitless + 1;
+    this.#fruitless = wasStarting ? this.#fruitless + 1 : 0;
     this.restarts++;
     events.sandbox({ event: wasStarting ? "start-failed" : "lost", by: death.by, reason: death.reason, rule: "", pid: process.pid });
     if (process === this.spare) this.spare = null;
@@ -133,10 +133,12 @@ export class Pair {
   }
 
   async #bring(process: SandboxProcess): Promise<void> {
-    await process.start([...this.#releases]);
-    // A release may have come while this one was starting.
+    await process.start();
     for (let missing = this.#missingIn(process); missing !== undefined; missing = this.#missingIn(process)) await process.load(missing);
     if (!this.#starting.delete(process) || process.death !== null) return;
+    // Given up while it was loading here.
+    for (const release of process.releases) if (!this.#releases.includes(release)) process.unload(release);
+    process.ready();
     if (this.active === null) this.active = process;
     else this.spare = process;
     this.#options.events.sandbox({ event: "started", by: "", reason: this.active === process ? "active" : "spare", rule: "", pid: process.pid });

@@ -58,8 +58,6 @@ export class SandboxProcess {
   readonly calls = new Map<number, Segment>();
   /** While a suspect is tried, nothing else is sent: what others would get is kept here. */
   alone: Segment | null = null;
-  /** Has it ever answered? */
-  answered = false;
   death: Death | null = null;
   readonly #options: ProcessOptions;
   readonly #events: ProcessEvents;
@@ -103,21 +101,24 @@ export class SandboxProcess {
     this.#child.on("error", (error) => this.#die({ by: "itself", reason: error.message, cause: "" }));
   }
 
-  /** Resolves when it has spoken and every release stands. */
-  async start(releases: readonly HeldRelease[]): Promise<void> {
+  /** Resolves when it has spoken. */
+  async start(): Promise<void> {
     const timer = this.#options.clock.after(START_TIMEOUT_MS, () => this.kill("silent", `it did not start within ${START_TIMEOUT_MS} ms`));
     try {
       await new Promise<void>((resolve, reject) => {
         this.#started = { resolve, reject };
         this.#ping();
       });
-      this.#options.bounds.learn(this.#probe.read(), 0);
-      for (const release of releases) await this.load(release);
-      this.#baselineBytes = this.#probe.residentBytes();
     } finally {
       timer.cancel();
       this.#started = null;
     }
+    this.#options.bounds.learn(this.#probe.read(), 0);
+  }
+
+  /** It holds all that it needs to begin: from what it has now its memory is judged. */
+  ready(): void {
+    this.#baselineBytes = this.#probe.residentBytes();
   }
 
   /** Rejects with the located reason; the process goes on without the release. */
@@ -154,6 +155,9 @@ export class SandboxProcess {
     this.#link.send(unloadRecord(release.number));
   }
 
+  get releases(): readonly HeldRelease[] {
+    return [...this.#releases.values()].map((entry) => entry.release);
+  }
   has(release: number): boolean {
     return this.#releases.has(release);
   }
@@ -230,7 +234,6 @@ export class SandboxProcess {
 
   #frame(text: string): void {
     this.#silentMs = 0;
-    this.answered = true;
     try {
       readRecords(text, this.#receiver);
     } catch (thrown) {

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { SandboxStatus } from "../../runtime/sandbox/sandbox.ts";
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    assert.equal((thrown as NodeJS.ErrnoException).code, "ESRCH");
+    return false;
+  }
+}
+
+const canTie = spawnSync("setpriv", ["--pdeathsig", "KILL", "true"]).status === 0;
+
+test("kill -9 of a worker takes its sandboxes along, also one that spins", { skip: canTie ? false : "this system has no setpriv --pdeathsig" }, async (t) => {
+  const worker = spawn(process.execPath, ["--conditions=sluice-source", fileURLToPath(new URL("./spinning-worker.ts", import.meta.url))], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.after(() => worker.kill("SIGKILL"));
+  const [line] = (await once(worker.stdout, "data")) as [Buffer];
+  const { activePid, sparePid } = JSON.parse(line.toString()) as SandboxStatus;
+  assert.ok(activePid > 0 && sparePid > 0);
+  assert.ok(lives(activePid) && lives(sparePid));
+  worker.kill("SIGKILL");
+  while (lives(activePid) || lives(sparePid)) await new Promise((resolve) => setImmediate(resolve));
+});
