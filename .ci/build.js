@@ -38,15 +38,12 @@ for (const file of assets) {
   copyFileSync(file, target);
 }
 // The kernel is a script for isolates: bundled here, so that an installed package neither bundles it anew nor needs its sources.
-const kernel = spawnSync(process.execPath, ["--conditions=sluice-source", "--input-type=module", "--eval", `import { bundle } from ${JSON.stringify(join(root, "runtime/sandbox/kernel/build.ts"))}; process.stdout.write(await bundle()); process.exit(0)`], { encoding: "utf8", maxBuffer: 2 ** 26 });
-if (kernel.status !== 0 || kernel.stdout === "") {
-  process.stderr.write(`build: the kernel could not be bundled\n${kernel.stderr}\n`);
+const kernelFile = join(dist, "runtime/sandbox/kernel/kernel.js");
+const script = `import { writeFileSync } from "node:fs"; import { stop } from "esbuild"; import { bundle } from ${JSON.stringify(join(root, "runtime/sandbox/kernel/build.ts"))}; writeFileSync(${JSON.stringify(kernelFile)}, await bundle()); await stop()`;
+const kernel = spawnSync(process.execPath, ["--conditions=sluice-source", "--input-type=module", "--eval", script], { stdio: "inherit", cwd: root });
+if (kernel.status !== 0) {
+  process.stderr.write("build: the kernel could not be bundled\n");
   process.exit(1);
 }
-writeFileSync(join(dist, "runtime/sandbox/kernel/kernel.js"), kernel.stdout);
-
-// The kernel is bundled once here, so that a gateway does not do it at each start; kernel/build.ts looks for this file.
-const { bundle } = await import("../runtime/sandbox/kernel/build.ts");
-writeFileSync(join(dist, "runtime", "sandbox", "kernel", "kernel.js"), await bundle());
 
 process.stdout.write(`build: dist/ holds ${filesBelow(dist).length} files\n`);

@@ -45,14 +45,18 @@ export function createDescriber(config: ResolvedConfig, warm: boolean): Describe
       while (left.length > 0) {
         const evaluator = ready ?? open();
         ready = null;
-        const outcome = await evaluator.load(left);
-        evaluator.close();
+        const outcome = await evaluator.load(left).finally(() => evaluator.close());
         if (outcome.kind === "loaded") {
           left.forEach((rule, index) => described.set(rule.name, outcome.rules[index]!));
           break;
         }
         const culprit = outcome.kind === "failed" ? left.find(({ name }) => name === outcome.error.rule) : left.length === 1 ? left[0] : undefined;
         const problem = outcome.kind === "failed" ? outcome.error : { message: DIED, stack: "" };
+        if (culprit === undefined && outcome.kind === "failed") {
+          // Not one rule's fault: the sandbox itself does not come up.
+          for (const rule of left) described.set(rule.name, { problem });
+          break;
+        }
         if (culprit === undefined) {
           // It died and nobody knows by whom: one process for each tells.
           for (const rule of left) for (const [name, answer] of await this.describe([rule])) described.set(name, answer);
