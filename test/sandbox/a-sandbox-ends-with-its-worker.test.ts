@@ -15,12 +15,17 @@ function lives(pid: number): boolean {
   }
 }
 
+// Without util-linux's setpriv a sandbox ends when it next reads its pipe, which one that spins never does.
 const canTie = spawnSync("setpriv", ["--pdeathsig", "KILL", "true"]).status === 0;
 
-test("kill -9 of a worker takes its sandboxes along, also one that spins", { skip: canTie ? false : "this system has no setpriv --pdeathsig" }, async (t) => {
-  const worker = spawn(process.execPath, ["--conditions=sluice-source", fileURLToPath(new URL("./spinning-worker.ts", import.meta.url))], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+test(`kill -9 of a worker takes its sandboxes along${canTie ? ", also one that spins" : ""}`, async (t) => {
+  const worker = spawn(
+    process.execPath,
+    ["--conditions=sluice-source", fileURLToPath(new URL("./spinning-worker.ts", import.meta.url)), canTie ? "silent" : "honest"],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   t.after(() => worker.kill("SIGKILL"));
   const [line] = (await once(worker.stdout, "data")) as [Buffer];
   const { activePid, sparePid } = JSON.parse(line.toString()) as SandboxStatus;

@@ -17,7 +17,7 @@ const sandbox = await createSandbox({
   events: { log: nothing, metric: nothing, hook: nothing, sandbox: nothing },
 });
 const release = releaseOf({ name: "a.ts", body: "" });
-const loaded = await sandbox.load({ ...release, rules: [{ ...release.rules[0]!, code: "silent" }] }, {});
+const loaded = await sandbox.load({ ...release, rules: [{ ...release.rules[0]!, code: process.argv[2] ?? "silent" }] }, {});
 void sandbox.run(runOf(loaded));
 setImmediate(() => setImmediate(() => console.log(JSON.stringify(sandbox.status()))));
 setInterval(nothing, 1000);
