@@ -177,8 +177,9 @@ export class Http1Exchange implements Exchange, BodySink {
 
   abort(error: GatewayError): void {
     if (this.#phase === "done") return;
+    // What was joined but not yet sent goes out first: a response cut short tells the client more than none.
+    if (this.#phase === "streaming") this.flush();
     this.#phase = "done";
-    this.#pending = "";
     this.#owner.breakOff(this.#framing === "close");
     this.requestBody?.fail(asGatewayError(error));
     this.onComplete?.(this.#sentBytes, false);

@@ -243,6 +243,18 @@ test("a streamed response that breaks off never looks complete", async () => {
   await harness.close();
 });
 
+test("a response that breaks off in the turn in which it began still shows how far it came", async () => {
+  const harness = await startFront({
+    onExchange(exchange) {
+      exchange.head(200, new Fields(), 10);
+      exchange.out.chunk(Buffer.from("some"));
+      exchange.abort(new Failure("UPSTREAM_RESET", "gone"));
+    },
+  });
+  assert.match(await ask(harness, INNOCENT), /^HTTP\/1\.1 200 OK\r\n[^]*content-length: 10\r\n[^]*\r\n\r\nsome$/);
+  await harness.close();
+});
+
 test("a head and its first piece of body leave in one write", async () => {
   const harness = await startFront({
     onExchange(exchange) {
