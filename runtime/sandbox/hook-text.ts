@@ -23,7 +23,7 @@ function fieldLines(fields: Fields): string {
   return text;
 }
 
-export const PHASE_NUMBERS = Object.fromEntries(PHASES.map((phase, index) => [phase, index])) as Readonly<Record<Phase, number>>;
+const PHASE_NUMBERS = Object.fromEntries(PHASES.map((phase, index) => [phase, index])) as Readonly<Record<Phase, number>>;
 
 export interface HookWords {
   readonly call: number;

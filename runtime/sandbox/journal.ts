@@ -33,17 +33,6 @@ export class Journal {
   get size(): number {
     return this.#entries.length;
   }
-  get open(): number {
-    let count = 0;
-    for (const entry of this.#entries) if (entry.reply === null) count++;
-    return count;
-  }
-  /** Numbers 1, 2, … were given out by the hook call as it runs now. */
-  get claimed(): number {
-    let count = 0;
-    for (const entry of this.#entries) if (entry.callNo > 0) count++;
-    return count;
-  }
 
   /** The hook call begins anew: it has asked for nothing yet. */
   restart(): void {

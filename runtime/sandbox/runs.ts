@@ -17,7 +17,7 @@ import { ServiceCalls } from "./service-calls.ts";
 import { Trials } from "./trials.ts";
 
 /** How long a hook may wait for a sandbox before `onFailure` answers: a cold start under load, twice. */
-export const SANDBOX_WAIT_MS = 5000;
+const SANDBOX_WAIT_MS = 5000;
 /** A rule that fails closed always has this much, even when rules that fail open have used up the exchange's wall time. */
 const WALL_FLOOR_MS = 1000;
 const UINT32 = 0x1_0000_0000;

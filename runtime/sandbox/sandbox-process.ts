@@ -12,7 +12,7 @@ import { canMoveLimits, moveDataLimit, spawnSandbox, type Spawned } from "./spaw
 import type { Segment } from "./segment.ts";
 
 /** Evaluating a release's modules. */
-export const LOAD_TIMEOUT_MS = 5000;
+const LOAD_TIMEOUT_MS = 5000;
 /** From spawn to a first word: 110 ms measured, many times that on a machine under load. */
 const START_TIMEOUT_MS = 10_000;
 /** Signals that only someone else sends: not the process's own fault. */

@@ -9,7 +9,7 @@ import type { SandboxOptions } from "./sandbox.ts";
 import type { Segment } from "./segment.ts";
 
 /** Calls of every kind in one hook call; above it the hook ends with RULE_CALLS. A rule that needs more is a loop. */
-export const MAX_CALLS = 1000;
+const MAX_CALLS = 1000;
 /** A reply that carries a body. Its service has a bound of its own below this. */
 const MAX_BODY_REPLY_UNITS = 32 * 1024 * 1024;
 /** "Bodies apart": these carry one. */
