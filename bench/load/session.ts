@@ -56,7 +56,11 @@ export async function runSession(options: SessionOptions): Promise<Results> {
 }
 
 /** Everything anew for each measurement: nobody inherits warm connections, or a full log, of another. */
-async function measureOnce(work: Work, contender: Contender, { seconds, warmUpSeconds, say }: SessionOptions): Promise<[number, Measured][]> {
+export async function measureOnce(
+  work: Work,
+  contender: Contender,
+  { seconds, warmUpSeconds, say }: Pick<SessionOptions, "seconds" | "warmUpSeconds" | "say">,
+): Promise<[number, Measured][]> {
   const folder = mkdtempSync(join(tmpdir(), "sluice-bench-"));
   const [port, originPort] = (await freePorts(2)) as [number, number];
   const originServer = {
