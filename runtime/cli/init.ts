@@ -42,8 +42,8 @@ async function linkPackage(folder: string): Promise<void> {
   const modules = path.join(folder, "node_modules");
   const link = path.join(modules, "sluice");
   await mkdir(modules, { recursive: true });
-  const there = await lstat(link).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return null;
+  const there = await lstat(link).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   });
   if (there === null) await symlink(packageRoot, link, "junction");

@@ -80,7 +80,7 @@ async function unresolvedNames(config: ResolvedConfig): Promise<string[]> {
   const results = await Promise.all(
     names.map(async (name) => {
       const late = new Promise<string>((resolve) => void setTimeout(resolve, LOOKUP_DEADLINE_MS, "no answer in time").unref());
-      return Promise.race([dns.lookup(name).then(() => "", (error: NodeJS.ErrnoException) => error.code ?? error.message), late]);
+      return Promise.race([dns.lookup(name).then(() => "", (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error)), late]);
     }),
   );
   return names.flatMap((name, i) => (results[i] === "" ? [] : [`${name} does not resolve (${results[i]}); its targets start as down`]));

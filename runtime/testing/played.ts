@@ -30,7 +30,7 @@ interface PlainAnswer {
 
 function plain(answer: UpstreamAnswer): PlainAnswer {
   if (typeof answer === "string") return { status: 200, headers: [["content-type", "text/plain;charset=UTF-8"]], body: Buffer.from(answer) };
-  const headers = Object.entries(answer.headers ?? {}).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one as string]));
+  const headers = Object.entries(answer.headers ?? {}).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
   const { bytes, type } = bytesOf(answer.body);
   if (type !== "" && !headers.some(([name]) => name.toLowerCase() === "content-type")) headers.push(["content-type", type]);
   return { status: answer.status ?? 200, headers, body: bytes };

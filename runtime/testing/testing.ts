@@ -94,7 +94,7 @@ type Sent = Pick<Public.Result, "status" | "headers" | "bytes" | "text" | "json"
 function send(port: number, target: string, init: Public.RequestOptions): Promise<Sent> {
   const url = new URL(target, "http://localhost");
   const { bytes, type } = bytesOf(init.body);
-  const headers: [string, string][] = Object.entries(init.headers ?? {}).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one as string]));
+  const headers: [string, string][] = Object.entries(init.headers ?? {}).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
   const named = (name: string): boolean => headers.some(([other]) => other.toLowerCase() === name);
   if (!named("host")) headers.push(["host", url.host]);
   if (type !== "" && !named("content-type")) headers.push(["content-type", type]);

@@ -47,7 +47,7 @@ describe("a wrong config", () => {
       store: {},
       cache: {},
     });
-    assert.deepEqual(found.map((line) => line.split(":")[0]).sort(), ["cache", "listeners[0].tls", "routes[0].cache", "store", "upstreams.site.balance", "upstreams.site.health", "upstreams.site.targets[0].backup"]);
+    assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), ["cache", "listeners[0].tls", "routes[0].cache", "store", "upstreams.site.balance", "upstreams.site.health", "upstreams.site.targets[0].backup"]);
     for (const line of found) assert.match(line, /is not in this version yet/);
   });
   test("names targets that are no URL, unknown upstreams, bad blocks, bad origins and doubled listeners", () => {

@@ -66,7 +66,7 @@ process.exitCode = failed === 0 ? 0 : 1;
 /** The same library without the look at the claims. */
 async function signatureHolds(jws: string, jwk: Record<string, unknown>): Promise<boolean> {
   const { compactVerify, importJWK } = await import("jose");
-  const alg = String(jwk["alg"] ?? (JSON.parse(Buffer.from(jws.split(".")[0]!, "base64url").toString()) as { alg: string }).alg);
+  const alg = ((jwk["alg"] as string | undefined) ?? (JSON.parse(Buffer.from(jws.split(".")[0]!, "base64url").toString()) as { alg: string }).alg);
   return compactVerify(jws, await importJWK(jwk, alg), { algorithms: [alg] }).then(
     () => true,
     () => false,

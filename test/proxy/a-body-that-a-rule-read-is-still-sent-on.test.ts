@@ -93,7 +93,7 @@ describe("a held body", () => {
       fc.asyncProperty(fc.array(fc.string({ minLength: 1, maxLength: 9 }), { maxLength: 12 }), fc.nat(40), fc.boolean(), async (pieces, limit, slow) => {
         const whole = pieces.join("");
         const held = new HeldBody(new Pieces(pieces));
-        const outcome = await held.collect(limit).then((bytes) => bytes.toString(), (error: GatewayError) => error.code);
+        const outcome = await held.collect(limit).then((bytes) => bytes.toString(), (error: unknown) => (error as GatewayError).code);
         assert.equal(outcome, Buffer.byteLength(whole) <= limit ? whole : "BODY_TOO_LARGE");
         const taker = new Taker(slow);
         held.read(taker);

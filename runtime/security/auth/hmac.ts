@@ -75,8 +75,8 @@ function parseInput(text: string): SignatureInput | null {
   if (new Set(components).size !== components.length) return null;
   const parameters: Record<string, string | number> = {};
   for (const [, name, string, number] of parameterText!.matchAll(PARAMETER)) {
-    if (name! in parameters) return null;
-    parameters[name!] = string ?? Number(number);
+    if (name === undefined || Object.hasOwn(parameters, name)) return null;
+    parameters[name] = string ?? Number(number);
   }
   return { label: label!, components, parameters, text: rest! };
 }

@@ -2,7 +2,7 @@
  * `ctx.auth.jwt`: JSON Web Tokens (RFC 7519) in compact form, verified by `jose`. The key decides which algorithms are
  * believed: a public key never verifies an HMAC, `none` never verifies (RFC 8725 sections 3.1 and 3.2).
  */
-import { createPublicKey, type KeyObject, type webcrypto } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWK, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose";
 import { z } from "zod";
 import type { Clock } from "../../clock.ts";
@@ -114,7 +114,7 @@ async function readKey(text: string): Promise<VerificationKey> {
   if (jwk.key_ops !== undefined && !jwk.key_ops.includes("verify")) throw new GatewayError("SERVICE_REFUSED", 'auth.jwt: the JWK\'s key_ops do not allow "verify"');
   if (jwk.kty === "oct") return { key: Buffer.from(jwk.k ?? "", "base64url"), algorithms: narrow(HMAC, jwk.alg === undefined ? undefined : [jwk.alg]) };
   const { d: _private, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...open } = jwk;
-  const key = createPublicKey({ key: open as webcrypto.JsonWebKey, format: "jwk" });
+  const key = createPublicKey({ key: open, format: "jwk" });
   return { key, algorithms: narrow(algorithmsOf(key), jwk.alg === undefined ? undefined : [jwk.alg]) };
 }
 
