@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { rule, SandboxProcess, type HookOptions } from "./process-harness.ts";
 
 const ASK = (call: string): string =>
-  rule(`{ async onRequest(req, ctx) { const who = await ctx.auth.${call}; return respond(200, { who, reason: ctx.auth.reason, challenge: ctx.auth.challenge, refusal: ctx.auth.refusal, user: req.headers.get("x-user") }) } }`);
+  rule(
+    `{ async onRequest(req, ctx) { const who = await ctx.auth.${call}; return respond(200, { who, reason: ctx.auth.reason, challenge: ctx.auth.challenge, refusal: ctx.auth.refusal, user: req.headers.get("x-user") }) } }`,
+  );
 
 interface Told {
   readonly who: unknown;
@@ -29,7 +31,10 @@ async function told(sandbox: SandboxProcess, options: HookOptions, answer?: unkn
 const basic = (text: string): string => `authorization:Basic ${Buffer.from(text).toString("base64")}`;
 
 test("basic lets the right password in and says why another stays out", async () => {
-  await using sandbox = await SandboxProcess.with(ASK(`basic({ users: { ada: "pass:wörd", __proto__: null }, realm: 'the "staff"' })`), ASK(`basic({ verify: async (user, password) => user === "bob" && password === "b" })`));
+  await using sandbox = await SandboxProcess.with(
+    ASK(`basic({ users: { ada: "pass:wörd", __proto__: null }, realm: 'the "staff"' })`),
+    ASK(`basic({ verify: async (user, password) => user === "bob" && password === "b" })`),
+  );
   assert.deepEqual((await told(sandbox, { headers: [basic("ada:pass:wörd")] })).told.who, { user: "ada" });
   const cases: [headers: string[], reason: string][] = [
     [[], "missing"],
@@ -51,7 +56,11 @@ test("basic lets the right password in and says why another stays out", async ()
 
 test("an API key is found where the rule says, and judged by the rule", async () => {
   const verify = `verify: async (key) => ({ k1: "ada", k2: { id: 7 } })[key]`;
-  await using sandbox = await SandboxProcess.with(ASK(`apiKey({ from: { header: "x-key" }, ${verify} })`), ASK(`apiKey({ from: { query: "key" }, ${verify} })`), ASK(`apiKey({ from: { cookie: "key" }, ${verify} })`));
+  await using sandbox = await SandboxProcess.with(
+    ASK(`apiKey({ from: { header: "x-key" }, ${verify} })`),
+    ASK(`apiKey({ from: { query: "key" }, ${verify} })`),
+    ASK(`apiKey({ from: { cookie: "key" }, ${verify} })`),
+  );
   assert.equal((await told(sandbox, { headers: ["x-key:k1"] })).told.who, "ada");
   assert.deepEqual((await told(sandbox, { head: "GET http h /?key=k2", rules: [{ rule: 1 }] })).told.who, { id: 7 });
   assert.equal((await told(sandbox, { headers: ["cookie:key=k1"], rules: [{ rule: 2 }] })).told.who, "ada");
@@ -60,7 +69,10 @@ test("an API key is found where the rule says, and judged by the rule", async ()
 });
 
 test("jwt hands the token and the rule's options to the service, and nothing else", async () => {
-  await using sandbox = await SandboxProcess.with(ASK(`jwt({ key: "k", issuer: "me", algorithms: ["HS256"] })`), ASK(`jwt({ jwksUrl: "https://id.example/keys", from: { cookie: "session" } })`));
+  await using sandbox = await SandboxProcess.with(
+    ASK(`jwt({ key: "k", issuer: "me", algorithms: ["HS256"] })`),
+    ASK(`jwt({ jwksUrl: "https://id.example/keys", from: { cookie: "session" } })`),
+  );
   const good = await told(sandbox, { headers: ["authorization:bearer a.b.c", "cookie:private=1"] }, { claims: { iss: "me", exp: 1 } });
   assert.deepEqual(good.args, { service: "jwt", token: "a.b.c", key: "k", issuer: "me", algorithms: ["HS256"] });
   assert.deepEqual([good.told.who, good.told.reason], [{ iss: "me", exp: 1, sub: "" }, null]);
@@ -72,12 +84,24 @@ test("jwt hands the token and the rule's options to the service, and nothing els
 });
 
 test("hmac and forward ask the worker, and what the service sets reaches the request", async () => {
-  await using sandbox = await SandboxProcess.with(ASK(`hmac({ secret: "s", headers: ["date"], maxAge: 60 })`), ASK(`forward({ url: "https://auth.example/check", copyRequestHeaders: ["cookie"], copyResponseHeaders: ["x-user"] })`));
+  await using sandbox = await SandboxProcess.with(
+    ASK(`hmac({ secret: "s", headers: ["date"], maxAge: 60 })`),
+    ASK(`forward({ url: "https://auth.example/check", copyRequestHeaders: ["cookie"], copyResponseHeaders: ["x-user"] })`),
+  );
   const signed = await told(sandbox, {}, { identity: { keyId: "k", signedAt: 5 } });
-  assert.deepEqual([signed.args, signed.told.who], [{ service: "hmac", secret: "s", headers: ["date"], maxAge: 60 }, { keyId: "k", signedAt: 5 }]);
+  assert.deepEqual(
+    [signed.args, signed.told.who],
+    [
+      { service: "hmac", secret: "s", headers: ["date"], maxAge: 60 },
+      { keyId: "k", signedAt: 5 },
+    ],
+  );
   const answer = { status: 200, headers: {}, body: "" };
   const yes = await told(sandbox, { rules: [{ rule: 1 }] }, { answer, setHeaders: [["x-user", "ada"]] });
-  assert.deepEqual([yes.args, yes.told.who, yes.told.user], [{ service: "forward", url: "https://auth.example/check", copyRequestHeaders: ["cookie"], copyResponseHeaders: ["x-user"] }, answer, "ada"]);
+  assert.deepEqual(
+    [yes.args, yes.told.who, yes.told.user],
+    [{ service: "forward", url: "https://auth.example/check", copyRequestHeaders: ["cookie"], copyResponseHeaders: ["x-user"] }, answer, "ada"],
+  );
   const refusal = { status: 302, headers: { location: "/login" }, body: "" };
   const no = await told(sandbox, { rules: [{ rule: 1 }] }, { reason: "denied", refusal });
   assert.deepEqual([no.told.who, no.told.reason, no.told.refusal], [null, "denied", refusal]);

@@ -5,7 +5,11 @@ import { onRequest, rule, SandboxProcess } from "./process-harness.ts";
 /** What `expression` gives in a hook. */
 async function evaluate(...expressions: string[]): Promise<unknown[]> {
   await using sandbox = await SandboxProcess.with(
-    ...expressions.map((expression) => onRequest(`let value; try { value = (() => { ${expression.startsWith("{") ? expression.slice(1, -1) : `return (${expression})`} })() } catch (error) { value = error.name + ": " + error.message } return respond(200, { value })`)),
+    ...expressions.map((expression) =>
+      onRequest(
+        `let value; try { value = (() => { ${expression.startsWith("{") ? expression.slice(1, -1) : `return (${expression})`} })() } catch (error) { value = error.name + ": " + error.message } return respond(200, { value })`,
+      ),
+    ),
   );
   const values: unknown[] = [];
   for (const index of expressions.keys()) {
@@ -16,8 +20,27 @@ async function evaluate(...expressions: string[]): Promise<unknown[]> {
 }
 
 test("what could reach threads, timing, machine code or the host is not there", async () => {
-  const names = ["WebAssembly", "SharedArrayBuffer", "Atomics", "WeakRef", "FinalizationRegistry", "process", "Buffer", "global", "XMLHttpRequest", "fetch", "ShadowRealm", "Deno", "Bun", "ivm", "gc"];
-  assert.deepEqual(await evaluate(...names.map((name) => `typeof ${name}`)), names.map(() => "undefined"));
+  const names = [
+    "WebAssembly",
+    "SharedArrayBuffer",
+    "Atomics",
+    "WeakRef",
+    "FinalizationRegistry",
+    "process",
+    "Buffer",
+    "global",
+    "XMLHttpRequest",
+    "fetch",
+    "ShadowRealm",
+    "Deno",
+    "Bun",
+    "ivm",
+    "gc",
+  ];
+  assert.deepEqual(
+    await evaluate(...names.map((name) => `typeof ${name}`)),
+    names.map(() => "undefined"),
+  );
 });
 
 test("no code is made from strings, whichever constructor is found", async () => {
@@ -37,7 +60,8 @@ test("no code is made from strings, whichever constructor is found", async () =>
     `Object.getPrototypeOf(ctx).now.constructor("return 1")()`,
     `class A extends Function {} ; new A("return 1")`.replace(/^/, "{").replace(/$/, "}"),
   ];
-  for (const [index, value] of (await evaluate(...ways)).entries()) assert.ok(/EvalError: .*code cannot be made from strings|not a constructor/.test(String(value)), `${ways[index]} gave ${String(value)}`);
+  for (const [index, value] of (await evaluate(...ways)).entries())
+    assert.ok(/EvalError: .*code cannot be made from strings|not a constructor/.test(String(value)), `${ways[index]} gave ${String(value)}`);
   assert.match(String((await evaluate(`{ setTimeout("1") }`))[0]), /a function is expected/);
 });
 
@@ -114,7 +138,10 @@ test("a facade kept beyond its hook changes nothing", async () => {
   );
   await sandbox.hook();
   const done = await sandbox.hook();
-  assert.deepEqual(JSON.parse(String(done.effects.at(-1)?.fields.at(-1))), Array.from({ length: 5 }, () => "onRequest is over: nothing can be changed any more"));
+  assert.deepEqual(
+    JSON.parse(String(done.effects.at(-1)?.fields.at(-1))),
+    Array.from({ length: 5 }, () => "onRequest is over: nothing can be changed any more"),
+  );
   assert.equal(done.effects.length, 1);
 });
 
@@ -130,6 +157,13 @@ test("a rule's secrets are not to be found from another rule's context", async (
 
 test("vars are frozen, and secrets cannot be overwritten", async () => {
   await using sandbox = SandboxProcess.start();
-  await sandbox.load([onRequest(`try { ctx.vars.list.push(1) } catch {} try { ctx.vars.theme = "x" } catch {} try { ctx.secrets.a = "x" } catch {} return respond(200, [ctx.vars, ctx.secrets])`)], { vars: { list: [], theme: "dark" } });
+  await sandbox.load(
+    [
+      onRequest(
+        `try { ctx.vars.list.push(1) } catch {} try { ctx.vars.theme = "x" } catch {} try { ctx.secrets.a = "x" } catch {} return respond(200, [ctx.vars, ctx.secrets])`,
+      ),
+    ],
+    { vars: { list: [], theme: "dark" } },
+  );
   assert.equal((await sandbox.hook()).effects[0]?.fields.at(-1), `[{"list":[],"theme":"dark"},{}]`);
 });

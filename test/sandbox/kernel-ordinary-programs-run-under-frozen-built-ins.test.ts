@@ -35,7 +35,18 @@ test("subclasses, own toString and assignments over inherited members work as el
 });
 
 async function bundled(contents: string): Promise<string> {
-  const result = await build({ stdin: { contents, resolveDir: import.meta.dirname, loader: "ts" }, bundle: true, write: false, format: "cjs", platform: "neutral", mainFields: ["module", "main"], conditions: ["import"], external: ["sluice"], target: "es2024", logLevel: "silent" });
+  const result = await build({
+    stdin: { contents, resolveDir: import.meta.dirname, loader: "ts" },
+    bundle: true,
+    write: false,
+    format: "cjs",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["import"],
+    external: ["sluice"],
+    target: "es2024",
+    logLevel: "silent",
+  });
   return result.outputFiles[0]!.text;
 }
 
@@ -46,7 +57,10 @@ test("zod checks bodies", async () => {
     export default defineRule({ async onRequest(req) { const order = Order.safeParse(await req.json()); return order.success ? respond(200, order.data) : respond(422, order.error.issues.map((issue) => issue.path.join("."))) } })`);
   await using sandbox = await SandboxProcess.with(code);
   const answers: unknown[] = [];
-  for (const body of [{ id: "ab", amount: "3" }, { id: "a", amount: -1, mail: "no" }]) {
+  for (const body of [
+    { id: "ab", amount: "3" },
+    { id: "a", amount: -1, mail: "no" },
+  ]) {
     sandbox.send(sandbox.hookRecord({ cpuMs: 500 }).record);
     sandbox.reply(await sandbox.next("CALL"), { bytes: JSON.stringify(body) });
     answers.push((await sandbox.next("DONE")).effects.at(-1)?.fields.at(-1));
@@ -66,7 +80,10 @@ test("an unmodified Hono app with middleware, cookies and validation answers", a
   const hello = await sandbox.hook({ head: "GET https shop.example.com /hello/ada?q=%C3%BC", headers: ["cookie:seen=yes"], cpuMs: 500 });
   const fields = hello.effects.at(-1)!.fields;
   assert.equal(fields[0], 200);
-  assert.deepEqual(fields.filter((_, i) => fields[i - 1] === "set-cookie"), ["seen=1; Path=/", "twice=2; Path=/"]);
+  assert.deepEqual(
+    fields.filter((_, i) => fields[i - 1] === "set-cookie"),
+    ["seen=1; Path=/", "twice=2; Path=/"],
+  );
   assert.equal(fields.at(-1), `{"hello":"ada","seen":"yes","q":"\u00c3\u00bc"}`);
   assert.equal((await sandbox.hook({ head: "GET https h /fail", cpuMs: 500 })).effects.at(-1)?.fields[0], 418);
   sandbox.send(sandbox.hookRecord({ head: "POST https h /echo", headers: ["content-type:application/x-www-form-urlencoded"], cpuMs: 500 }).record);
@@ -80,7 +97,10 @@ test("jose signs and verifies with the sandbox's crypto", async () => {
     const key = new TextEncoder().encode("0123456789abcdef0123456789abcdef");
     export default defineRule({ async onRequest(req) { try { const { payload } = await jwtVerify(req.headers.get("x-token"), key, { issuer: "me" }); return respond(200, payload.sub) } catch (error) { return respond(401, error.code) } } })`);
   const { SignJWT } = await import("jose");
-  const token = await new SignJWT({ sub: "ada" }).setProtectedHeader({ alg: "HS256" }).setIssuer("me").sign(new TextEncoder().encode("0123456789abcdef0123456789abcdef"));
+  const token = await new SignJWT({ sub: "ada" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer("me")
+    .sign(new TextEncoder().encode("0123456789abcdef0123456789abcdef"));
   await using sandbox = await SandboxProcess.with(code);
   const good = await sandbox.hook({ headers: [`x-token:${token}`], cpuMs: 500 });
   assert.equal(good.effects.at(-1)?.fields.at(-1), "ada");

@@ -10,24 +10,52 @@ async function seen(body: string, options: HookOptions = {}): Promise<unknown> {
 }
 
 test("the parts of a request", async () => {
-  const options = { head: "POST https Shop.Example.com:8443 /a%20b/c?x=1&y=%C3%BC&x=2", headers: ["cookie:a=1; b=\"two\"; a=3", "accept:text/html", "accept:*/*"], rules: [{ rule: 0, params: { id: "7%2F8" } }] };
+  const options = {
+    head: "POST https Shop.Example.com:8443 /a%20b/c?x=1&y=%C3%BC&x=2",
+    headers: ['cookie:a=1; b="two"; a=3', "accept:text/html", "accept:*/*"],
+    rules: [{ rule: 0, params: { id: "7%2F8" } }],
+  };
   assert.deepEqual(await seen(`return [req.method, req.scheme, req.host, req.authority, req.path, req.url, req.params, req.upstream]`, options), [
     ...["POST", "https", "shop.example.com", "Shop.Example.com:8443", "/a%20b/c", "https://Shop.Example.com:8443/a%20b/c?x=1&y=%C3%BC&x=2"],
     { id: "7%2F8" },
     "",
   ]);
-  assert.deepEqual(await seen(`return [req.query.get("x"), req.query.getAll("x"), req.query.get("y"), req.query.get("z"), req.query.has("y"), req.query.size, String(req.query), [...req.query].length]`, options), ["1", ["1", "2"], "ü", null, true, 3, "x=1&y=%C3%BC&x=2", 3]);
+  assert.deepEqual(
+    await seen(
+      `return [req.query.get("x"), req.query.getAll("x"), req.query.get("y"), req.query.get("z"), req.query.has("y"), req.query.size, String(req.query), [...req.query].length]`,
+      options,
+    ),
+    ["1", ["1", "2"], "ü", null, true, 3, "x=1&y=%C3%BC&x=2", 3],
+  );
   assert.deepEqual(await seen(`return [req.cookie("a"), req.cookie("b"), req.cookie("c")]`, options), ["1", "two", null]);
-  assert.deepEqual(await seen(`return [req.headers.get("ACCEPT"), req.headers.get("host"), req.headers.has("x"), [...req.headers].map(([name]) => name), JSON.stringify(req.headers).length > 2]`, options), ["text/html, */*", "Shop.Example.com:8443", false, ["host", "cookie", "accept"], true]);
+  assert.deepEqual(
+    await seen(
+      `return [req.headers.get("ACCEPT"), req.headers.get("host"), req.headers.has("x"), [...req.headers].map(([name]) => name), JSON.stringify(req.headers).length > 2]`,
+      options,
+    ),
+    ["text/html, */*", "Shop.Example.com:8443", false, ["host", "cookie", "accept"], true],
+  );
 });
 
 test("fields as changed are seen at once, whatever the order of reads and writes", async () => {
   const options = { headers: ["a:1", "b:2", "a:3", "aa:4"] };
-  const expected = [["host", "shop.example.com"], ["a", "x"], ["b", "2"], ["aa", "4"], ["c", "9, 10"]];
+  const expected = [
+    ["host", "shop.example.com"],
+    ["a", "x"],
+    ["b", "2"],
+    ["aa", "4"],
+    ["c", "9, 10"],
+  ];
   const change = `req.headers.set("A", "x"); req.headers.append("c", 9); req.headers.append("c", " 10\\t"); req.headers.delete("nothing");`;
   assert.deepEqual(await seen(`${change} return [...req.headers]`, options), expected);
   assert.deepEqual(await seen(`[...req.headers]; ${change} return [...req.headers.entries()]`, options), expected);
-  assert.deepEqual(await seen(`req.headers.get("a"); ${change} req.headers.delete("b"); return [req.headers.get("a"), req.headers.get("b"), req.headers.get("aa"), req.headers.get("c")]`, options), ["x", null, "4", "9, 10"]);
+  assert.deepEqual(
+    await seen(
+      `req.headers.get("a"); ${change} req.headers.delete("b"); return [req.headers.get("a"), req.headers.get("b"), req.headers.get("aa"), req.headers.get("c")]`,
+      options,
+    ),
+    ["x", null, "4", "9, 10"],
+  );
 });
 
 test("paths and queries are put on the wire in ASCII, untouched parts keep their spelling", async () => {
@@ -50,7 +78,20 @@ test("paths and queries are put on the wire in ASCII, untouched parts keep their
 });
 
 test("what cannot be a method, path or upstream is refused", async () => {
-  const bad = [`req.method = "GET /"`, `req.method = ""`, `req.method = "CONNECT"`, `req.method = 1`, `req.path = "x"`, `req.path = "/a?b"`, `req.path = "/a#b"`, `req.path = null`, `req.upstream = ""`, `req.upstream = "a\\nb"`, `req.url = "/x"`, `req.host = "x"`];
+  const bad = [
+    `req.method = "GET /"`,
+    `req.method = ""`,
+    `req.method = "CONNECT"`,
+    `req.method = 1`,
+    `req.path = "x"`,
+    `req.path = "/a?b"`,
+    `req.path = "/a#b"`,
+    `req.path = null`,
+    `req.upstream = ""`,
+    `req.upstream = "a\\nb"`,
+    `req.url = "/x"`,
+    `req.host = "x"`,
+  ];
   await using sandbox = await SandboxProcess.with(...bad.map((body) => onRequest(`"use strict"; ${body}`)));
   for (const [index, body] of bad.entries()) {
     const done = await sandbox.hook({ rules: [{ rule: index }] });

@@ -20,7 +20,9 @@ test("names and values that could break a header are refused at once, in the rul
     [`"Connection"`, `"close"`],
     [`"host"`, `"other"`],
   ];
-  await using sandbox = await SandboxProcess.with(...bad.flatMap(([name, value]) => [onRequest(`req.headers.set(${name}, ${value})`), onRequest(`return respond(200, "", [[${name}, ${value}]])`)]));
+  await using sandbox = await SandboxProcess.with(
+    ...bad.flatMap(([name, value]) => [onRequest(`req.headers.set(${name}, ${value})`), onRequest(`return respond(200, "", [[${name}, ${value}]])`)]),
+  );
   for (const [index, [name, value]] of bad.entries()) {
     const { failure, effects } = await sandbox.hook({ rules: [{ rule: 2 * index }] });
     assert.match(failure?.message ?? "", /^TypeError: headers: /, `${name}: ${value}`);
@@ -28,7 +30,10 @@ test("names and values that could break a header are refused at once, in the rul
     assert.deepEqual(effects, []);
     const answer = await sandbox.hook({ rules: [{ rule: 2 * index + 1 }] });
     // Framing fields in an answer are dropped: the gateway writes its own.
-    assert.ok(answer.failure !== null || ["content-length", "transfer-encoding", "connection", "host"].includes(name.slice(1, -1).toLowerCase()), `${name}: ${value}`);
+    assert.ok(
+      answer.failure !== null || ["content-length", "transfer-encoding", "connection", "host"].includes(name.slice(1, -1).toLowerCase()),
+      `${name}: ${value}`,
+    );
   }
 });
 
@@ -63,7 +68,7 @@ const TOO_MUCH: Readonly<Record<string, string>> = {
   "a header": `req.headers.set("x", "x".repeat(2_000_000))`,
   "many headers": `for (let i = 0; i < 100_000; i++) req.headers.append("x" + i, "value")`,
   "a path": `req.path = "/" + "x".repeat(2_000_000)`,
-  "metrics": `for (let i = 0; i < 1000; i++) ctx.metric("m" + i)`,
+  metrics: `for (let i = 0; i < 1000; i++) ctx.metric("m" + i)`,
 };
 for (const [name, body] of Object.entries(TOO_MUCH)) {
   test(`${name} beyond its bound is a failure of kind effect`, async () => {
@@ -84,7 +89,9 @@ test("ten million log lines are cut off, and the number dropped is said", async 
 
 test("any value can be logged", async () => {
   await using sandbox = await SandboxProcess.with(
-    onRequest(`const circle = {}; circle.self = circle; ctx.log.debug("a", 1, { b: [2n] }, circle, null, undefined, Symbol("s"), () => {}, 3n); console.warn(new TypeError("bad")); console.log(new Map([[1, 2]]), [1, "two"])`),
+    onRequest(
+      `const circle = {}; circle.self = circle; ctx.log.debug("a", 1, { b: [2n] }, circle, null, undefined, Symbol("s"), () => {}, 3n); console.warn(new TypeError("bad")); console.log(new Map([[1, 2]]), [1, "two"])`,
+    ),
   );
   const { effects } = await sandbox.hook();
   assert.deepEqual(effects[0]?.fields, ["debug", `a 1 [an object without JSON] [an object without JSON] null undefined Symbol(s) [function] 3`]);
@@ -93,7 +100,13 @@ test("any value can be logged", async () => {
 });
 
 test("metrics name what is wrong with them", async () => {
-  const bad = [`ctx.metric("a b")`, `ctx.metric("a", -1)`, `ctx.metric("a", NaN)`, `ctx.metric("a", 1, { "b c": "d" })`, `ctx.metric("a", 1, { b: "x".repeat(500) })`];
+  const bad = [
+    `ctx.metric("a b")`,
+    `ctx.metric("a", -1)`,
+    `ctx.metric("a", NaN)`,
+    `ctx.metric("a", 1, { "b c": "d" })`,
+    `ctx.metric("a", 1, { b: "x".repeat(500) })`,
+  ];
   await using sandbox = await SandboxProcess.with(...bad.map((body) => onRequest(body)), onRequest(`ctx.metric("a"); ctx.metric("b", 2.5, { c: "d" })`));
   for (const [index, body] of bad.entries()) assert.match((await sandbox.hook({ rules: [{ rule: index }] })).failure?.message ?? "", /ctx\.metric/, body);
   const good = await sandbox.hook({ rules: [{ rule: bad.length }] });
@@ -111,7 +124,9 @@ test("thenables, species and own constructors in results stay the rule's affair"
     onRequest(`return { then(resolve) { resolve(respond(201)) } }`),
     onRequest(`return { then: 1, kind: "next" }`),
     onRequest(`return { get then() { throw new Error("in then") } }`),
-    onRequest(`const promise = Promise.resolve(respond(202)); promise.constructor = { [Symbol.species]: function () { throw new Error("species") } }; return promise`),
+    onRequest(
+      `const promise = Promise.resolve(respond(202)); promise.constructor = { [Symbol.species]: function () { throw new Error("species") } }; return promise`,
+    ),
     onRequest(`class Odd extends Promise { static get [Symbol.species]() { throw new Error("species") } } return Odd.resolve(respond(203))`),
     onRequest(`return { then(resolve, reject) { resolve(respond(204)); reject(new Error("twice")); resolve(respond(205)); throw 1 } }`),
   );
@@ -124,12 +139,20 @@ test("thenables, species and own constructors in results stay the rule's affair"
 });
 
 test("state that has no JSON fails the hook and says so", async () => {
-  await using sandbox = await SandboxProcess.with(onRequest(`ctx.state.self = ctx.state`), onRequest(`ctx.state.big = 1n`), onRequest(`ctx.state = () => {}`), onRequest(`ctx.state = { toJSON() { return undefined } }`));
+  await using sandbox = await SandboxProcess.with(
+    onRequest(`ctx.state.self = ctx.state`),
+    onRequest(`ctx.state.big = 1n`),
+    onRequest(`ctx.state = () => {}`),
+    onRequest(`ctx.state = { toJSON() { return undefined } }`),
+  );
   for (let index = 0; index < 4; index++) assert.equal((await sandbox.hook({ rules: [{ rule: index }] })).outcome, "failure");
 });
 
 test("stacks name the rule's file and nothing of the host or the kernel", async () => {
-  await using sandbox = await SandboxProcess.with({ name: "auth/login.ts", code: rule(`{ async onRequest(req) { function deep() { return [1].map(() => req.headers.set("bad name", "x")) } await null; deep() } }`) });
+  await using sandbox = await SandboxProcess.with({
+    name: "auth/login.ts",
+    code: rule(`{ async onRequest(req) { function deep() { return [1].map(() => req.headers.set("bad name", "x")) } await null; deep() } }`),
+  });
   const { failure } = await sandbox.hook();
   const lines = failure!.stack.split("\n");
   assert.match(lines[0]!, /^TypeError: headers: "bad name" is no header name/);

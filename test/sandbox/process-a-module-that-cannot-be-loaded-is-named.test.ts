@@ -5,12 +5,20 @@ import { onRequest, rule, SandboxProcess } from "./process-harness.ts";
 test("what defineRule was given comes back with LOADED", async () => {
   await using sandbox = SandboxProcess.start();
   const loaded = await sandbox.load([
-    rule(`{ when: { path: "/a/:id", method: ["GET"], not: { cookie: { staff: "yes" } } }, order: -3, secrets: ["b", "a"], onFailure: "open", onRequest() {}, async onComplete() {} }`),
+    rule(
+      `{ when: { path: "/a/:id", method: ["GET"], not: { cookie: { staff: "yes" } } }, order: -3, secrets: ["b", "a"], onFailure: "open", onRequest() {}, async onComplete() {} }`,
+    ),
     `import { fromFetchHandler } from "sluice"\nexport default fromFetchHandler({ fetch: () => new Response("hi") }, { when: { path: "/hi" } })`,
   ]);
   assert.deepEqual(loaded.json, {
     rules: [
-      { order: -3, when: [{ path: "/a/:id", method: ["GET"], not: { cookie: { staff: "yes" } } }], phases: ["onRequest", "onComplete"], secrets: ["a", "b"], onFailure: "open" },
+      {
+        order: -3,
+        when: [{ path: "/a/:id", method: ["GET"], not: { cookie: { staff: "yes" } } }],
+        phases: ["onRequest", "onComplete"],
+        secrets: ["a", "b"],
+        onFailure: "open",
+      },
       { order: 0, when: [{ path: "/hi" }], phases: ["onRequest"], secrets: [], onFailure: "closed" },
     ],
   });
@@ -20,13 +28,20 @@ const BAD: Readonly<Record<string, { code: string; message: RegExp; stack?: RegE
   "a loop at the top level": { code: "for (;;);", message: /did not finish loading within 1000 ms/ },
   "a loop in a getter of what is exported": { code: `export default { get kind() { for (;;); } }`, message: /did not finish loading/ },
   "endless microtasks": { code: `${rule("{}")}; (async () => { for (;;) await null })()`, message: /did not finish loading/ },
-  "a throw at the top level": { code: `const nothing = null;\nnothing.x;`, message: /^TypeError: Cannot read properties of null/, stack: /at .*bad\/rule\.ts:\d+:\d+/ },
+  "a throw at the top level": {
+    code: `const nothing = null;\nnothing.x;`,
+    message: /^TypeError: Cannot read properties of null/,
+    stack: /at .*bad\/rule\.ts:\d+:\d+/,
+  },
   "no default export": { code: "export const x = 1", message: /the default export is undefined/ },
   "a default export that is no rule": { code: "export default { onRequest() {} }", message: /the default export is an object; a rule made with defineRule/ },
   "an unknown hook": { code: rule(`{ onRequst() {} }`), message: /"onRequst" is not known here; did you mean "onRequest"\?/, stack: /bad\/rule\.ts/ },
   "a syntax error": { code: "((sluice) => {", message: /^SyntaxError/ },
   "a script that is no function": { code: "((sluice) => ({}))(1)", message: /the compiled rule is no function|default export is undefined/ },
-  "a service at the top level": { code: `setTimeout(() => {}, 1);\n${rule("{}")}\nawait_();function await_() { throw new Error("reached") }`, message: /reached/ },
+  "a service at the top level": {
+    code: `setTimeout(() => {}, 1);\n${rule("{}")}\nawait_();function await_() { throw new Error("reached") }`,
+    message: /reached/,
+  },
   "a rejection nobody awaits": { code: `Promise.reject(new Error("early"));\n${rule("{}")}`, message: /early/ },
   "a forged description": { code: `export default { kind: "rule", hooks: {}, when: [{ toJSON() { throw new Error("forged") } }] }`, message: /forged/ },
 };

@@ -34,7 +34,10 @@ test("every clock is the hook's, and stands still", async () => {
 });
 
 test("random numbers of one hook do not depend on what other rules drew before", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ onRequest(req) { if (req.query.has("draw")) Math.random() } }`), rule(`{ onRequest: (req, ctx) => respond(200, ctx.random()) }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ onRequest(req) { if (req.query.has("draw")) Math.random() } }`),
+    rule(`{ onRequest: (req, ctx) => respond(200, ctx.random()) }`),
+  );
   const rules = [{ rule: 0 }, { rule: 1 }];
   const drawn = await sandbox.hook({ head: "GET http h /?draw", rules });
   const plain = await sandbox.hook({ head: "GET http h /", rules });
@@ -42,7 +45,9 @@ test("random numbers of one hook do not depend on what other rules drew before",
 });
 
 test("random numbers spread evenly, and seeds next to each other have nothing in common", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ onRequest() { let sum = 0; for (let i = 0; i < 10_000; i++) sum += Math.random(); return respond(200, [sum / 10_000, Math.random()]) } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ onRequest() { let sum = 0; for (let i = 0; i < 10_000; i++) sum += Math.random(); return respond(200, [sum / 10_000, Math.random()]) } }`),
+  );
   const firsts = new Set<number>();
   for (let seed = 0; seed < 50; seed++) {
     const [mean, first] = JSON.parse(String((await sandbox.hook({ seed })).effects[0]?.fields.at(-1))) as [number, number];

@@ -25,7 +25,9 @@ test("a service call leaves as CALL, numbered within its hook, and REPLY resumes
 
 test("a refused call rejects, which the rule may catch or fail by", async () => {
   await using sandbox = await SandboxProcess.with(
-    rule(`{ async onRequest(req, ctx) { try { await ctx.fetch("https://no.example") } catch (error) { return respond(502, error.name + ": " + error.message) } } }`),
+    rule(
+      `{ async onRequest(req, ctx) { try { await ctx.fetch("https://no.example") } catch (error) { return respond(502, error.name + ": " + error.message) } } }`,
+    ),
     rule(`{ async onRequest(req, ctx) { await req.text() } }`),
   );
   sandbox.send(sandbox.hookRecord().record);
@@ -77,7 +79,9 @@ test("timers are the worker's: they fire by its reply, cleared ones never", asyn
 
 test("an aborted fetch rejects at once, without waiting for the call", async () => {
   await using sandbox = await SandboxProcess.with(
-    rule(`{ async onRequest(req, ctx) { try { await ctx.fetch("https://slow.example", { signal: AbortSignal.timeout(50) }) } catch (error) { return respond(504, error.name) } } }`),
+    rule(
+      `{ async onRequest(req, ctx) { try { await ctx.fetch("https://slow.example", { signal: AbortSignal.timeout(50) }) } catch (error) { return respond(504, error.name) } } }`,
+    ),
   );
   sandbox.send(sandbox.hookRecord().record);
   sandbox.reply(await sandbox.next("CALL", ({ service }) => service === "timer"), {});
@@ -97,7 +101,7 @@ test("waitUntil work goes on after the hook, and what it logs follows as TAIL", 
   sandbox.reply(await sandbox.next("CALL"), { status: 200, url: "", redirected: false, headers: [], body: "" });
   const tail = await sandbox.next("TAIL");
   assert.deepEqual(
-    tail.effects.map(({ kind, fields }) => [kind, ...fields]),
+    tail.effects.map(({ kind, fields }) => [kind, fields].flat()),
     [
       ["LOG", "warn", "waitUntil: lost"],
       ["LOG", "info", "sent"],
@@ -108,7 +112,9 @@ test("waitUntil work goes on after the hook, and what it logs follows as TAIL", 
 });
 
 test("a cancelled hook says no more, and a late reply finds nobody", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ async onRequest(req, ctx) { try { await ctx.fetch("https://a.example/") } finally { req.headers.set("x", "late") } } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ async onRequest(req, ctx) { try { await ctx.fetch("https://a.example/") } finally { req.headers.set("x", "late") } } }`),
+  );
   const { call, record } = sandbox.hookRecord();
   sandbox.send(record);
   const pending = await sandbox.next("CALL");
@@ -122,7 +128,9 @@ test("a cancelled hook says no more, and a late reply finds nobody", async () =>
 });
 
 test("a hook that awaits lets others finish first", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ async onRequest(req, ctx) { if (req.query.has("wait")) await req.text(); return respond(200, req.url) } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ async onRequest(req, ctx) { if (req.query.has("wait")) await req.text(); return respond(200, req.url) } }`),
+  );
   const waiting = sandbox.hookRecord({ head: "GET http h /?wait" });
   const quick = sandbox.hookRecord({ head: "GET http h /" });
   sandbox.send(waiting.record, quick.record);
@@ -132,7 +140,9 @@ test("a hook that awaits lets others finish first", async () => {
 });
 
 test("calls beyond 256 open ones are refused", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ async onRequest(req, ctx) { await Promise.all(Array.from({ length: 10_000 }, () => ctx.fetch("https://a.example/"))) } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ async onRequest(req, ctx) { await Promise.all(Array.from({ length: 10_000 }, () => ctx.fetch("https://a.example/"))) } }`),
+  );
   const done = await sandbox.hook({ cpuMs: 1000 });
   assert.equal(done.outcome, "failure");
   assert.match(done.failure?.message ?? "", /256 calls/);

@@ -67,7 +67,10 @@ test("microtasks left behind by a synchronous hook are not blamed on the hooks a
   const all = [guilty, ...innocent];
   sandbox.send(...all.map(({ record }) => record));
   await sandbox.next("LOADED");
-  assert.ok(all.every(({ call }) => sandbox.left().some((word) => word.is === "LOST" && word.call === call && !word.guilty)), "nobody can be named yet");
+  assert.ok(
+    all.every(({ call }) => sandbox.left().some((word) => word.is === "LOST" && word.call === call && !word.guilty)),
+    "nobody can be named yet",
+  );
   // From then on one record is begun per entry, and the culprit shows.
   for (let tries = 0; tries < 10; tries++) {
     sandbox.send(guilty.record, ...innocent.map(({ record }) => record));
@@ -102,7 +105,9 @@ test("a rejection that says it timed out is a stray failure and costs nobody the
 
 test("a rule that holds more memory than it may is named, and the isolate comes back", async () => {
   await using sandbox = SandboxProcess.start();
-  await sandbox.load([onRequest(`globalThis.kept = 1`), onRequest(`let list = ""; const all = []; for (let i = 0; ; i++) all.push({ i, text: "x" + i })`)], { memoryBytes: 16 * 1024 * 1024 });
+  await sandbox.load([onRequest(`globalThis.kept = 1`), onRequest(`let list = ""; const all = []; for (let i = 0; ; i++) all.push({ i, text: "x" + i })`)], {
+    memoryBytes: 16 * 1024 * 1024,
+  });
   const { call, record } = sandbox.hookRecord({ rules: [{ rule: 1 }], cpuMs: 2000 });
   sandbox.send(record);
   const lost = await sandbox.next("LOST");

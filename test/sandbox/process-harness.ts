@@ -17,7 +17,16 @@ export interface EffectRecord {
 export type Word =
   | { is: "LOADED"; release: number; ok: boolean; json: { rules?: RuleWord[]; error?: { rule: string; message: string; stack: string } } }
   | { is: "CALL"; call: number; callNo: number; rule: number; service: string; args: Record<string, unknown> }
-  | { is: "DONE"; call: number; tail: boolean; outcome: "next" | "answer" | "failure"; by: number; failure: RuleFailure | null; cpu: Record<number, number>; effects: EffectRecord[] }
+  | {
+      is: "DONE";
+      call: number;
+      tail: boolean;
+      outcome: "next" | "answer" | "failure";
+      by: number;
+      failure: RuleFailure | null;
+      cpu: Record<number, number>;
+      effects: EffectRecord[];
+    }
   | { is: "TAIL"; call: number; effects: EffectRecord[]; cpu: Record<number, number> }
   | { is: "STRAY"; release: number; rule: number; failure: RuleFailure }
   | { is: "ISOLATE_LOST"; release: number; reason: string }
@@ -54,6 +63,10 @@ export interface HookOptions {
   readonly rules?: readonly { rule: number; params?: Record<string, string>; state?: unknown }[];
 }
 
+/** Above what a busy machine takes for any hook that is not about overruns: a time-out of wall time would lose it, guilty or not. */
+const DEFAULT_CPU_MS = 1000;
+/** No test waits this long for a word. */
+const PATIENCE_MS = 30_000;
 /** Above what any test needs; the bounds themselves are tested on the worker's side. */
 const DATA_LIMIT_BYTES = 4 * 1024 * 1024 * 1024;
 
@@ -84,6 +97,7 @@ export class SandboxProcess implements AsyncDisposable {
   #raw: ((payload: string) => void) | null = null;
   #frames = 0;
   #ended = false;
+  #late = false;
 
   private constructor(file: string | undefined) {
     const { child, pipe, stderr } = spawnSandbox({ file, dataLimitBytes: DATA_LIMIT_BYTES, warn: (text) => void (this.warnings += text) });
@@ -123,7 +137,10 @@ export class SandboxProcess implements AsyncDisposable {
     return this.#frames;
   }
 
-  async load(rules: readonly (string | RuleSource)[], options: { release?: number; memoryBytes?: number; vars?: Record<string, unknown>; crossingBytes?: number } = {}): Promise<WordOf<"LOADED">> {
+  async load(
+    rules: readonly (string | RuleSource)[],
+    options: { release?: number; memoryBytes?: number; vars?: Record<string, unknown>; crossingBytes?: number } = {},
+  ): Promise<WordOf<"LOADED">> {
     const { release = 1, memoryBytes = 64 * 1024 * 1024, vars = {}, crossingBytes = 1024 * 1024 } = options;
     const sources = rules.map((rule) => (typeof rule === "string" ? { code: rule } : rule));
     const message = {
@@ -132,7 +149,13 @@ export class SandboxProcess implements AsyncDisposable {
       memoryBytes,
       crossingBytes,
       vars,
-      rules: sources.map(({ code, name, context = 0, secrets = {} }, index) => ({ name: name ?? `rule${index}.ts`, code: code.startsWith("((sluice)") ? code : ruleScript(code), context, secrets, services: [] })),
+      rules: sources.map(({ code, name, context = 0, secrets = {} }, index) => ({
+        name: name ?? `rule${index}.ts`,
+        code: code.startsWith("((sluice)") ? code : ruleScript(code),
+        context,
+        secrets,
+        services: [],
+      })),
     };
     this.send(new TextWriter().num(ToSandbox.LOAD).num(release).str(JSON.stringify(message)).take());
     return this.next("LOADED");
@@ -141,11 +164,26 @@ export class SandboxProcess implements AsyncDisposable {
   /** A HOOK record; `send` puts several into one frame. */
   hookRecord(options: HookOptions = {}): { call: number; record: string } {
     const call = options.call ?? ++this.#calls;
-    const { release = 1, phase = "onRequest", context = 0, clockMs = 1_750_000_000_000, seed = 7, cpuMs = 50, headers = [], response = "", extra = {}, rules = [{ rule: 0 }] } = options;
+    const {
+      release = 1,
+      phase = "onRequest",
+      context = 0,
+      clockMs = 1_750_000_000_000,
+      seed = 7,
+      cpuMs = DEFAULT_CPU_MS,
+      headers = [],
+      response = "",
+      extra = {},
+      rules = [{ rule: 0 }],
+    } = options;
     const head = `${options.head ?? "GET http shop.example.com /old/x?a=1"}\n${headers.map((line) => `${line}\n`).join("")}`;
     const text = new TextWriter().num(ToSandbox.HOOK).num(call).num(release).num(context).num(PHASES.indexOf(phase)).num(clockMs).num(seed).num(cpuMs);
     text.str(head).str(response).str(JSON.stringify(extra)).num(rules.length);
-    for (const { rule, params, state } of rules) text.num(rule).str(params === undefined ? "" : JSON.stringify(params)).str(state === undefined ? "" : JSON.stringify(state));
+    for (const { rule, params, state } of rules)
+      text
+        .num(rule)
+        .str(params === undefined ? "" : JSON.stringify(params))
+        .str(state === undefined ? "" : JSON.stringify(state));
     return { call, record: text.take() };
   }
   async hook(options: HookOptions = {}): Promise<WordOf<"DONE">> {
@@ -171,10 +209,18 @@ export class SandboxProcess implements AsyncDisposable {
 
   /** Takes the first word of that kind. */
   async next<K extends Word["is"]>(is: K, fits: (word: WordOf<K>) => boolean = () => true): Promise<WordOf<K>> {
+    const late = setTimeout(() => {
+      this.#late = true;
+      for (const wake of this.#waiting.splice(0)) wake();
+    }, PATIENCE_MS);
+    using _timer = { [Symbol.dispose]: () => clearTimeout(late) };
     for (;;) {
       const at = this.#words.findIndex((word) => word.is === is && fits(word as WordOf<K>));
       if (at >= 0) return this.#words.splice(at, 1)[0] as WordOf<K>;
-      if (this.#ended) throw new Error(`the sandbox process ended while ${is} was expected; words left: ${JSON.stringify(this.#words)}; stderr: ${this.stderr()}`);
+      if (this.#ended || this.#late)
+        throw new Error(
+          `${this.#ended ? "the sandbox process ended" : "nothing came"} while ${is} was expected; words left: ${JSON.stringify(this.#words)}; stderr: ${this.stderr()}`,
+        );
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
@@ -217,7 +263,16 @@ function readWords(payload: string): Word[] {
         words.push({ is: "CALL", call: reader.num(), callNo: reader.num(), rule: reader.num(), service: reader.str(), args: json() });
         break;
       case FromSandbox.DONE:
-        words.push({ is: "DONE", call: reader.num(), tail: reader.num() === 1, outcome: (["next", "answer", "failure"] as const)[reader.num()]!, by: reader.num(), failure: json(), cpu: readCpu(reader), effects: readEffects(reader.str()) });
+        words.push({
+          is: "DONE",
+          call: reader.num(),
+          tail: reader.num() === 1,
+          outcome: (["next", "answer", "failure"] as const)[reader.num()]!,
+          by: reader.num(),
+          failure: json(),
+          cpu: readCpu(reader),
+          effects: readEffects(reader.str()),
+        });
         break;
       case FromSandbox.TAIL:
         words.push({ is: "TAIL", call: reader.num(), effects: readEffects(reader.str()), cpu: readCpu(reader) });

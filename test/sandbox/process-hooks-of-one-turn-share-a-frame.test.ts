@@ -18,7 +18,7 @@ test("a hook's changes leave as effects, path and query together", async () => {
   const done = await sandbox.hook({ headers: ["cookie:x=1"] });
   assert.equal(done.outcome, "next");
   assert.deepEqual(
-    done.effects.map(({ kind, fields }) => [kind, ...fields]),
+    done.effects.map(({ kind, fields }) => [kind, fields].flat()),
     [
       ["SET_FIELD", "x-variant", "a"],
       ["APPEND_FIELD", "x-list", "1"],
@@ -75,12 +75,15 @@ test("each rule sees the changes of those before it, and an answer ends the phas
 });
 
 test("a failing rule leaves the effects of those before it, and of its own only the logs", async () => {
-  await using sandbox = await SandboxProcess.with(onRequest(`req.headers.set("x-first", "1")`), onRequest(`req.headers.set("x-second", "2"); ctx.log.warn("about to", { fail: true }); throw new TypeError("no")`));
+  await using sandbox = await SandboxProcess.with(
+    onRequest(`req.headers.set("x-first", "1")`),
+    onRequest(`req.headers.set("x-second", "2"); ctx.log.warn("about to", { fail: true }); throw new TypeError("no")`),
+  );
   const done = await sandbox.hook({ rules: [{ rule: 0 }, { rule: 1 }] });
   assert.equal(done.outcome, "failure");
   assert.equal(done.by, 1);
   assert.deepEqual(
-    done.effects.map(({ kind, rule, fields }) => [kind, rule, ...fields]),
+    done.effects.map(({ kind, rule, fields }) => [kind, rule, fields].flat()),
     [
       ["SET_FIELD", 0, "x-first", "1"],
       ["LOG", 1, "warn", `about to {"fail":true}`],
@@ -104,7 +107,7 @@ test("response hooks change status, fields and body, and read the request", asyn
   const response = "200\nserver:nginx\nset-cookie:a=1\nset-cookie:b=2\ncontent-type:text/html\ncontent-encoding:gzip\n";
   const done = await sandbox.hook({ phase: "onResponse", response, extra: { from: "upstream", requestId: "r-1" } });
   assert.deepEqual(
-    done.effects.map(({ kind, fields }) => [kind, ...fields]),
+    done.effects.map(({ kind, fields }) => [kind, fields].flat()),
     [
       ["STATUS", 404],
       ["DELETE_FIELD", "server"],
@@ -129,7 +132,9 @@ test("what a phase may not change is refused with a sentence", async () => {
     }`),
   );
   const messages = await Promise.all(
-    (["onResponse", "onOriginResponse", "onOriginRequest", "onRequest", "onComplete"] as const).map(async (phase) => (await sandbox.hook({ phase, response: "200\n" })).failure?.message),
+    (["onResponse", "onOriginResponse", "onOriginRequest", "onRequest", "onComplete"] as const).map(
+      async (phase) => (await sandbox.hook({ phase, response: "200\n" })).failure?.message,
+    ),
   );
   assert.deepEqual(messages, [
     "TypeError: req.path cannot be changed in onResponse",
@@ -152,13 +157,20 @@ test("state, vars, secrets, params and client arrive, and changed state leaves",
     secrets: { key: "s3cret" },
   });
   const rules = [{ rule: 0, params: { id: "7" }, state: { visits: 4 } }];
-  const done = await sandbox.hook({ context: 3, rules, clockMs: 99, extra: { client: { address: "192.0.2.1", port: 5, scheme: "http", httpVersion: "1.1", country: "" } } });
+  const done = await sandbox.hook({
+    context: 3,
+    rules,
+    clockMs: 99,
+    extra: { client: { address: "192.0.2.1", port: 5, scheme: "http", httpVersion: "1.1", country: "" } },
+  });
   assert.deepEqual(done.effects[0], { kind: "STATE", rule: 0, fields: [`{"visits":5}`] });
   assert.equal(done.effects[1]?.fields.at(-1), `[null,"s3cret",null,"7","192.0.2.1",99]`);
 });
 
 test("text beyond Latin-1 and bodies of any bytes cross unharmed in both directions", async () => {
-  await using sandbox = await SandboxProcess.with(onRequest(`ctx.log(req.query.get("q")); return respond(200, new Uint8Array([0, 255, 10, 13, 128]), { "x-sum": req.headers.get("x-raw").length })`));
+  await using sandbox = await SandboxProcess.with(
+    onRequest(`ctx.log(req.query.get("q")); return respond(200, new Uint8Array([0, 255, 10, 13, 128]), { "x-sum": req.headers.get("x-raw").length })`),
+  );
   const done = await sandbox.hook({ head: "GET http h /?q=%E2%9C%93%F0%9F%90%98", headers: ["x-raw:\u00e4\u00ff"] });
   assert.deepEqual(done.effects.find(({ kind }) => kind === "LOG")?.fields, ["info", "✓🐘"]);
   assert.deepEqual(done.effects.find(({ kind }) => kind === "RESPOND")?.fields, [200, "x-sum", "2", "\u0000\u00ff\n\r\u0080"]);

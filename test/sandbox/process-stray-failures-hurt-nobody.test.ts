@@ -14,14 +14,18 @@ test("a rejection that nobody awaited is told as STRAY, the hook is done all the
 });
 
 test("a batch with a stray rejection in its middle loses no answer", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ async onRequest(req) { if (req.query.has("stray")) Promise.reject(1); await null; return respond(200, req.url) } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ async onRequest(req) { if (req.query.has("stray")) Promise.reject(1); await null; return respond(200, req.url) } }`),
+  );
   const records = Array.from({ length: 9 }, (_, n) => sandbox.hookRecord({ head: `GET http h /${n}${n % 3 === 0 ? "?stray" : ""}` }));
   sandbox.send(...records.map(({ record }) => record));
   for (const { call } of records) assert.equal((await sandbox.next("DONE", (word) => word.call === call)).outcome, "answer");
 });
 
 test("an error thrown in a timer is told as STRAY", async () => {
-  await using sandbox = await SandboxProcess.with(rule(`{ async onRequest(req) { setTimeout(() => { throw new Error("in a timer") }, 1); await req.text() } }`));
+  await using sandbox = await SandboxProcess.with(
+    rule(`{ async onRequest(req) { setTimeout(() => { throw new Error("in a timer") }, 1); await req.text() } }`),
+  );
   sandbox.send(sandbox.hookRecord().record);
   const timer = await sandbox.next("CALL", ({ service }) => service === "timer");
   const body = await sandbox.next("CALL", ({ service }) => service === "requestBody");
@@ -42,7 +46,11 @@ const ODD: Readonly<Record<string, string>> = {
 };
 for (const [name, value] of Object.entries(ODD)) {
   test(`throwing and dropping ${name} fails the hook and nothing else`, async () => {
-    await using sandbox = await SandboxProcess.with(onRequest(`throw ${value}`), onRequest(`Promise.reject(${value})`), rule(`{ async onRequest() { throw ${value} } }`));
+    await using sandbox = await SandboxProcess.with(
+      onRequest(`throw ${value}`),
+      onRequest(`Promise.reject(${value})`),
+      rule(`{ async onRequest() { throw ${value} } }`),
+    );
     assert.equal((await sandbox.hook({ rules: [{ rule: 0 }] })).outcome, "failure");
     assert.equal((await sandbox.hook({ rules: [{ rule: 1 }] })).outcome, "next");
     assert.equal((await sandbox.hook({ rules: [{ rule: 2 }] })).outcome, "failure");

@@ -9,7 +9,16 @@ import type { RuleRun } from "./rule-run.ts";
 
 const MAX_FIELDS = 200;
 /** Framing is the gateway's; a rule that names it in an answer is not wrong, only unneeded. */
-const DROPPED: ReadonlySet<string> = new Set(["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
+const DROPPED: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 
 export function isFetchAnswer(value: unknown): value is FetchAnswer {
   return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "fetch";
@@ -20,10 +29,14 @@ export function answerOf(run: RuleRun, value: unknown): string | null {
   if (value === undefined || value === null) return null;
   const kind = typeof value === "object" ? (value as { kind?: unknown }).kind : undefined;
   if (kind === "next") return null;
-  if (kind !== "respond") throw new TypeError(`${run.phase} returned ${describe(value)}: ${mayAnswer(run) ? "respond(…), redirect(…), next or nothing" : "next or nothing"} is expected`);
+  if (kind !== "respond")
+    throw new TypeError(
+      `${run.phase} returned ${describe(value)}: ${mayAnswer(run) ? "respond(…), redirect(…), next or nothing" : "next or nothing"} is expected`,
+    );
   if (!mayAnswer(run)) throw new TypeError(`${run.phase} cannot answer: it returned ${describe(value)}`);
   const { status, headers, body } = value as { status: unknown; headers: unknown; body: unknown };
-  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599) throw new RangeError(`${run.phase}: a status from 200 to 599 is expected, found ${describe(status)}`);
+  if (typeof status !== "number" || !Number.isInteger(status) || status < 200 || status > 599)
+    throw new RangeError(`${run.phase}: a status from 200 to 599 is expected, found ${describe(status)}`);
   const length = Array.isArray(headers) ? headers.length : -1;
   if (!Array.isArray(headers) || length < 0 || length > MAX_FIELDS) throw new TypeError(`${run.phase}: an answer has a list of at most ${MAX_FIELDS} headers`);
   let fields = "";

@@ -1,5 +1,16 @@
 /** `ctx.auth`. What calls back into the rule (`basic`, `apiKey`) is done here; what needs keys, clocks or the network is the worker's. */
-import type { ApiKeyOptions, AuthReason, BasicOptions, Claims, CredentialSource, ForwardAnswer, ForwardOptions, HmacIdentity, HmacOptions, JwtOptions } from "../../../sdk/index.ts";
+import type {
+  ApiKeyOptions,
+  AuthReason,
+  BasicOptions,
+  Claims,
+  CredentialSource,
+  ForwardAnswer,
+  ForwardOptions,
+  HmacIdentity,
+  HmacOptions,
+  JwtOptions,
+} from "../../../sdk/index.ts";
 import { utf8Bytes, utf8Text } from "./content.ts";
 import { describe } from "./failure.ts";
 import type { RequestFacade } from "./request.ts";
@@ -44,8 +55,9 @@ export class RuleAuth {
     const credentials = basicCredentials(header);
     if (credentials === null) return this.#no("malformed");
     const { user, password } = credentials;
-    const right = users !== undefined ? passwordFits(users, user, password) : (await verify!(user, password)) === true;
-    return right ? Object.freeze({ user }) : this.#no("denied");
+    // Rules in plain JavaScript give anything; only true is a yes.
+    const right: unknown = users === undefined ? await verify(user, password) : passwordFits(users, user, password);
+    return right === true ? Object.freeze({ user }) : this.#no("denied");
   }
 
   async apiKey<Identity>(options: ApiKeyOptions<Identity>): Promise<Identity | null> {
@@ -152,5 +164,7 @@ function sameSecret(a: string, b: string): boolean {
 }
 
 function quoted(text: unknown): string {
-  return String(text).replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&");
+  return String(text)
+    .replace(/[^\x20-\x7e]/g, "?")
+    .replace(/["\\]/g, "\\$&");
 }

@@ -21,7 +21,11 @@ function installDate(global: typeof globalThis, nowMs: () => number): void {
     return Reflect.construct(Original, args.length === 0 ? [nowMs()] : args, new.target);
   };
   for (const name of ["parse", "UTC"] as const) define(Replaced, name, Original[name]);
-  define(Replaced, "now", named("now", () => nowMs()));
+  define(
+    Replaced,
+    "now",
+    named("now", () => nowMs()),
+  );
   Object.defineProperty(Replaced, "length", { value: 7, configurable: true });
   Object.defineProperty(Replaced, "prototype", { value: Original.prototype, writable: false, enumerable: false, configurable: false });
   define(Original.prototype, "constructor", Replaced);
@@ -30,7 +34,7 @@ function installDate(global: typeof globalThis, nowMs: () => number): void {
 
 function installIntl(nowMs: () => number): void {
   const { prototype } = Intl.DateTimeFormat;
-  const getFormat = Object.getOwnPropertyDescriptor(prototype, "format")!.get!;
+  const getFormat = Reflect.get(Object.getOwnPropertyDescriptor(prototype, "format")!, "get") as AnyFunction;
   const bound = new WeakMap<object, AnyFunction>();
   Object.defineProperty(prototype, "format", {
     get(this: object) {
@@ -45,7 +49,7 @@ function installIntl(nowMs: () => number): void {
     enumerable: false,
     configurable: true,
   });
-  const formatToParts = prototype.formatToParts;
+  const formatToParts = Reflect.get(prototype, "formatToParts") as AnyFunction;
   define(
     prototype,
     "formatToParts",

@@ -36,7 +36,14 @@ export class RuleContext {
     return this.#run.rule.secrets;
   }
   get client(): object {
-    return (this.#client ??= Object.freeze({ address: "", port: 0, scheme: this.#run.hookCall.request.scheme, httpVersion: "", country: "", ...this.#run.hookCall.extra.client }));
+    return (this.#client ??= Object.freeze({
+      address: "",
+      port: 0,
+      scheme: this.#run.hookCall.request.scheme,
+      httpVersion: "",
+      country: "",
+      ...this.#run.hookCall.extra.client,
+    }));
   }
   get auth(): RuleAuth {
     if (this.#run.phase !== "onRequest" && this.#run.phase !== "onOriginRequest") throw new TypeError(`ctx.auth is not to be had in ${this.#run.phase}`);
@@ -46,12 +53,17 @@ export class RuleContext {
     return (this.#log ??= logger(this.#run));
   }
   metric(name: string, value = 1, labels: Readonly<Record<string, string>> = {}): void {
-    if (typeof name !== "string" || !METRIC_NAME.test(name)) throw new TypeError(`ctx.metric: ${describe(name)} is no name: letters, digits and "_" are expected`);
-    if (typeof value !== "number" || !Number.isFinite(value) || value < 0) throw new RangeError(`ctx.metric: ${name}: a number from 0 up is expected, found ${describe(value)}`);
+    if (typeof name !== "string" || !METRIC_NAME.test(name))
+      throw new TypeError(`ctx.metric: ${describe(name)} is no name: letters, digits and "_" are expected`);
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0)
+      throw new RangeError(`ctx.metric: ${name}: a number from 0 up is expected, found ${describe(value)}`);
     const pairs = Object.entries(labels).map(([label, text]) => [label, String(text)] as const);
     if (pairs.length > MAX_LABELS) throw new RangeError(`ctx.metric: ${name}: at most ${MAX_LABELS} labels`);
     for (const [label, text] of pairs) {
-      if (!METRIC_NAME.test(label) || text.length > 128) throw new RangeError(`ctx.metric: ${name}: label ${describe(label)}: a name of letters, digits and "_" and a value of at most 128 characters are expected`);
+      if (!METRIC_NAME.test(label) || text.length > 128)
+        throw new RangeError(
+          `ctx.metric: ${name}: label ${describe(label)}: a name of letters, digits and "_" and a value of at most 128 characters are expected`,
+        );
     }
     this.#run.metric(name, value, JSON.stringify(Object.fromEntries(pairs)));
   }
@@ -70,7 +82,9 @@ export class RuleContext {
 }
 
 function logger(run: RuleRun): Logger {
-  const at = (level: LogLevel) => (...values: unknown[]) => run.log(level, format(values));
+  const at =
+    (level: LogLevel) =>
+    (...values: unknown[]) =>
+      run.log(level, format(values));
   return Object.assign(at("info"), { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") });
 }
-

@@ -10,7 +10,10 @@ export function installRandom(global: typeof globalThis): void {
 }
 
 export function installConsole(global: typeof globalThis): void {
-  const at = (level: LogLevel) => (...values: unknown[]) => current()?.log(level, format(values));
+  const at =
+    (level: LogLevel) =>
+    (...values: unknown[]) =>
+      current()?.log(level, format(values));
   const silent = (): void => {};
   const console: Record<string, (...values: unknown[]) => void> = {
     log: at("info"),

@@ -29,13 +29,22 @@ export function forbidCodeFromStrings(global: typeof globalThis): void {
     ["AsyncGeneratorFunction", Object.getPrototypeOf(async function* () {}) as object],
   ];
   for (const [name, prototype] of functionPrototypes) {
-    const replaced = { [name]: function () { return refuse(name); } }[name]!;
+    const replaced = {
+      [name]: function () {
+        return refuse(name);
+      },
+    }[name]!;
     // `x instanceof Function` goes on working.
     Object.defineProperty(replaced, "prototype", { value: prototype, writable: false, enumerable: false, configurable: false });
     Object.defineProperty(prototype, "constructor", { value: replaced, writable: true, enumerable: false, configurable: true });
     if (name === "Function") Object.defineProperty(global, "Function", { value: replaced, writable: true, enumerable: false, configurable: true });
   }
-  Object.defineProperty(global, "eval", { value: Object.freeze({ eval: (): never => refuse("eval") }.eval), writable: true, enumerable: false, configurable: true });
+  Object.defineProperty(global, "eval", {
+    value: Object.freeze({ eval: (): never => refuse("eval") }.eval),
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
 }
 
 /** Stacks as objects lead to functions and receivers of other code; as text they may stay. */
@@ -53,11 +62,7 @@ export function resetStackTraceLimit(): void {
 export function freezeBuiltIns(global: typeof globalThis): void {
   for (const key of Reflect.ownKeys(global)) {
     const descriptor = Object.getOwnPropertyDescriptor(global, key)!;
-    if ("value" in descriptor) freezeDeep(descriptor.value);
-    else {
-      freezeDeep(descriptor.get);
-      freezeDeep(descriptor.set);
-    }
+    for (const part of partsOf(descriptor)) freezeDeep(part);
     if (key === "globalThis" || !descriptor.configurable) continue;
     if ("value" in descriptor) lockGlobal(global, key, descriptor.value);
     else Object.defineProperty(global, key, { configurable: false });
@@ -77,12 +82,12 @@ function hiddenIntrinsics(): object[] {
     prototypeOf(new Set()[Symbol.iterator]()),
     prototypeOf(""[Symbol.iterator]()),
     prototypeOf("".matchAll(/x/g)),
-    prototypeOf(Iterator.from({ next: () => ({ done: true, value: undefined }) }) as object),
-    prototypeOf(prototypeOf((function* () {})()) as object),
-    prototypeOf(prototypeOf((async function* () {})()) as object),
-    prototypeOf(Array.prototype.values().map((value) => value) as object),
+    prototypeOf(Iterator.from({ next: () => ({ done: true, value: undefined }) })),
+    prototypeOf(prototypeOf((function* () {})())),
+    prototypeOf(prototypeOf((async function* () {})())),
+    prototypeOf(Array.prototype.values().map((value) => value)),
     prototypeOf(new Intl.Segmenter().segment("")),
-    prototypeOf(new Intl.Segmenter().segment("")[Symbol.iterator]() as object),
+    prototypeOf(new Intl.Segmenter().segment("")[Symbol.iterator]()),
   ];
 }
 
@@ -111,15 +116,15 @@ export function freezeDeep(root: unknown): void {
       continue;
     }
     for (const key of keys) {
-      const descriptor = Object.getOwnPropertyDescriptor(value, key)!;
-      if ("value" in descriptor) visit(descriptor.value);
-      else {
-        visit(descriptor.get);
-        visit(descriptor.set);
-      }
+      for (const part of partsOf(Object.getOwnPropertyDescriptor(value, key)!)) visit(part);
     }
     freezeOne(value, keys);
   }
+}
+
+function partsOf(descriptor: PropertyDescriptor): readonly unknown[] {
+  const { value, get, set } = descriptor as Readonly<Record<string, unknown>>;
+  return get === undefined && set === undefined ? [value] : [get, set];
 }
 
 function freezeOne(value: object, keys: readonly PropertyKey[]): void {
@@ -132,7 +137,8 @@ function freezeOne(value: object, keys: readonly PropertyKey[]): void {
     for (const key of keys) {
       if (typeof key !== "string" || (!all && !OVERRIDABLE.has(key))) continue;
       const descriptor = Object.getOwnPropertyDescriptor(value, key)!;
-      if ("value" in descriptor && descriptor.configurable === true && descriptor.writable === true) overridable(value, key, descriptor.value, descriptor.enumerable === true);
+      if ("value" in descriptor && descriptor.configurable === true && descriptor.writable === true)
+        overridable(value, key, descriptor.value, descriptor.enumerable === true);
     }
   }
   // In one go: property by property V8 turns prototypes into dictionaries, and every call of a built-in gets slower (3 µs a hook).
@@ -156,7 +162,7 @@ function isPrototypeObject(value: object): boolean {
 /** Reads as before; an assignment on a derived object makes it an own property there, on the holder itself it throws. */
 function overridable(holder: object, key: string, value: unknown, enumerable: boolean): void {
   // Methods have no prototype of their own, and so nothing more to freeze.
-  const { get, set } = {
+  const accessor: Readonly<Record<"get" | "set", unknown>> = {
     get(): unknown {
       return value;
     },
@@ -166,7 +172,7 @@ function overridable(holder: object, key: string, value: unknown, enumerable: bo
       Object.defineProperty(this, key, { value: next, writable: true, enumerable: true, configurable: true });
     },
   };
-  Object.defineProperty(holder, key, { get, set, enumerable, configurable: true });
-  Object.freeze(get);
-  Object.freeze(set);
+  Object.defineProperty(holder, key, { ...(accessor as PropertyDescriptor), enumerable, configurable: true });
+  Object.freeze(accessor.get);
+  Object.freeze(accessor.set);
 }

@@ -13,7 +13,17 @@ const MAX_KNOWN = 512;
 const MAX_KNOWN_UNITS = 64;
 
 /** Framing and hop-by-hop fields (RFC 9110 section 7.6.1) are the gateway's own business. */
-const RESERVED: ReadonlySet<string> = new Set(["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
+const RESERVED: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 
 export class HeaderFields {
   readonly #fields: FieldList;
@@ -115,7 +125,8 @@ export function fieldValue(name: string, value: unknown): string {
   while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   for (let at = start; at < end; at++) {
     const unit = text.charCodeAt(at);
-    if ((unit < 0x20 && unit !== 0x09) || unit === 0x7f || unit > 0xff) throw new TypeError(`headers: the value of ${name} holds characters that no header may hold (RFC 9110 section 5.5)`);
+    if ((unit < 0x20 && unit !== 0x09) || unit === 0x7f || unit > 0xff)
+      throw new TypeError(`headers: the value of ${name} holds characters that no header may hold (RFC 9110 section 5.5)`);
   }
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }

@@ -74,7 +74,7 @@ export class FieldList {
   #parse(): string[] {
     const list: string[] = this.#first === "" || this.#firstValue === "" ? [] : [this.#first, this.#firstValue];
     const text = this.#text;
-    for (let at = this.#bodyAt; at > 0 && at < text.length; ) {
+    for (let at = this.#bodyAt; at > 0 && at < text.length;) {
       const colon = text.indexOf(":", at);
       const end = text.indexOf("\n", colon);
       list.push(text.slice(at, colon), text.slice(colon + 1, end));

@@ -114,7 +114,8 @@ export class HookCall {
   }
 
   service(run: RuleRun, name: string, args: object): Promise<unknown> {
-    if (this.forgotten || (!run.open && run.tails === 0)) return Promise.reject(new TypeError(`${this.phase} is over: ${name} is not to be had any more; hand its promise to ctx.waitUntil`));
+    if (this.forgotten || (!run.open && run.tails === 0))
+      return Promise.reject(new TypeError(`${this.phase} is over: ${name} is not to be had any more; hand its promise to ctx.waitUntil`));
     const waiters = (this.#waiters ??= new Map());
     if (waiters.size >= MAX_OPEN_CALLS) return Promise.reject(withKind(new RangeError(`at most ${MAX_OPEN_CALLS} calls may be open at once`), "calls"));
     const json = JSON.stringify(args);
@@ -232,7 +233,8 @@ export class HookCall {
   /** A hook that got by with a longer bound (`isolates.ts`) has still used more than its own. */
   #expectCpu(run: RuleRun): void {
     // The clock counts whole milliseconds.
-    if (run.heldMs > this.cpuMs + 1) throw withKind(new RangeError(`${this.phase} used ${Math.round(run.heldMs)} ms of CPU, ${this.cpuMs} ms are allowed`), "cpu");
+    if (run.heldMs > this.cpuMs + 1)
+      throw withKind(new RangeError(`${this.phase} used ${Math.round(run.heldMs)} ms of CPU, ${this.cpuMs} ms are allowed`), "cpu");
   }
 
   #fail(run: RuleRun, failure: RuleFailure): void {
@@ -278,11 +280,9 @@ export class HookCall {
   }
 }
 
-const then = Promise.prototype.then;
-
 /** Thenables are adopted by a promise of ours: whatever their `then` does happens in a microtask, on the rule's account. */
 function settle(value: unknown, onValue: (value: unknown) => void, onError: (thrown: unknown) => void): void {
-  Reflect.apply(then, new Promise((resolve) => resolve(value)), [onValue, onError]);
+  void new Promise((resolve) => resolve(value)).then(onValue, onError);
 }
 
 function isThenable(value: unknown): boolean {

@@ -39,9 +39,18 @@ export function loadRule(input: RuleInput, factory: unknown): { rule: LoadedRule
     const { when, order, secrets, onFailure } = exported;
     const hooks = Object.freeze({ ...exported.hooks });
     const description = JSON.stringify({ order, when, phases: Object.keys(hooks), secrets, onFailure } satisfies RuleDescription);
-    if (description.length > MAX_DESCRIPTION_UNITS) throw new RangeError(`what defineRule was given takes ${description.length} characters of JSON; at most ${MAX_DESCRIPTION_UNITS} are expected`);
+    if (description.length > MAX_DESCRIPTION_UNITS)
+      throw new RangeError(`what defineRule was given takes ${description.length} characters of JSON; at most ${MAX_DESCRIPTION_UNITS} are expected`);
     freezeDeep(input.vars);
-    const rule = { index: input.index, name: input.name, hooks, vars: input.vars, secrets: Object.freeze({ ...input.secrets }), crossingBytes: input.crossingBytes, earlyLogs };
+    const rule = {
+      index: input.index,
+      name: input.name,
+      hooks,
+      vars: input.vars,
+      secrets: Object.freeze({ ...input.secrets }),
+      crossingBytes: input.crossingBytes,
+      earlyLogs,
+    };
     return { rule, description };
   } catch (thrown) {
     const { message, stack } = errorText(thrown);

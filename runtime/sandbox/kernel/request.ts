@@ -12,7 +12,7 @@ import { encodeUtf8 } from "./web/encoding.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 /** The path percent-encode set (URL Standard section 1.3) without "?" and "#", which a path may not hold at all. */
-const NOT_IN_PATH = "\"<>^`{}";
+const NOT_IN_PATH = '"<>^`{}';
 const NOT_IN_QUERY = '"#<>';
 const PLAIN = /^[\x21-\x7e]*$/;
 
@@ -60,7 +60,8 @@ export class RequestFacade extends BodyReader {
   }
   set path(path: string) {
     this.#expectChangeable("path");
-    if (typeof path !== "string" || path.charCodeAt(0) !== 47 /* / */) throw new TypeError(`req.path: a path that begins with "/" is expected, found ${describe(path)}`);
+    if (typeof path !== "string" || path.charCodeAt(0) !== 47 /* / */)
+      throw new TypeError(`req.path: a path that begins with "/" is expected, found ${describe(path)}`);
     if (path.includes("?") || path.includes("#")) throw new TypeError(`req.path: ${describe(path)} holds "?" or "#"; the query is req.query`);
     const { query } = this.#head;
     this.#setTarget(encode(path, NOT_IN_PATH), this.#head.target.includes("?") ? `?${query}` : "");
@@ -91,7 +92,11 @@ export class RequestFacade extends BodyReader {
     if (header === null) return null;
     for (const pair of header.split(/[;,]/)) {
       const equals = pair.indexOf("=");
-      if (equals >= 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim().replace(/^"(.*)"$/, "$1");
+      if (equals >= 0 && pair.slice(0, equals).trim() === name)
+        return pair
+          .slice(equals + 1)
+          .trim()
+          .replace(/^"(.*)"$/, "$1");
     }
     return null;
   }
@@ -100,7 +105,8 @@ export class RequestFacade extends BodyReader {
   }
   set upstream(upstream: string) {
     if (this.#run.phase !== "onRequest" && this.#run.phase !== "onError") throw new TypeError(`req.upstream cannot be changed in ${this.#run.phase}`);
-    if (typeof upstream !== "string" || upstream === "" || !PLAIN.test(upstream)) throw new TypeError(`req.upstream: the name of an upstream is expected, found ${describe(upstream)}`);
+    if (typeof upstream !== "string" || upstream === "" || !PLAIN.test(upstream))
+      throw new TypeError(`req.upstream: the name of an upstream is expected, found ${describe(upstream)}`);
     this.#run.effect(Effect.UPSTREAM, str(upstream));
     this.#head.upstream = upstream;
   }

@@ -26,7 +26,8 @@ export class ResponseFacade extends BodyReader {
   }
   set status(status: number) {
     if (this.#run.phase !== "onResponse") throw new TypeError(`res.status cannot be changed in ${this.#run.phase}`);
-    if (!Number.isInteger(status) || status < 200 || status > 599) throw new RangeError(`res.status: a status from 200 to 599 is expected, found ${describe(status)}`);
+    if (!Number.isInteger(status) || status < 200 || status > 599)
+      throw new RangeError(`res.status: a status from 200 to 599 is expected, found ${describe(status)}`);
     this.#run.effect(Effect.STATUS, `${status};`);
     this.#head.status = status;
   }

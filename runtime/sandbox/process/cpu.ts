@@ -9,10 +9,12 @@ const MAX_ENTRY_MS = 1000;
 const MIN_ENTRY_MS = 20;
 /** An entry that was cut off without guilt is tried again with a bound twice as long, up to MAX_ENTRY_MS, for this many entries. */
 const PATIENT_ENTRIES = 256;
+const FIRST_ENTRIES = 64;
 
 export class Patience {
-  #factor = 1;
-  #entriesLeft = 0;
+  /** A new release's first hooks run uncompiled. */
+  #factor = 2;
+  #entriesLeft = FIRST_ENTRIES;
 
   /** `applySync`'s time-out (wall) for an entry whose hooks may use `cpuMs` each. */
   entryMs(cpuMs: number): number {
