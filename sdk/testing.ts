@@ -22,7 +22,8 @@ export type UpstreamAnswer =
   | {
       /** 200 by default. */
       readonly status?: number;
-      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+      /** A value that is undefined is left out. */
+      readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
       readonly body?: string | Uint8Array | object;
     };
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
+import type { ServiceName } from "../sandbox/protocol.ts";
 import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { forwardAuth, ForwardCall } from "../security/auth/forward.ts";
 import { verifyHmac, HmacCall } from "../security/auth/hmac.ts";
@@ -39,7 +40,7 @@ export function createServices(config: ResolvedConfig, clock: Clock, egress: Out
   const { ruleWallMs } = config.limits;
   const jwt = new JwtVerifier(egress, clock);
 
-  const table: Record<string, Service> = {
+  const table: Record<ServiceName, Service> = {
     requestBody: async ({ exchange }) => ({ bytes: (await exchange.readRequestBody()).toString("latin1") }),
     responseBody: async ({ exchange }) => ({ bytes: (await exchange.readResponseBody()).toString("latin1") }),
     timer: (call) => {

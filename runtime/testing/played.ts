@@ -30,7 +30,7 @@ interface PlainAnswer {
 
 function plain(answer: UpstreamAnswer): PlainAnswer {
   if (typeof answer === "string") return { status: 200, headers: [["content-type", "text/plain;charset=UTF-8"]], body: Buffer.from(answer) };
-  const headers = Object.entries(answer.headers ?? {}).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
+  const headers = Object.entries(answer.headers ?? {}).flatMap(([name, value]) => [value ?? []].flat().map((one): [string, string] => [name, one]));
   const { bytes, type } = bytesOf(answer.body);
   if (type !== "" && !headers.some(([name]) => name.toLowerCase() === "content-type")) headers.push(["content-type", type]);
   return { status: answer.status ?? 200, headers, body: bytes };
@@ -57,6 +57,7 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
         .then((answer) => {
           const { status, headers, body } = plain(answer);
           outgoing.sendDate = false;
+          if (!headers.some(([header]) => header.toLowerCase() === "content-length") && status !== 204 && status !== 304) headers.push(["content-length", String(body.length)]);
           outgoing.writeHead(status, headers.flat());
           outgoing.end(body);
         })
