@@ -1,7 +1,7 @@
 /** The results as a picture: CPU per request of every server, one panel a piece of work; the same scale in all panels. */
 import { CONTENDERS } from "../peers/peers.ts";
 import { titleOf } from "./report.ts";
-import { cellOf, type Figure, figure, type Results } from "./results.ts";
+import { cellOf, cpuRatio, type Figure, figure, type Results } from "./results.ts";
 import { WORKS } from "./work.ts";
 
 const WIDTH = 960;
@@ -15,6 +15,8 @@ const PANEL_GAP = 18;
 const HEADER_HEIGHT = 104;
 const FOOTER_HEIGHT = 56;
 const CONNECTIONS = 50;
+/** Megabytes cost a hundred times as much: they have their table. */
+const SMALL_BODY_BYTES = 1_000;
 /** A bar longer than this share of the next longest would make all others unreadable; it is cut, and says so. */
 const CUT_ABOVE = 2;
 
@@ -24,7 +26,8 @@ const FONT = "font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans',
 interface Bar {
   readonly contender: string;
   readonly cpuUs: Figure;
-  readonly requestsPerSecond: number;
+  /** Sluice's figure in units of this one; null for its own. */
+  readonly ratio: number | null;
 }
 
 interface Panel {
@@ -50,8 +53,9 @@ export function chart(results: Results): string {
 <title id="title">CPU microseconds per request, by work and server</title>
 <rect width="${WIDTH}" height="${height}" rx="10" fill="${COLOUR.paper}"/>
 ${text(MARGIN, 46, "CPU per request, whole process tree", 'font-size="22" font-weight="650"')}
-${text(MARGIN, 72, `µs, lower is better. ${CONNECTIONS} connections, 930-byte bodies unless said otherwise. Bars: medians of ${results.rounds}; whiskers: lowest and highest.`, `font-size="13.5" fill="${COLOUR.faint}"`)}
+${text(MARGIN, 72, `µs, lower is better. ${CONNECTIONS} connections, 930-byte bodies. Bars: medians of ${results.rounds}; whiskers: lowest and highest run.`, `font-size="13.5" fill="${COLOUR.faint}"`)}
 ${axis(scale, highest, bottom)}
+${text(WIDTH - MARGIN, HEADER_HEIGHT - 10, "Sluice ÷ it", `font-size="11" fill="${COLOUR.faint}" text-anchor="end"`)}
 ${drawn.join("\n")}
 ${text(MARGIN, height - 24, `${results.takenAt.slice(0, 10)} · ${results.machine} · ${results.rounds} alternating rounds of ${results.seconds} s`, `font-size="12" fill="${COLOUR.faint}"`)}
 </svg>
@@ -63,15 +67,11 @@ function panelsOf(results: Results): Panel[] {
     const bars = CONTENDERS.flatMap(({ name }): Bar[] => {
       const cell = cellOf(results, work.name, CONNECTIONS, name);
       if (!cell) return [];
-      return [
-        {
-          contender: name,
-          cpuUs: figure(cell.runs.map((run) => run.cpuUsPerRequest)),
-          requestsPerSecond: figure(cell.runs.map((run) => run.requestsPerSecond)).median,
-        },
-      ];
+      const own = cellOf(results, work.name, CONNECTIONS, "sluice");
+      const ratio = own === undefined || own === cell ? null : cpuRatio(own, cell).median;
+      return [{ contender: name, cpuUs: figure(cell.runs.map((run) => run.cpuUsPerRequest)), ratio }];
     });
-    return bars.length === 0 || work.bodyBytes > 100_000 ? [] : [{ title: work.title, bars: bars.sort((a, b) => a.cpuUs.median - b.cpuUs.median) }];
+    return bars.length === 0 || work.bodyBytes > SMALL_BODY_BYTES ? [] : [{ title: work.title, bars: bars.sort((a, b) => a.cpuUs.median - b.cpuUs.median) }];
   });
 }
 
@@ -104,14 +104,13 @@ function axis(scale: (us: number) => number, highest: number, bottom: number): s
 }
 
 function panelOf({ title, bars }: Panel, top: number, scale: (us: number) => number, highest: number): string {
-  const own = bars.find((bar) => bar.contender === "sluice");
   const head = `<rect x="${MARGIN}" y="${top + 4}" width="${WIDTH - 2 * MARGIN}" height="24" fill="${COLOUR.paper}"/>${text(MARGIN, top + 21, `${title[0]!.toUpperCase()}${title.slice(1)}`, 'font-size="14.5" font-weight="600"')}`;
-  return [head, ...bars.map((bar, i) => barOf(bar, own, top + PANEL_TITLE_HEIGHT + i * ROW_HEIGHT, scale, highest))].join("\n");
+  return [head, ...bars.map((bar, i) => barOf(bar, top + PANEL_TITLE_HEIGHT + i * ROW_HEIGHT, scale, highest))].join("\n");
 }
 
-function barOf(bar: Bar, own: Bar | undefined, top: number, scale: (us: number) => number, highest: number): string {
+function barOf(bar: Bar, top: number, scale: (us: number) => number, highest: number): string {
   const { median, lowest, highest: most } = bar.cpuUs;
-  const isOwn = bar === own;
+  const isOwn = bar.contender === "sluice";
   const left = MARGIN + LABEL_WIDTH;
   const middle = top + BAR_HEIGHT / 2;
   const isCut = median > highest;
@@ -132,11 +131,12 @@ function barOf(bar: Bar, own: Bar | undefined, top: number, scale: (us: number) 
   }
   const end = left + Math.max(width, isCut ? 0 : scale(most)) + 8;
   parts.push(text(end, top + 12.5, median.toFixed(median < 100 ? 1 : 0), `font-size="13"${isOwn ? ' font-weight="650"' : ""}`));
-  if (own && !isOwn) parts.push(text(end + 42, top + 12.5, `Sluice ${(own.cpuUs.median / median).toFixed(2)} ×`, `font-size="12" fill="${COLOUR.faint}"`));
+  if (bar.ratio !== null) parts.push(text(WIDTH - MARGIN, top + 12.5, `${bar.ratio.toFixed(2)} ×`, `font-size="13" fill="${COLOUR.faint}" text-anchor="end"`));
   return parts.join("");
 }
 
 function text(x: number, y: number, content: string, attributes: string): string {
   const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${escaped}</text>`;
+  // The outline keeps grid lines out of the letters.
+  return `<text x="${x.toFixed(1)}" y="${y}" stroke="${COLOUR.paper}" stroke-width="4" paint-order="stroke" ${attributes}>${escaped}</text>`;
 }
