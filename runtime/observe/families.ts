@@ -56,7 +56,7 @@ export const HISTOGRAMS = {
 export type CounterName = keyof typeof COUNTERS;
 export type HistogramName = keyof typeof HISTOGRAMS;
 
-/** Metrics that rules make are called `sluice_rule_custom_<name>`. */
+/** Metrics that rules make are called `sluice_rule_custom_<name>_total`. */
 export const CUSTOM_PREFIX = "sluice_rule_custom_";
 export const CUSTOM_METRICS_LIMIT = 100;
 export const CUSTOM_SERIES_LIMIT = 1000;

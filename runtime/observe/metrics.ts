@@ -102,7 +102,7 @@ class Sums {
       const { upstream, target } = status;
       const cell = at(this.#targets, `${upstream}\0${target}`, () => ({ upstream, target, requests: 0, connects: 0, connectFailures: 0 }));
       cell.requests += status.requests;
-      cell.connects += status.connects ?? 0;
+      cell.connects += status.connects;
       cell.connectFailures += status.connectFailures;
     }
     this.#accepted += snapshot.connections.accepted;
@@ -150,7 +150,7 @@ class Sums {
   #customFamilies(): object[] {
     const byName = new Map<string, Sample[]>();
     for (const { name, labels, value } of this.#custom.values()) {
-      const full = `${CUSTOM_PREFIX}${name}`;
+      const full = `${CUSTOM_PREFIX}${name}${name.endsWith("_total") ? "" : "_total"}`;
       at(byName, full, () => []).push(sample(full, labels, value));
     }
     return Array.from(byName, ([name, samples]) => family(name, "counter", "A rule's own metric.", samples));

@@ -169,6 +169,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   // The socket's side.
 
   linkConnected(): void {
+    this.target.connects++;
     if (this.#phase === "connecting" && this.#call) this.#begin(this.#call, this.#owner.clock.now());
   }
 

@@ -101,6 +101,7 @@ export class Group implements ConnectionOwner {
       active: target.active,
       idle: target.idle.length,
       requests: target.requests,
+      connects: target.connects,
       connectFailures: target.connectFailures,
       resolved: target.resolved,
     }));

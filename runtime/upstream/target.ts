@@ -21,6 +21,7 @@ export class Target implements Balanced {
   /** Connections that are not idle. */
   active = 0;
   requests = 0;
+  connects = 0;
   connectFailures = 0;
   readonly #onResolved: (target: Target, error: Error | null) => void;
 

@@ -31,7 +31,7 @@ export interface TargetStatus {
   readonly idle: number;
   readonly requests: number;
   /** Connections made since the start. */
-  readonly connects?: number;
+  readonly connects: number;
   readonly connectFailures: number;
   readonly resolved: boolean;
 }
