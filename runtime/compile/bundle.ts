@@ -23,7 +23,9 @@ const BEFORE = '(function(sluice){"use strict";var module={exports:{}},exports=m
 const AFTER = "return module.exports})";
 /** A folder that does not exist: esbuild wants one to name its outputs by, and nothing is written. */
 const OUT = ".sluice-out";
-const NODE_MODULES: ReadonlySet<string> = new Set(builtinModules);
+const NODE_MODULES: readonly string[] = builtinModules.filter((name) => !name.includes(":"));
+/** Only these imports are asked about: each question is a message to esbuild and back, together a fifth of a build of 200 rules. */
+const NODE_IMPORT = new RegExp(`^(?:node:|(?:${NODE_MODULES.join("|")})(?:/|$))`);
 
 export async function bundleRules(files: readonly RuleFile[], baseDir: string): Promise<{ bundled: Bundled[]; problems: Problem[] }> {
   if (files.length === 0) return { bundled: [], problems: [] };
@@ -74,10 +76,8 @@ function portableMap(file: OutputFile, baseDir: string): string {
 const refuseNodeModules: Plugin = {
   name: "refuse-node-modules",
   setup(context) {
-    context.onResolve({ filter: /^(node:|[a-z_])/ }, async (args) => {
-      const bare = args.path.replace(/^node:/, "").split("/")[0]!;
+    context.onResolve({ filter: NODE_IMPORT }, async (args) => {
       if (args.kind === "entry-point" || args.pluginData === "installed") return undefined;
-      if (!args.path.startsWith("node:") && !NODE_MODULES.has(bare)) return undefined;
       // "events", "buffer" and the like are npm packages too; an installed one that needs no Node is welcome.
       if (!args.path.startsWith("node:")) {
         const installed = await context.resolve(args.path, { importer: args.importer, resolveDir: args.resolveDir, kind: args.kind, pluginData: "installed" });

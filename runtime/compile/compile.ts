@@ -9,6 +9,7 @@ import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
 import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
 import { manifestOf } from "./manifest.ts";
+import { nearest } from "../nearest.ts";
 import type { Problem } from "./problem.ts";
 import { EMPTY_RELEASE, type Release, type RuleModule, type SourceMaps } from "./release.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
@@ -122,9 +123,11 @@ function canonicalValue(value: unknown): unknown {
 function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleModule["manifest"]): Problem[] {
   const found: { text: string; near: string }[] = [];
   for (const secret of manifest.secrets) {
-    if (secret in config.secrets) continue;
+    if (Object.hasOwn(config.secrets, secret)) continue;
     const names = Object.keys(config.secrets);
-    found.push({ text: `secret "${secret}" is not in config; ${names.length === 0 ? "config names no secrets" : `config names ${names.join(", ")}`}`, near: secret });
+    const near = nearest(secret, names);
+    const known = near === "" ? (names.length === 0 ? "config names no secrets" : `config names ${names.join(", ")}`) : `did you mean "${near}"?`;
+    found.push({ text: `secret "${secret}" is not in config; ${known}`, near: secret });
   }
   for (const spec of manifest.when) for (const { path: at, value, expected, nearest } of validateMatchSpec(spec)) {
     found.push({ text: `when${at === "" ? "" : `.${at}`}: found ${JSON.stringify(value)}, expected ${expected}${nearest === "" ? "" : `; did you mean "${nearest}"?`}`, near: typeof value === "string" ? value : "when" });

@@ -47,7 +47,7 @@ export function createDescriber(config: ResolvedConfig, warm: boolean): Describe
         ready = null;
         const outcome = await evaluator.load(left).finally(() => evaluator.close());
         if (outcome.kind === "loaded") {
-          left.forEach((rule, index) => described.set(rule.name, outcome.rules[index]!));
+          left.forEach((rule, index) => described.set(rule.name, checked(outcome.rules[index])));
           break;
         }
         const culprit = outcome.kind === "failed" ? left.find(({ name }) => name === outcome.error.rule) : left.length === 1 ? left[0] : undefined;
@@ -79,7 +79,17 @@ export function createDescriber(config: ResolvedConfig, warm: boolean): Describe
   };
 }
 
-type Outcome = { readonly kind: "loaded"; readonly rules: readonly RuleDescription[] } | { readonly kind: "failed"; readonly error: LoadError } | { readonly kind: "died" };
+/** A module may forge what `defineRule` makes, so what comes out of the sandbox is looked at before anything is built on it. */
+function checked(answer: unknown): Described {
+  const { order, when, phases, secrets, onFailure } = (answer ?? {}) as Partial<Record<keyof RuleDescription, unknown>>;
+  const names = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
+  if (typeof order === "number" && Array.isArray(when) && names(phases) && names(secrets) && (onFailure === "closed" || onFailure === "open")) {
+    return { order, when, phases, secrets, onFailure };
+  }
+  return { problem: { message: "the default export looks like a rule but defineRule did not make it", stack: "" } };
+}
+
+type Outcome = { readonly kind: "loaded"; readonly rules: readonly unknown[] } | { readonly kind: "failed"; readonly error: LoadError } | { readonly kind: "died" };
 
 /** One sandbox process for one load. */
 class Evaluator {
@@ -127,8 +137,8 @@ class Evaluator {
       return;
     }
     const ok = reader.num() === 1;
-    const answer = JSON.parse(reader.str()) as { rules?: RuleDescription[]; error?: LoadError };
-    if (ok && answer.rules) this.#outcome.resolve({ kind: "loaded", rules: answer.rules });
+    const answer = JSON.parse(reader.str()) as { rules?: unknown; error?: LoadError };
+    if (ok && Array.isArray(answer.rules)) this.#outcome.resolve({ kind: "loaded", rules: answer.rules });
     else this.#outcome.resolve({ kind: "failed", error: answer.error ?? { rule: "", message: "no reason given", stack: "" } });
   }
 }
