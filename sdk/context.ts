@@ -81,7 +81,7 @@ export interface Context<State extends object = Record<string, unknown>, Secret 
   readonly client: Client;
   readonly log: Log;
   /**
-   * Adds to a counter of the rule's own, shown as `sluice_rule_custom_NAME{rule,…}` in the metrics.
+   * Adds to a counter of the rule's own, shown as `sluice_rule_custom_NAME_total{rule,…}` in the metrics.
    *
    * @param name Letters, digits and `_`.
    * @param value What to add; 1 by default, never negative.
