@@ -79,6 +79,19 @@ for (const [name, body] of Object.entries(TOO_MUCH)) {
   });
 }
 
+test("bodies beyond their bound are failures of kind effect, one set twice is not", async () => {
+  const onResponse = (body: string): string => rule(`{ onResponse(res) { ${body} } }`);
+  await using sandbox = await SandboxProcess.with(
+    onResponse(`res.setBody("x".repeat(2_000_000))`),
+    onResponse(`for (;;) res.setBody("x".repeat(900_000))`),
+    onResponse(`res.setBody("x".repeat(900_000)); res.setBody("y".repeat(900_000))`),
+  );
+  const outcomes: unknown[] = [];
+  for (let index = 0; index < 3; index++)
+    outcomes.push((await sandbox.hook({ phase: "onResponse", response: "200\n", rules: [{ rule: index }] })).failure?.kind ?? "well");
+  assert.deepEqual(outcomes, ["effect", "effect", "well"]);
+});
+
 test("ten million log lines are cut off, and the number dropped is said", async () => {
   await using sandbox = await SandboxProcess.with(onRequest(`for (let i = 0; i < 1e6; i++) console.log("line"); console.error("x".repeat(1e6))`));
   const { effects } = await sandbox.hook({ cpuMs: 2000 });

@@ -38,9 +38,15 @@ const BAD: Readonly<Record<string, { code: string; message: RegExp; stack?: RegE
   "an unknown hook": { code: rule(`{ onRequst() {} }`), message: /"onRequst" is not known here; did you mean "onRequest"\?/, stack: /bad\/rule\.ts/ },
   "a syntax error": { code: "((sluice) => {", message: /^SyntaxError/ },
   "a script that is no function": { code: "((sluice) => ({}))(1)", message: /the compiled rule is no function|default export is undefined/ },
-  "a service at the top level": {
-    code: `setTimeout(() => {}, 1);\n${rule("{}")}\nawait_();function await_() { throw new Error("reached") }`,
-    message: /reached/,
+  "a timer at the top level": {
+    code: `setTimeout(() => {}, 1);
+${rule("{}")}`,
+    message: /setTimeout is only to be had within a hook/,
+  },
+  "randomness for keys at the top level": {
+    code: `const key = crypto.randomUUID();
+${rule("{}")}`,
+    message: /crypto's randomness is only to be had within a hook/,
   },
   "a rejection nobody awaits": { code: `Promise.reject(new Error("early"));\n${rule("{}")}`, message: /early/ },
   "a forged description": { code: `export default { kind: "rule", hooks: {}, when: [{ toJSON() { throw new Error("forged") } }] }`, message: /forged/ },

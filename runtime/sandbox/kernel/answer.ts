@@ -4,21 +4,10 @@ import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
-import { fieldName, fieldValue } from "./header-fields.ts";
+import { FRAMING, fieldName, fieldValue } from "./header-fields.ts";
 import type { RuleRun } from "./rule-run.ts";
 
 const MAX_FIELDS = 200;
-/** Framing is the gateway's; a rule that names it in an answer is not wrong, only unneeded. */
-const DROPPED: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 export function isFetchAnswer(value: unknown): value is FetchAnswer {
   return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "fetch";
@@ -46,12 +35,14 @@ export function answerOf(run: RuleRun, value: unknown): string | null {
     if (!Array.isArray(pair)) throw new TypeError(`${run.phase}: an answer's headers are pairs of name and value`);
     const name = fieldName(pair[0]);
     const text = fieldValue(name, pair[1]);
-    if (DROPPED.has(name)) continue;
+    // The gateway writes its own; handlers made for other runtimes often name a length.
+    if (FRAMING.has(name)) continue;
     fields += str(name) + str(text);
     count++;
   }
   const { bytes } = contentOf(body, run.phase);
-  run.expectRoom(fields.length + bytes.length, "an answer");
+  run.expectRoom(fields.length, "the headers of an answer");
+  run.expectRoom(bytes.length, "the body of an answer");
   return `${Effect.RESPOND};${run.rule.index};${status};${count};${fields}${str(bytes)}`;
 }
 

@@ -4,6 +4,8 @@ import type { LogLevel } from "./rule-run.ts";
 export interface Activity {
   now(): number;
   random(): number;
+  /** For `crypto`. While a module is evaluated there is none: what it drew would be the same in every sandbox, and known. */
+  unguessable(): number;
   log(level: LogLevel, text: string): void;
   service(name: string, args: object): Promise<unknown>;
 }

@@ -13,10 +13,11 @@ const MAX_KNOWN = 512;
 const MAX_KNOWN_UNITS = 64;
 
 /** Framing and hop-by-hop fields (RFC 9110 section 7.6.1) are the gateway's own business. */
-const RESERVED: ReadonlySet<string> = new Set([
+export const FRAMING: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
-  "host",
+  "expect",
+  "http2-settings",
   "keep-alive",
   "proxy-connection",
   "te",
@@ -98,7 +99,7 @@ export class HeaderFields {
   #changeable(name: string): string {
     const key = fieldName(name);
     if (this.#readOnly !== "") throw new TypeError(`headers: ${key} cannot be changed: ${this.#readOnly}`);
-    if (RESERVED.has(key)) throw new TypeError(`headers: ${key} belongs to the gateway and cannot be changed`);
+    if (FRAMING.has(key) || key === "host") throw new TypeError(`headers: ${key} belongs to the gateway and cannot be changed`);
     return key;
   }
 }
@@ -131,7 +132,7 @@ export function fieldValue(name: string, value: unknown): string {
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 
-export function isToken(text: string): boolean {
+function isToken(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     if (IS_TOKEN[text.charCodeAt(at)] !== 1) return false;
   }

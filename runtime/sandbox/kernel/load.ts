@@ -86,7 +86,14 @@ class LoadActivity implements Activity {
   log(level: LoadedRule["earlyLogs"][number]["level"], text: string): void {
     if (this.#logs.length < MAX_EARLY_LOGS) this.#logs.push({ level, text: bounded(text, 8 * 1024) });
   }
-  service(name: string): Promise<unknown> {
-    return Promise.reject(new TypeError(`${name} is only to be had within a hook, not while a module is evaluated`));
+  unguessable(): number {
+    return outside("crypto's randomness");
   }
+  service(name: string): Promise<unknown> {
+    return outside(name === "timer" ? "setTimeout" : name);
+  }
+}
+
+function outside(what: string): never {
+  throw new TypeError(`${what} is only to be had within a hook, not while a module is evaluated`);
 }

@@ -122,7 +122,7 @@ export class RequestFacade extends BodyReader {
   setBody(body: unknown): void {
     if (this.#run.phase !== "onOriginRequest") throw new TypeError(`req.setBody is not to be had in ${this.#run.phase}`);
     const content = contentOf(body, "req.setBody");
-    this.#run.effect(Effect.BODY, str(content.bytes));
+    this.#run.body(content.bytes);
     this.#head.body = Promise.resolve(content.bytes);
     if (content.type !== "" && !this.#head.fields.has("content-type")) this.headers.set("content-type", content.type);
   }

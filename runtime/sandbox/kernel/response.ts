@@ -1,5 +1,4 @@
 /** `res` in `onOriginResponse` and `onResponse`. */
-import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { BodyReader } from "./body-reader.ts";
 import { contentOf } from "./content.ts";
@@ -39,7 +38,7 @@ export class ResponseFacade extends BodyReader {
   }
   setBody(body: unknown): void {
     const content = contentOf(body, "res.setBody");
-    this.#run.effect(Effect.BODY, str(content.bytes));
+    this.#run.body(content.bytes);
     this.#head.body = Promise.resolve(content.bytes);
     if (this.#head.fields.has("content-encoding")) this.headers.delete("content-encoding");
     if (content.type !== "" && !this.#head.fields.has("content-type")) this.headers.set("content-type", content.type);

@@ -12,6 +12,7 @@ const MAX_LOGS = 200;
 const MAX_LOG_UNITS = 8 * 1024;
 const MAX_LOGS_UNITS = 128 * 1024;
 const MAX_METRICS = 200;
+const MAX_BODIES = 4;
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -37,6 +38,8 @@ export class RuleRun implements Charged {
   #logUnits = 0;
   #metrics = 0;
   #dropped = 0;
+  #changedUnits = 0;
+  #bodyUnits = 0;
   #random: Random | null = null;
 
   constructor(hookCall: HookCall, rule: LoadedRule, paramsJson: string, stateJson: string) {
@@ -79,14 +82,22 @@ export class RuleRun implements Charged {
   effect(kind: number, fields: string): void {
     this.expectOpen();
     const text = `${kind};${this.rule.index};${fields}`;
-    this.expectRoom(this.effects.length + text.length, "the changes of one hook");
+    this.#changedUnits += text.length;
+    this.expectRoom(this.#changedUnits, "the changes of one hook");
     this.effects += text;
+  }
+  /** Replaces a body. Setting it again is no fault, as long as it ends. */
+  body(bytes: string): void {
+    this.expectOpen();
+    this.expectRoom(bytes.length, "a body");
+    this.#bodyUnits += bytes.length;
+    this.expectRoom(this.#bodyUnits, "the bodies set in one hook", MAX_BODIES * this.rule.crossingBytes);
+    this.effects += `${Effect.BODY};${this.rule.index};${str(bytes)}`;
   }
   expectOpen(): void {
     if (!this.open) throw new TypeError(`${this.phase} is over: nothing can be changed any more`);
   }
-  expectRoom(units: number, what: string): void {
-    const limit = this.rule.crossingBytes;
+  expectRoom(units: number, what: string, limit = this.rule.crossingBytes): void {
     if (units > limit) throw withKind(new RangeError(`${what}: at most ${limit} bytes may leave a rule, found ${units}`), "effect");
   }
 
@@ -124,6 +135,9 @@ export class RuleRun implements Charged {
   random(): number {
     this.#random ??= new Random(this.hookCall.seed ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
     return this.#random.next();
+  }
+  unguessable(): number {
+    return this.random();
   }
   service(name: string, args: object): Promise<unknown> {
     return this.hookCall.service(this, name, args);
