@@ -41,8 +41,8 @@ async function live(life: Life): Promise<void> {
   if (plan.onResponse !== null) response = await runResponseHooks(life, "onResponse", plan.onResponse);
   life.throwIfGone();
 
-  response.fields.append("x-request-id", life.id);
-  response.fields.append("sluice-release", life.table.releaseId);
+  response.fields.set("x-request-id", life.id);
+  response.fields.set("sluice-release", life.table.releaseId);
   if (response.tunnel !== null) openTunnel(life, response);
   else deliver(exchange, response, (error) => (life.error = error));
 }
@@ -183,6 +183,7 @@ function openTunnel(life: Life, response: GatewayResponse): void {
 function breakOff(life: Life, thrown: unknown): void {
   const error = asGatewayError(thrown);
   life.error ??= error;
+  life.response?.body.cancel();
   life.response?.tunnel?.destroy();
   if (!life.gone) life.exchange.abort(error);
   else complete(life, 0, false);
