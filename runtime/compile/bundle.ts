@@ -19,7 +19,8 @@ export interface Bundled extends RuleFile {
 }
 
 /** The script is an expression: a function from what `import … from "sluice"` gives to the module's exports. */
-const BEFORE = '(function(sluice){"use strict";var module={exports:{}},exports=module.exports,require=function(name){if(name==="sluice")return sluice;throw new Error("there is no module "+name+" in the sandbox")};';
+const BEFORE =
+  '(function(sluice){"use strict";var module={exports:{}},exports=module.exports,require=function(name){if(name==="sluice")return sluice;throw new Error("there is no module "+name+" in the sandbox")};';
 const AFTER = "return module.exports})";
 /** A folder that does not exist: esbuild wants one to name its outputs by, and nothing is written. */
 const OUT = ".sluice-out";
@@ -59,7 +60,14 @@ export async function bundleRules(files: readonly RuleFile[], baseDir: string): 
       tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     });
     const output = new Map(result.outputFiles.map((file) => [path.relative(outdir, file.path), file]));
-    return { bundled: files.map((rule, index) => ({ ...rule, code: output.get(`${index}.js`)!.text.trimEnd(), map: portableMap(output.get(`${index}.js.map`)!, baseDir) })), problems: [] };
+    return {
+      bundled: files.map((rule, index) => ({
+        ...rule,
+        code: output.get(`${index}.js`)!.text.trimEnd(),
+        map: portableMap(output.get(`${index}.js.map`)!, baseDir),
+      })),
+      problems: [],
+    };
   } catch (thrown) {
     if (!(thrown instanceof Error && "errors" in thrown)) throw thrown;
     return { bundled: [], problems: (thrown as BuildFailure).errors.map((message) => problemOf(message, baseDir)) };
@@ -69,7 +77,12 @@ export async function bundleRules(files: readonly RuleFile[], baseDir: string): 
 /** Map sources are relative to the output's folder; rebased, so that a release is the same wherever it is built. */
 function portableMap(file: OutputFile, baseDir: string): string {
   const map = JSON.parse(file.text) as { sources: string[] };
-  map.sources = map.sources.map((source) => path.relative(baseDir, path.resolve(path.dirname(file.path), source)).split(path.sep).join("/"));
+  map.sources = map.sources.map((source) =>
+    path
+      .relative(baseDir, path.resolve(path.dirname(file.path), source))
+      .split(path.sep)
+      .join("/"),
+  );
   return JSON.stringify(map);
 }
 
@@ -83,7 +96,13 @@ const refuseNodeModules: Plugin = {
         const installed = await context.resolve(args.path, { importer: args.importer, resolveDir: args.resolveDir, kind: args.kind, pluginData: "installed" });
         if (installed.errors.length === 0) return installed;
       }
-      return { errors: [{ text: `"${args.path}" is a Node module, and rules run in a sandbox without Node. Use what the sandbox has (URL, crypto.subtle, TextEncoder, ctx.fetch, …) or a package that needs no Node` }] };
+      return {
+        errors: [
+          {
+            text: `"${args.path}" is a Node module, and rules run in a sandbox without Node. Use what the sandbox has (URL, crypto.subtle, TextEncoder, ctx.fetch, …) or a package that needs no Node`,
+          },
+        ],
+      };
     });
   },
 };

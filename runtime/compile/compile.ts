@@ -47,10 +47,17 @@ function compilerFor(config: ResolvedConfig, warm: boolean, files: () => Promise
       const { bundled, problems } = await bundleRules(await files(), config.baseDir);
       if (problems.length > 0) return { release: null, maps: {}, problems };
       const size = bundled.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
-      if (size > config.limits.releaseBytes) return failed([{ file: "", line: 0, column: 0, text: `the release takes ${size} bytes of code, limits.releaseSize is ${config.limits.releaseBytes}`, frame: "" }]);
+      if (size > config.limits.releaseBytes)
+        return failed([
+          { file: "", line: 0, column: 0, text: `the release takes ${size} bytes of code, limits.releaseSize is ${config.limits.releaseBytes}`, frame: "" },
+        ]);
       const described = await describeNew(describer, bundled, known);
       const result = assemble(config, bundled, described);
-      known = new Map(bundled.flatMap(({ name, code }) => (described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [])));
+      known = new Map(
+        bundled.flatMap(({ name, code }) =>
+          described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [],
+        ),
+      );
       return result;
     },
     async [Symbol.asyncDispose]() {
@@ -64,7 +71,8 @@ function compilerFor(config: ResolvedConfig, warm: boolean, files: () => Promise
 /** Every `*.ts` below the folder is a rule, but for tests, declarations, and what begins with "_" (shared helpers). */
 export async function findRules(rulesDir: string): Promise<RuleFile[]> {
   const names: string[] = [];
-  const skipped = (entry: string): boolean => entry.startsWith("_") || entry.startsWith(".") || entry === "node_modules" || entry.endsWith(".test.ts") || entry.endsWith(".d.ts");
+  const skipped = (entry: string): boolean =>
+    entry.startsWith("_") || entry.startsWith(".") || entry === "node_modules" || entry.endsWith(".test.ts") || entry.endsWith(".d.ts");
   for await (const name of glob("**/*.ts", { cwd: rulesDir, exclude: (entry) => skipped(path.basename(entry)) })) {
     const parts = name.split(path.sep);
     if (!parts.some(skipped)) names.push(parts.join("/"));
@@ -117,7 +125,12 @@ export function releaseId(rules: readonly RuleModule[], routes: readonly RouteCo
 function canonicalValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonicalValue);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, member]) => [key, canonicalValue(member)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, canonicalValue(member)]),
+  );
 }
 
 function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleModule["manifest"]): Problem[] {
@@ -129,9 +142,13 @@ function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleM
     const known = near === "" ? (names.length === 0 ? "config names no secrets" : `config names ${names.join(", ")}`) : `did you mean "${near}"?`;
     found.push({ text: `secret "${secret}" is not in config; ${known}`, near: secret });
   }
-  for (const spec of manifest.when) for (const { path: at, value, expected, nearest } of validateMatchSpec(spec)) {
-    found.push({ text: `when${at === "" ? "" : `.${at}`}: found ${JSON.stringify(value)}, expected ${expected}${nearest === "" ? "" : `; did you mean "${nearest}"?`}`, near: typeof value === "string" ? value : "when" });
-  }
+  for (const spec of manifest.when)
+    for (const { path: at, value, expected, nearest } of validateMatchSpec(spec)) {
+      found.push({
+        text: `when${at === "" ? "" : `.${at}`}: found ${JSON.stringify(value)}, expected ${expected}${nearest === "" ? "" : `; did you mean "${nearest}"?`}`,
+        near: typeof value === "string" ? value : "when",
+      });
+    }
   return found.map(({ text, near }) => {
     const { line, column } = whereIs(rule.file, near);
     return located(config.baseDir, path.relative(config.baseDir, rule.file), line, column, text);

@@ -89,7 +89,10 @@ function checked(answer: unknown): Described {
   return { problem: { message: "the default export looks like a rule but defineRule did not make it", stack: "" } };
 }
 
-type Outcome = { readonly kind: "loaded"; readonly rules: readonly unknown[] } | { readonly kind: "failed"; readonly error: LoadError } | { readonly kind: "died" };
+type Outcome =
+  | { readonly kind: "loaded"; readonly rules: readonly unknown[] }
+  | { readonly kind: "failed"; readonly error: LoadError }
+  | { readonly kind: "died" };
 
 /** One sandbox process for one load. */
 class Evaluator {

@@ -25,7 +25,9 @@ export function manifestOf(name: string, code: string, described: RuleDescriptio
     phases: PHASES.filter((phase) => described.phases.includes(phase)),
     secrets: [...new Set(described.secrets)].sort(),
     onFailure: described.onFailure === "open" ? "open" : "closed",
-    services: Object.keys(SERVICE_WORDS).filter((service) => SERVICE_WORDS[service]!.test(code)).sort(),
+    services: Object.keys(SERVICE_WORDS)
+      .filter((service) => SERVICE_WORDS[service]!.test(code))
+      .sort(),
     hosts: [...new Set([...code.matchAll(URL_LITERAL)].map(([text]) => URL.parse(text)?.origin).filter((origin) => origin !== undefined))].sort(),
     readsBody: READS_BODY.test(code),
   };

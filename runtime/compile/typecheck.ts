@@ -21,10 +21,14 @@ export async function typecheck(config: ResolvedConfig): Promise<Problem[]> {
   for (const line of output.split("\n")) {
     const match = LINE.exec(line);
     const last = problems.at(-1);
-    if (match) problems.push(located(config.baseDir, path.relative(config.baseDir, path.resolve(path.dirname(project), match[1]!)), Number(match[2]), Number(match[3]), match[4]!));
+    if (match)
+      problems.push(
+        located(config.baseDir, path.relative(config.baseDir, path.resolve(path.dirname(project), match[1]!)), Number(match[2]), Number(match[3]), match[4]!),
+      );
     else if (/^\s+\S/.test(line) && last) problems[problems.length - 1] = { ...last, text: `${last.text}\n${line}` };
   }
-  if (code !== 0 && problems.length === 0) problems.push({ file: path.relative(config.baseDir, project), line: 0, column: 0, text: `tsc ended with ${code}: ${output.slice(0, 2000)}`, frame: "" });
+  if (code !== 0 && problems.length === 0)
+    problems.push({ file: path.relative(config.baseDir, project), line: 0, column: 0, text: `tsc ended with ${code}: ${output.slice(0, 2000)}`, frame: "" });
   return problems;
 }
 
@@ -40,7 +44,11 @@ function run(project: string): Promise<{ output: string; code: number | null }> 
   const manifest = createRequire(import.meta.url).resolve("typescript/package.json");
   const compiler = path.join(path.dirname(manifest), "bin/tsc");
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [compiler, "--noEmit", "--pretty", "false", "-p", project], { cwd: path.dirname(project), stdio: ["ignore", "pipe", "pipe"], timeout: DEADLINE_MS });
+    const child = spawn(process.execPath, [compiler, "--noEmit", "--pretty", "false", "-p", project], {
+      cwd: path.dirname(project),
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: DEADLINE_MS,
+    });
     let output = "";
     const collect = (piece: Buffer): void => {
       if (output.length < MAX_OUTPUT_BYTES) output += piece.toString();

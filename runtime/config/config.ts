@@ -57,11 +57,25 @@ const OWN_SDK = {
 async function runTypeScript(file: string): Promise<unknown> {
   let code: string;
   try {
-    const result = await build({ entryPoints: [file], absWorkingDir: path.dirname(file), bundle: true, write: false, format: "esm", platform: "node", target: "es2024", logLevel: "silent", plugins: [OWN_SDK], define: { "import.meta.dirname": JSON.stringify(path.dirname(file)), "import.meta.filename": JSON.stringify(file) } });
+    const result = await build({
+      entryPoints: [file],
+      absWorkingDir: path.dirname(file),
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "node",
+      target: "es2024",
+      logLevel: "silent",
+      plugins: [OWN_SDK],
+      define: { "import.meta.dirname": JSON.stringify(path.dirname(file)), "import.meta.filename": JSON.stringify(file) },
+    });
     code = result.outputFiles[0]!.text;
   } catch (thrown) {
     if (!(thrown instanceof Error && "errors" in thrown)) throw thrown;
-    const problems = (thrown as BuildFailure).errors.map(({ text, location }) => ({ path: location ? `${location.file}:${location.line}:${location.column + 1}` : "", text }));
+    const problems = (thrown as BuildFailure).errors.map(({ text, location }) => ({
+      path: location ? `${location.file}:${location.line}:${location.column + 1}` : "",
+      text,
+    }));
     throw new ConfigError(file, problems, { cause: thrown });
   }
   try {
@@ -80,7 +94,13 @@ async function unresolvedNames(config: ResolvedConfig): Promise<string[]> {
   const results = await Promise.all(
     names.map(async (name) => {
       const late = new Promise<string>((resolve) => void setTimeout(resolve, LOOKUP_DEADLINE_MS, "no answer in time").unref());
-      return Promise.race([dns.lookup(name).then(() => "", (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error)), late]);
+      return Promise.race([
+        dns.lookup(name).then(
+          () => "",
+          (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error),
+        ),
+        late,
+      ]);
     }),
   );
   return names.flatMap((name, i) => (results[i] === "" ? [] : [`${name} does not resolve (${results[i]}); its targets start as down`]));

@@ -26,10 +26,10 @@ export function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => (typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${String(key)}`), "");
 }
 
-/** A value as a reader would recognise it. Secrets have none here: they are named by where they stand. */
+/** A value as a reader would recognise it, without the credentials in a URL. */
 export function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? typeof value);
+  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? typeof value).replaceAll(/:\/\/[^/"@\s]*@/g, "://…@");
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
@@ -46,8 +46,10 @@ function explain(issue: z.core.$ZodIssue, config: unknown, base: readonly Proper
     const deep = issue.errors.find((errors) => errors.length > 0 && errors.every((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys"));
     if (deep) return deep.flatMap((inner) => explain(inner, config, path));
   }
-  const expected = issue.code === "invalid_type" && issue.message.startsWith("Invalid input") ? `a value of type ${issue.expected}` : issue.message;
-  return [{ path: pathText(path), text: `found ${shown(valueAt(config, path))}, expected ${expected}` }];
+  const ours = !issue.message.startsWith("Invalid input");
+  // Only `vars` holds what has no words of its own: anything that JSON can carry.
+  const expected = ours ? issue.message : issue.code === "invalid_type" ? `a value of type ${issue.expected}` : "a JSON value";
+  return [{ path: pathText(path), text: `found ${shownAt(config, path)}, expected ${expected}` }];
 }
 
 function unknownKey(path: readonly Key[], config: unknown): ConfigProblem {
@@ -57,7 +59,10 @@ function unknownKey(path: readonly Key[], config: unknown): ConfigProblem {
   if (later) return { path: pathText(path), text: `"${key}" is not in this version yet; leave it out` };
   const known = knownKeys(holder);
   const near = nearest(key, known);
-  return { path: pathText(path), text: `found an unknown key with ${shown(valueAt(config, path))}${near === "" ? `, expected one of ${known.join(", ")}` : `; did you mean "${near}"?`}` };
+  return {
+    path: pathText(path),
+    text: `found an unknown key with ${shownAt(config, path)}${near === "" ? `, expected one of ${known.join(", ")}` : `; did you mean "${near}"?`}`,
+  };
 }
 
 function fits(place: string, path: readonly Key[]): boolean {
@@ -67,7 +72,10 @@ function fits(place: string, path: readonly Key[]): boolean {
 
 /** Keys by the path of the object that holds them. */
 const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
-  ["", ["listeners", "workers", "trustedProxies", "upstreams", "routes", "rules", "vars", "secrets", "fetch", "stateDir", "log", "keepHeaders", "limits", "admin"]],
+  [
+    "",
+    ["listeners", "workers", "trustedProxies", "upstreams", "routes", "rules", "vars", "secrets", "fetch", "stateDir", "log", "keepHeaders", "limits", "admin"],
+  ],
   ["listeners.*", ["host", "port"]],
   ["upstreams.*", ["targets", "timeouts", "keepAlive", "maxConnections"]],
   ["upstreams.*.timeouts", ["connect", "firstByte", "idle"]],
@@ -79,13 +87,41 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   ["log.redact", ["headers", "query"]],
   [
     "limits",
-    ["targetSize", "headerLineSize", "headerSize", "headers", "bodySize", "ruleBodySize", "headTimeout", "bodyTimeout", "bodyMinRate", "keepAlive", "sendTimeout", "tunnelIdle", "connections", "connectionsPerClient", "ruleCpu", "ruleWall", "ruleMemory", "ruleFetches", "releaseSize", "crossingSize", "drain"],
+    [
+      "targetSize",
+      "headerLineSize",
+      "headerSize",
+      "headers",
+      "bodySize",
+      "ruleBodySize",
+      "headTimeout",
+      "bodyTimeout",
+      "bodyMinRate",
+      "keepAlive",
+      "sendTimeout",
+      "tunnelIdle",
+      "connections",
+      "connectionsPerClient",
+      "ruleCpu",
+      "ruleWall",
+      "ruleMemory",
+      "ruleFetches",
+      "releaseSize",
+      "crossingSize",
+      "drain",
+    ],
   ],
   ["admin", ["host", "port"]],
 ];
 
 export function knownKeys(path: readonly (string | number)[]): readonly string[] {
   return KEYS.find(([place]) => fits(place, path))?.[1] ?? [];
+}
+
+/** What stands at `path`, for a message. Below `secrets` somebody may have written the secret itself. */
+function shownAt(config: unknown, path: readonly PropertyKey[]): string {
+  const value = valueAt(config, path);
+  return path[0] === "secrets" && value !== undefined ? "a value that is not shown" : shown(value);
 }
 
 function valueAt(config: unknown, path: readonly PropertyKey[]): unknown {

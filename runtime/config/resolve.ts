@@ -1,13 +1,15 @@
 /** A config as written → what every other room reads: defaults filled in, units turned, references checked. */
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import ipaddr from "ipaddr.js";
+import type { z } from "zod";
 import { nearest } from "../nearest.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
 import { isToken } from "../proxy/fields.ts";
 import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./problems.ts";
-import type { LimitsConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
+import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, type ConfigInput } from "./schema.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
 
@@ -28,21 +30,42 @@ const ALWAYS_REDACTED = ["authorization", "cookie", "set-cookie", "proxy-authori
 /** @throws ConfigError with all that is wrong. */
 export function resolveConfig(value: unknown, options: ResolveOptions): ResolvedConfig {
   const parsed = Config.safeParse(value);
-  if (!parsed.success) throw new ConfigError(options.file, problemsOf(parsed.error, value));
-  const problems: ConfigProblem[] = [];
-  const config = resolve(parsed.data, options, (at, text) => void problems.push({ path: pathText(at), text }));
+  const problems: ConfigProblem[] = parsed.success ? [] : problemsOf(parsed.error, value);
+  const report: Report = (at, text) => void problems.push({ path: pathText(at), text });
+  if (!parsed.success) {
+    // References between the parts that have their shape are checked all the same: everything is told at once.
+    const rest = soundParts(value, parsed.error);
+    if (rest !== null) resolve(rest, options, report);
+    throw new ConfigError(options.file, problems);
+  }
+  const config = resolve(parsed.data, options, report);
   if (problems.length > 0) throw new ConfigError(options.file, problems);
   return config;
+}
+
+/** The members of the config that nothing is wrong with so far, completed so that they can be resolved; null when that makes no sense. */
+function soundParts(value: unknown, error: z.ZodError): ConfigInput | null {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  const broken = new Set<PropertyKey>(
+    error.issues.flatMap((issue) => (issue.path.length > 0 ? [issue.path[0]!] : issue.code === "unrecognized_keys" ? issue.keys : [])),
+  );
+  const sound: Record<string, unknown> = Object.fromEntries(Object.entries(value).filter(([key]) => !broken.has(key)));
+  if (broken.has("upstreams")) {
+    // Without them no route can be judged.
+    sound["upstreams"] = { unknown: { targets: ["http://127.0.0.1:1"] } };
+    delete sound["routes"];
+  } else if (broken.has("routes")) {
+    sound["routes"] = [];
+  }
+  const parsed = Config.safeParse(sound);
+  return parsed.success ? parsed.data : null;
 }
 
 function resolve(input: ConfigInput, { baseDir, file, env = process.env }: ResolveOptions, report: Report): ResolvedConfig {
   const upstreams = upstreamsOf(input, report);
   const listeners = (input.listeners ?? [{ port: 8080 }]).map(({ host = "127.0.0.1", port }) => ({ host, port }));
-  listeners.forEach(({ host, port }, i) => {
-    const twin = listeners.findIndex((other) => port !== 0 && other.port === port && other.host === host);
-    if (twin >= 0 && twin < i) report(["listeners", i], `found ${host}:${port} again; listeners[${twin}] has it already`);
-    if (!ipaddr.isValid(host) && host !== "localhost") report(["listeners", i, "host"], `found ${shown(host)}, expected an IP address or "localhost"`);
-  });
+  const admin = input.admin === false ? null : { host: input.admin?.host ?? "127.0.0.1", port: input.admin?.port ?? 9901 };
+  checkListeners(listeners, admin, report);
   const access = input.log?.access ?? "all";
   return {
     baseDir,
@@ -72,32 +95,76 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       return name.toLowerCase();
     }),
     limits: limitsOf(input.limits ?? {}),
-    admin: input.admin === false ? null : { host: input.admin?.host ?? "127.0.0.1", port: input.admin?.port ?? 9901 },
+    admin,
   };
+}
+
+function checkListeners(listeners: readonly ListenerConfig[], admin: ListenerConfig | null, report: Report): void {
+  const wildcard = (host: string): boolean => host === "0.0.0.0" || host === "::";
+  const clash = (a: ListenerConfig, b: ListenerConfig): boolean =>
+    a.port !== 0 && a.port === b.port && (a.host === b.host || wildcard(a.host) || wildcard(b.host));
+  const checkHost = (host: string, at: readonly (string | number)[]): void => {
+    if (isIP(host) === 0 && host !== "localhost") report(at, `found ${shown(host)}, expected an IP address or "localhost"`);
+  };
+  listeners.forEach((listener, i) => {
+    const twin = listeners.slice(0, i).findIndex((other) => clash(listener, other));
+    if (twin >= 0) report(["listeners", i], `found ${listener.host}:${listener.port} again; listeners[${twin}] has it already`);
+    checkHost(listener.host, ["listeners", i, "host"]);
+  });
+  if (admin === null) return;
+  const twin = listeners.findIndex((listener) => clash(listener, admin));
+  if (twin >= 0) report(["admin", "port"], `found ${admin.port}, which listeners[${twin}] has already`);
+  checkHost(admin.host, ["admin", "host"]);
 }
 
 function upstreamsOf(input: ConfigInput, report: Report): Record<string, UpstreamConfig> {
   const upstreams: Record<string, UpstreamConfig> = {};
   for (const [name, { targets, timeouts = {}, keepAlive = "30s", maxConnections = 1000 }] of Object.entries(input.upstreams)) {
     const resolved = targets.map((target, i) => targetOf(target, ["upstreams", name, "targets", i], report));
+    resolved.forEach(({ url }, i) => {
+      // The URL is the target's identity in logs, metrics and rules.
+      const twin = resolved.findIndex((other) => other.url === url);
+      if (twin < i) report(["upstreams", name, "targets", i], `found ${shown(url)} again; targets[${twin}] has it already (a weight gives it more requests)`);
+    });
     if (!resolved.some(({ weight }) => weight > 0)) report(["upstreams", name, "targets"], "found no target with a weight above 0, expected at least one");
     const ms = (text: string): number => durationMs(text);
-    upstreams[name] = { name, targets: resolved, timeouts: { connectMs: ms(timeouts.connect ?? "1s"), firstByteMs: ms(timeouts.firstByte ?? "30s"), idleMs: ms(timeouts.idle ?? "60s") }, keepAliveMs: ms(keepAlive), maxConnections };
+    upstreams[name] = {
+      name,
+      targets: resolved,
+      timeouts: { connectMs: ms(timeouts.connect ?? "1s"), firstByteMs: ms(timeouts.firstByte ?? "30s"), idleMs: ms(timeouts.idle ?? "60s") },
+      keepAliveMs: ms(keepAlive),
+      maxConnections,
+    };
   }
-  if (Object.keys(upstreams).length === 0) report(["upstreams"], 'found {}, expected at least one upstream, such as { site: { targets: ["http://127.0.0.1:9001"] } }');
+  if (Object.keys(upstreams).length === 0)
+    report(["upstreams"], 'found {}, expected at least one upstream, such as { site: { targets: ["http://127.0.0.1:9001"] } }');
   return upstreams;
 }
 
 function targetOf(target: string | { url: string; weight?: number | undefined }, at: (string | number)[], report: Report): TargetConfig {
   const { url: text, weight = 1 } = typeof target === "string" ? { url: target } : target;
   const url = URL.parse(text);
-  const plain = url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  const plain =
+    url !== null &&
+    (url.protocol === "http:" || url.protocol === "https:") &&
+    url.pathname === "/" &&
+    url.search === "" &&
+    url.hash === "" &&
+    url.username === "" &&
+    url.password === "" &&
+    url.port !== "0";
   if (!plain) {
     report(at, `found ${shown(text)}, expected http://host:port or https://host:port, without path or credentials`);
     return { url: text, scheme: "http", host: "", port: 0, weight };
   }
   const scheme = url.protocol === "https:" ? "https" : "http";
-  return { url: url.origin, scheme, host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), weight };
+  return {
+    url: url.origin,
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port),
+    weight,
+  };
 }
 
 function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, UpstreamConfig>>, report: Report): RouteConfig[] {
@@ -109,11 +176,17 @@ function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, Upstrea
   return input.routes.map(({ match, upstream }, i) => {
     if (!Object.hasOwn(upstreams, upstream)) {
       const near = nearest(upstream, names);
-      report(["routes", i, "upstream"], `found "${upstream}", which upstreams does not name${near === "" ? `; it names ${names.join(", ")}` : `; did you mean "${near}"?`}`);
+      report(
+        ["routes", i, "upstream"],
+        `found "${upstream}", which upstreams does not name${near === "" ? `; it names ${names.join(", ")}` : `; did you mean "${near}"?`}`,
+      );
     }
     if (match === undefined) return { match: [], upstream };
     for (const problem of validateMatchSpec(match)) {
-      report(["routes", i, "match", ...(problem.path === "" ? [] : [problem.path])], `found ${shown(problem.value)}, expected ${problem.expected}${problem.nearest === "" ? "" : `; did you mean "${problem.nearest}"?`}`);
+      report(
+        ["routes", i, "match", ...(problem.path === "" ? [] : [problem.path])],
+        `found ${shown(problem.value)}, expected ${problem.expected}${problem.nearest === "" ? "" : `; did you mean "${problem.nearest}"?`}`,
+      );
     }
     return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream };
   });
@@ -125,7 +198,8 @@ function secretsOf(input: ConfigInput, baseDir: string, env: Readonly<Record<str
   for (const [name, source] of Object.entries(input.secrets ?? {})) {
     if ("env" in source) {
       const value = env[source.env];
-      if (value === undefined || value === "") report(["secrets", name, "env"], `the environment variable ${source.env} is ${value === undefined ? "not set" : "empty"}`);
+      if (value === undefined || value === "")
+        report(["secrets", name, "env"], `the environment variable ${source.env} is ${value === undefined ? "not set" : "empty"}`);
       secrets[name] = value ?? "";
       continue;
     }
@@ -151,13 +225,15 @@ function folder(absolute: string, written: string, report: Report): string {
 function originsOf(origins: readonly string[] | undefined, key: string, report: Report): readonly string[] {
   (origins ?? []).forEach((text, i) => {
     const url = URL.parse(text.replace("://*.", "://wildcard."));
-    if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.username !== "") report(["fetch", key, i], `found ${shown(text)}, expected an origin such as "https://auth.example.com" or "https://*.example.com"`);
+    if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" || url.username !== "")
+      report(["fetch", key, i], `found ${shown(text)}, expected an origin such as "https://auth.example.com" or "https://*.example.com"`);
   });
   return origins ?? [];
 }
 
 function isBlock(text: string): boolean {
-  return text.includes("/") ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text);
+  // ipaddr.js reads "10" as 0.0.0.10.
+  return text.includes("/") ? isIP(text.slice(0, text.indexOf("/"))) !== 0 && ipaddr.isValidCIDR(text) : isIP(text) !== 0;
 }
 
 function limitsOf(limits: NonNullable<ConfigInput["limits"]>): LimitsConfig {

@@ -8,29 +8,40 @@ import type { Duration, JsonValue, Share, Size } from "../../sdk/index.ts";
 import { durationMs, share } from "./units.ts";
 
 // Patterns stand beside the checks so that editors that read the JSON Schema know them too.
-const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { error: 'a duration such as "250ms", "2s" or "5m"' })
-  .refine((text) => durationMs(text) <= 2 ** 31 - 1, { error: "a duration of at most 24 days" }) as unknown as z.ZodType<Duration, Duration>;
-const size = z.string().regex(/^\d+(\.\d+)?(B|KiB|MiB|GiB)$/, { error: 'a size such as "64KiB" or "8MiB"' })as unknown as z.ZodType<Size, Size>;
+const DURATION = 'a duration such as "250ms", "2s" or "5m"';
+const durationFrom = (least: RegExp, expected: string) =>
+  z
+    .string({ error: DURATION })
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { error: DURATION, abort: true })
+    .regex(least, { error: expected })
+    .refine((text) => durationMs(text) <= 2 ** 31 - 1, { error: "a duration of at most 24 days" }) as unknown as z.ZodType<Duration, Duration>;
+/** A wait of nothing would fail every request. */
+const duration = durationFrom(/[1-9]/, "a duration above 0");
+const durationOrNone = durationFrom(/^/, DURATION);
+const SIZE = 'a size such as "64KiB" or "8MiB"';
+const size = z.string({ error: SIZE }).regex(/^\d+(\.\d+)?(B|KiB|MiB|GiB)$/, { error: SIZE }) as unknown as z.ZodType<Size, Size>;
 const shareText = z
   .string()
-  .regex(/^\d+(\.\d+)?%$/, { error: 'a share such as "5%"' })
+  .regex(/^\d+(\.\d+)?%$/, { abort: true })
   .refine((text) => !Number.isNaN(share(text)), { error: "a share of at most 100%" }) as unknown as z.ZodType<Share, Share>;
 const port = z.int({ error: "a port from 0 to 65535" }).min(0, { error: "a port from 0 to 65535" }).max(65535, { error: "a port from 0 to 65535" });
 const text = z.string({ error: "a string" }).min(1, { error: "a string that is not empty" });
 const count = (least: number) => z.int({ error: `a whole number from ${least}` }).min(least, { error: `a whole number from ${least}` });
 const workersText = { error: '"auto" or a whole number from 1 to 1024' };
-const json = z.json() as unknown as z.ZodType<JsonValue, JsonValue>;
+const json = z.json({ error: "a JSON value" }) as unknown as z.ZodType<JsonValue, JsonValue>;
 /** Checked by the room that knows matching; here only its outer shape. */
-const match = z.union([z.record(z.string(), z.unknown()), z.array(z.record(z.string(), z.unknown()))], { error: "a match object or a list of them" }) as unknown as z.ZodType<MatchSpec | readonly MatchSpec[], MatchSpec | readonly MatchSpec[]>;
+const match = z.union([z.record(z.string(), z.unknown()), z.array(z.record(z.string(), z.unknown()))], {
+  error: "a match object or a list of them",
+}) as unknown as z.ZodType<MatchSpec | readonly MatchSpec[], MatchSpec | readonly MatchSpec[]>;
 
 const listener = z.strictObject({ host: text.optional(), port });
-const target = z.union([text, z.strictObject({ url: text, weight: count(0).max(1000, { error: "a weight from 0 to 1000" }).optional() })], { error: 'a URL such as "http://127.0.0.1:9001", or { url, weight }' });
+const target = z.union([text, z.strictObject({ url: text, weight: count(0).max(1000, { error: "a weight from 0 to 1000" }).optional() })], {
+  error: 'a URL such as "http://127.0.0.1:9001", or { url, weight }',
+});
 const upstream = z.strictObject({
   targets: z.array(target, { error: "a list of targets" }).min(1, { error: "at least one target" }),
   timeouts: z.strictObject({ connect: duration.optional(), firstByte: duration.optional(), idle: duration.optional() }).optional(),
-  keepAlive: duration.optional(),
+  keepAlive: durationOrNone.optional(),
   maxConnections: count(1).optional(),
 });
 const names = z.array(text, { error: "a list of strings" });
@@ -44,7 +55,7 @@ const limits = z.strictObject({
   headTimeout: duration.optional(),
   bodyTimeout: duration.optional(),
   bodyMinRate: size.optional(),
-  keepAlive: duration.optional(),
+  keepAlive: durationOrNone.optional(),
   sendTimeout: duration.optional(),
   tunnelIdle: duration.optional(),
   connections: count(1).optional(),
@@ -55,18 +66,22 @@ const limits = z.strictObject({
   ruleFetches: count(0).optional(),
   releaseSize: size.optional(),
   crossingSize: size.optional(),
-  drain: duration.optional(),
+  drain: durationOrNone.optional(),
 });
 
 export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
   trustedProxies: names.optional(),
-  upstreams: z.record(text, upstream, { error: "an object with at least one upstream: { site: { targets: [\"http://127.0.0.1:9001\"] } }" }),
+  upstreams: z.record(text, upstream, { error: 'an object with at least one upstream: { site: { targets: ["http://127.0.0.1:9001"] } }' }),
   routes: z.array(z.strictObject({ match: match.optional(), upstream: text }), { error: "a list of routes" }).optional(),
   rules: text.optional(),
   vars: z.record(z.string(), json, { error: "an object of JSON values" }).optional(),
-  secrets: z.record(text, z.union([z.strictObject({ env: text }), z.strictObject({ file: text })], { error: "{ env: NAME } or { file: PATH }" })).optional(),
+  secrets: z
+    .record(text, z.union([z.strictObject({ env: text }), z.strictObject({ file: text })], { error: "{ env: NAME } or { file: PATH }" }), {
+      error: "an object: name → { env: NAME } or { file: PATH }",
+    })
+    .optional(),
   fetch: z.strictObject({ allow: names.optional(), private: names.optional() }).optional(),
   stateDir: text.optional(),
   log: z

@@ -4,7 +4,8 @@ import { createCompiler } from "../../runtime/compile/compile.ts";
 import { EMPTY_RELEASE } from "../../runtime/compile/release.ts";
 import { Project } from "./project.ts";
 
-const RULE = 'import { defineRule } from "sluice"\nimport { name } from "./_names.ts"\nexport default defineRule({ when: { path: "/a/*" }, onRequest(req) { req.headers.set("x-name", name) } })\n';
+const RULE =
+  'import { defineRule } from "sluice"\nimport { name } from "./_names.ts"\nexport default defineRule({ when: { path: "/a/*" }, onRequest(req) { req.headers.set("x-name", name) } })\n';
 const PROJECT = {
   "rules/a.ts": RULE,
   "rules/_names.ts": 'import esm from "esm"\nimport cjs from "cjs"\nexport const name: string = esm + cjs.value\n',
@@ -29,7 +30,13 @@ test("the same project gives the same id and the same code in any folder, and te
 test("another rule, another order of running, another when and another route are another release", async () => {
   const ids = new Set<string>();
   const rule = (members: string): string => `import { defineRule } from "sluice"\nexport default defineRule({ ${members} })\n`;
-  for (const source of [rule("onRequest() {}"), rule("onResponse() {}"), rule("order: 1, onRequest() {}"), rule('when: { path: "/a" }, onRequest() {}'), rule('onFailure: "open", onRequest() {}')]) {
+  for (const source of [
+    rule("onRequest() {}"),
+    rule("onResponse() {}"),
+    rule("order: 1, onRequest() {}"),
+    rule('when: { path: "/a" }, onRequest() {}'),
+    rule('onFailure: "open", onRequest() {}'),
+  ]) {
     await using project = await Project.open({ "rules/a.ts": source });
     ids.add((await project.compile()).release!.id);
   }
@@ -55,7 +62,10 @@ test("rules run by order, ties by name; tests, helpers and declarations are no r
   });
   const { release, problems } = await project.compile();
   assert.deepEqual(problems, []);
-  assert.deepEqual(release!.rules.map(({ manifest }) => manifest.name), ["z.ts", "a/deep.ts", "b.ts", "c.ts"]);
+  assert.deepEqual(
+    release!.rules.map(({ manifest }) => manifest.name),
+    ["z.ts", "a/deep.ts", "b.ts", "c.ts"],
+  );
 });
 
 test("the manifest tells what the module is and what it may call", async () => {
@@ -80,7 +90,10 @@ test("the manifest tells what the module is and what it may call", async () => {
   assert.deepEqual(release!.rules[0]!.manifest, {
     name: "login.ts",
     order: 10,
-    when: [{ host: "shop.example.com", path: "/account/:page" }, { method: ["POST"], not: { cookie: { staff: true } } }],
+    when: [
+      { host: "shop.example.com", path: "/account/:page" },
+      { method: ["POST"], not: { cookie: { staff: true } } },
+    ],
     phases: ["onRequest", "onResponse"],
     secrets: ["jwtKey"],
     onFailure: "open",

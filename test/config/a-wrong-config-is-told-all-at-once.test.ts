@@ -30,7 +30,12 @@ describe("a wrong config", () => {
     ]);
   });
   test("names the nearest key for one that is unknown, wherever it stands", () => {
-    const found = problems({ upstreems: upstreams, upstreams: { site: { targets: [{ url: "http://a", wieght: 2 }], timeouts: { conect: "1s" } } }, limits: { bodysize: "1MiB" }, log: { acess: "all" } });
+    const found = problems({
+      upstreems: upstreams,
+      upstreams: { site: { targets: [{ url: "http://a", wieght: 2 }], timeouts: { conect: "1s" } } },
+      limits: { bodysize: "1MiB" },
+      log: { acess: "all" },
+    });
     assert.deepEqual(found.map((line) => line.replace(/ with .*;/, ";")).sort(), [
       'limits.bodysize: found an unknown key; did you mean "bodySize"?',
       'log.acess: found an unknown key; did you mean "access"?',
@@ -47,7 +52,15 @@ describe("a wrong config", () => {
       store: {},
       cache: {},
     });
-    assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), ["cache", "listeners[0].tls", "routes[0].cache", "store", "upstreams.site.balance", "upstreams.site.health", "upstreams.site.targets[0].backup"]);
+    assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), [
+      "cache",
+      "listeners[0].tls",
+      "routes[0].cache",
+      "store",
+      "upstreams.site.balance",
+      "upstreams.site.health",
+      "upstreams.site.targets[0].backup",
+    ]);
     for (const line of found) assert.match(line, /is not in this version yet/);
   });
   test("names targets that are no URL, unknown upstreams, bad blocks, bad origins and doubled listeners", () => {
@@ -59,13 +72,67 @@ describe("a wrong config", () => {
       fetch: { allow: ["auth.example.com"] },
     });
     const text = found.join("\n");
-    for (const path of ["listeners[1]", "trustedProxies[0]", "upstreams.shop.targets[0]", "upstreams.shop.targets[1]", "upstreams.shop.targets[2]", "upstreams.shop.targets[3]", "routes[0].upstream", "fetch.allow[0]"]) assert.ok(text.includes(`${path}: found`), `${path} in\n${text}`);
+    for (const path of [
+      "listeners[1]",
+      "trustedProxies[0]",
+      "upstreams.shop.targets[0]",
+      "upstreams.shop.targets[1]",
+      "upstreams.shop.targets[2]",
+      "upstreams.shop.targets[3]",
+      "routes[0].upstream",
+      "fetch.allow[0]",
+    ])
+      assert.ok(text.includes(`${path}: found`), `${path} in\n${text}`);
     assert.match(text, /found "shpo", which upstreams does not name; did you mean "shop"\?/);
     assert.match(text, /routes\[0\]\.match.*pth/);
   });
   test("never shows a secret, and names the ones that are missing", () => {
     const found = problems({ upstreams, secrets: { a: { env: "NOT_SET" }, b: { env: "EMPTY" }, c: { file: "./no-such-file" } } }, { EMPTY: "" });
-    assert.deepEqual(found, ["secrets.a.env: the environment variable NOT_SET is not set", "secrets.b.env: the environment variable EMPTY is empty", 'secrets.c.file: "./no-such-file" cannot be read (ENOENT)']);
+    assert.deepEqual(found, [
+      "secrets.a.env: the environment variable NOT_SET is not set",
+      "secrets.b.env: the environment variable EMPTY is empty",
+      'secrets.c.file: "./no-such-file" cannot be read (ENOENT)',
+    ]);
+  });
+  test("shows neither a secret that was written in place of its source, nor the credentials of a URL", () => {
+    for (const secrets of [{ key: "hunter2" }, { key: { env: "HOME", value: "hunter2" } }, ["hunter2"]]) {
+      const [told] = problems({ upstreams, secrets });
+      assert.match(told!, /^secrets.*not shown/);
+      assert.doesNotMatch(told!, /hunter2/);
+    }
+    const [told] = problems({ upstreams: { site: { targets: ["http://user:hunter2@127.0.0.1:9001"] } } });
+    assert.match(told!, /without path or credentials/);
+    assert.doesNotMatch(told!, /hunter2/);
+  });
+  test("tells of references that lead nowhere beside parts of the wrong shape", () => {
+    const told = problems({ upstreams, limits: { headers: "many" }, vars: { f: () => 1 }, routes: [{ upstream: "sit" }], rules: "./nowhere", cache: {} });
+    for (const path of ["limits.headers: ", "vars.f: ", "cache: ", "routes[0].upstream: ", "rules: "])
+      assert.ok(
+        told.some((line) => line.startsWith(path)),
+        path,
+      );
+    assert.equal(told.length, 5);
+    assert.deepEqual(problems({ upstreams: 7, routes: [{ upstream: "site" }] }).length, 1, "routes are not judged by upstreams that nobody can read");
+  });
+  test("names addresses that are taken twice, also by a wildcard or the admin listener, and targets named twice", () => {
+    const twice = (listeners: unknown, admin?: unknown): string => problems({ upstreams, listeners, ...(admin === undefined ? {} : { admin }) }).join();
+    const local = { host: "127.0.0.1", port: 8080 };
+    assert.match(twice([local, { host: "0.0.0.0", port: 8080 }]), /^listeners\[1\]: found 0\.0\.0\.0:8080 again; listeners\[0\]/);
+    assert.match(twice([{ host: "127.0.0.1", port: 9901 }]), /^admin\.port: found 9901, which listeners\[0\] has already/);
+    assert.match(twice([local], { host: "here" }), /^admin\.host: found "here"/);
+    assert.match(
+      problems({ upstreams: { site: { targets: ["http://127.0.0.1:9001", { url: "http://127.0.0.1:9001/" }] } } }).join(),
+      /targets\[1\]: found "http:\/\/127\.0\.0\.1:9001" again/,
+    );
+  });
+  test("wants waits above nothing, and says each mistake once", () => {
+    assert.deepEqual(problems({ upstreams, limits: { headTimeout: "0s", keepAlive: "0s", drain: "-1s", bodySize: 1 } }), [
+      'limits.bodySize: found 1, expected a size such as "64KiB" or "8MiB"',
+      'limits.headTimeout: found "0s", expected a duration above 0',
+      'limits.drain: found "-1s", expected a duration such as "250ms", "2s" or "5m"',
+    ]);
+    assert.deepEqual(problems({ upstreams, log: { access: "some" } }), ['log.access: found "some", expected "all", "errors", "off" or a share such as "5%"']);
+    assert.match(problems({ upstreams, trustedProxies: ["10", "10/8"] }).join(), /trustedProxies\[0\].*trustedProxies\[1\]/);
   });
   test("names a rules folder that is not there or is no folder", () => {
     writeFileSync(join(folder, "file"), "");
@@ -86,9 +153,35 @@ describe("the smallest config", () => {
     assert.deepEqual(config.admin, { host: "127.0.0.1", port: 9901 });
     assert.equal(config.stateDir, "/etc/sluice/.sluice");
     assert.deepEqual(config.upstreams["site"]!.targets, [{ url: "http://127.0.0.1:9001", scheme: "http", host: "127.0.0.1", port: 9001, weight: 1 }]);
-    const { targetBytes, headerLineBytes, headerBytes, headers, ruleCpuMs, ruleWallMs, ruleMemoryBytes, ruleFetches, headTimeoutMs, bodyTimeoutMs, bodyMinBytesPerSecond, keepAliveMs } = config.limits;
+    const {
+      targetBytes,
+      headerLineBytes,
+      headerBytes,
+      headers,
+      ruleCpuMs,
+      ruleWallMs,
+      ruleMemoryBytes,
+      ruleFetches,
+      headTimeoutMs,
+      bodyTimeoutMs,
+      bodyMinBytesPerSecond,
+      keepAliveMs,
+    } = config.limits;
     assert.deepEqual(
-      [targetBytes, headerLineBytes, headerBytes, headers, ruleCpuMs, ruleWallMs, ruleMemoryBytes, ruleFetches, headTimeoutMs, bodyTimeoutMs, bodyMinBytesPerSecond, keepAliveMs],
+      [
+        targetBytes,
+        headerLineBytes,
+        headerBytes,
+        headers,
+        ruleCpuMs,
+        ruleWallMs,
+        ruleMemoryBytes,
+        ruleFetches,
+        headTimeoutMs,
+        bodyTimeoutMs,
+        bodyMinBytesPerSecond,
+        keepAliveMs,
+      ],
       [8192, 16384, 32768, 100, 50, 5000, 64 * 2 ** 20, 16, 10_000, 30_000, 500, 60_000],
     );
     assert.deepEqual(config.log.redactHeaders, ["authorization", "cookie", "set-cookie", "proxy-authorization"]);
@@ -99,12 +192,26 @@ describe("the smallest config", () => {
   test("reads secrets from environment and files, and units in all spellings", () => {
     writeFileSync(join(folder, "key"), "from a file\n");
     const config = resolveConfig(
-      { upstreams: { site: { targets: ["https://[::1]:8443"], timeouts: { connect: "250ms", idle: "1.5m" } } }, secrets: { a: { env: "A" }, b: { file: "./key" } }, limits: { bodySize: "1.5KiB", drain: "1h" }, log: { access: "5%" } },
+      {
+        upstreams: { site: { targets: ["https://[::1]:8443"], timeouts: { connect: "250ms", idle: "1.5m" } } },
+        secrets: { a: { env: "A" }, b: { file: "./key" } },
+        limits: { bodySize: "1.5KiB", drain: "1h" },
+        log: { access: "5%" },
+      },
       { baseDir: folder, file: "", env: { A: "from the environment" } },
     );
     assert.deepEqual(config.secrets, { a: "from the environment", b: "from a file" });
     assert.deepEqual(config.upstreams["site"]!.targets[0], { url: "https://[::1]:8443", scheme: "https", host: "::1", port: 8443, weight: 1 });
-    assert.deepEqual([config.upstreams["site"]!.timeouts.connectMs, config.upstreams["site"]!.timeouts.idleMs, config.limits.bodyBytes, config.limits.drainMs, config.log.accessShare], [250, 90_000, 1536, 3_600_000, 0.05]);
+    assert.deepEqual(
+      [
+        config.upstreams["site"]!.timeouts.connectMs,
+        config.upstreams["site"]!.timeouts.idleMs,
+        config.limits.bodyBytes,
+        config.limits.drainMs,
+        config.log.accessShare,
+      ],
+      [250, 90_000, 1536, 3_600_000, 0.05],
+    );
   });
 });
 
@@ -114,10 +221,17 @@ describe("a config file", () => {
     writeFileSync(file, text);
     return file;
   };
-  const failure = async (file: string): Promise<string> => loadConfig(file).then(() => assert.fail("it was taken"), (error: unknown) => (error instanceof ConfigError ? error.message : assert.fail(String(error))));
+  const failure = async (file: string): Promise<string> =>
+    loadConfig(file).then(
+      () => assert.fail("it was taken"),
+      (error: unknown) => (error instanceof ConfigError ? error.message : assert.fail(String(error))),
+    );
 
   test("may be TypeScript that imports sluice and Node, or JSON with a schema", async () => {
-    const typed = write("typed.config.ts", 'import { defineConfig } from "sluice"\nimport { join } from "node:path"\nexport default defineConfig({ upstreams: { site: { targets: ["http://127.0.0.1:9001"] } }, stateDir: join("a", "b") })');
+    const typed = write(
+      "typed.config.ts",
+      'import { defineConfig } from "sluice"\nimport { join } from "node:path"\nexport default defineConfig({ upstreams: { site: { targets: ["http://127.0.0.1:9001"] } }, stateDir: join("a", "b") })',
+    );
     assert.equal((await loadConfig(typed)).config.stateDir, join(folder, "a/b"));
     const json = write("plain.json", JSON.stringify({ $schema: "./schema.json", upstreams }));
     assert.deepEqual((await loadConfig(json)).config.routes, [{ match: [], upstream: "site" }]);
@@ -131,7 +245,9 @@ describe("a config file", () => {
     assert.match(await failure(write("nothing.ts", "export const a = 1")), /no default export/);
   });
   test("warns of a target whose name does not resolve, and takes it all the same", async () => {
-    const { config, warnings } = await loadConfig(write("names.json", JSON.stringify({ upstreams: { site: { targets: ["http://no-such-host.invalid:80"] } } })));
+    const { config, warnings } = await loadConfig(
+      write("names.json", JSON.stringify({ upstreams: { site: { targets: ["http://no-such-host.invalid:80"] } } })),
+    );
     assert.equal(config.upstreams["site"]!.targets[0]!.host, "no-such-host.invalid");
     assert.match(warnings.join(), /no-such-host\.invalid does not resolve .*start as down/);
   });

@@ -9,8 +9,6 @@ import { parsePathPattern, type PathPlan } from "./path-pattern.ts";
 import { PathTree, SplitPath, type Candidate } from "./path-tree.ts";
 import { ResultTable } from "./result-table.ts";
 
-export { validateMatchSpec, type MatchProblem } from "./validate.ts";
-
 export interface MatcherOptions {
   /** Sets of entries whose arrays are kept for identity. Default 10,000. */
   readonly internLimit?: number;

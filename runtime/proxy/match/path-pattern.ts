@@ -221,7 +221,9 @@ function toGlob(parts: readonly Part[]): GlobStep[] | null {
   }
   flush();
   const literals = parts.map((part) => (part.kind === "char" ? part.text : "\n"));
-  return literals.every((char) => char === "\n" || char === "/" || PLAIN.test(char)) && !/\/\.|%2e/i.test(literals.join("").replaceAll("\n", "")) ? steps : null;
+  return literals.every((char) => char === "\n" || char === "/" || PLAIN.test(char)) && !/\/\.|%2e/i.test(literals.join("").replaceAll("\n", ""))
+    ? steps
+    : null;
 }
 
 /** Literal text of a segment as it stands in a parsed URL; null for dot segments, which URL parsing takes away. */
@@ -270,7 +272,8 @@ function countRepeats(parts: readonly Part[]): number {
   for (const part of parts) {
     if (part.kind === "close") repeats += part.modifier === "+" || part.modifier === "*" ? 1 : 0;
     else if (part.kind === "name" || part.kind === "star") repeats++;
-    else if (part.kind === "regex") repeats += /\([^?]|\(\?[=!<]|\\[1-9k]|\)\s*[*+{]/.test(part.source) ? Infinity : (part.source.match(UNBOUNDED)?.length ?? 0);
+    else if (part.kind === "regex")
+      repeats += /\([^?]|\(\?[=!<]|\\[1-9k]|\)\s*[*+{]/.test(part.source) ? Infinity : (part.source.match(UNBOUNDED)?.length ?? 0);
   }
   return repeats;
 }

@@ -165,7 +165,9 @@ function walk(node: Node, depth: number, path: SplitPath, into: Candidate[]): vo
 }
 
 function segmentGroups(segments: readonly Segment[]): GroupReader | null {
-  const readers = segments.flatMap((segment, index) => (segment.kind === "literal" ? [] : [{ index, name: segment.name, skip: segment.kind === "rest" ? segment.text.length : -1 }]));
+  const readers = segments.flatMap((segment, index) =>
+    segment.kind === "literal" ? [] : [{ index, name: segment.name, skip: segment.kind === "rest" ? segment.text.length : -1 }],
+  );
   if (readers.length === 0) return null;
   return (path) => {
     const groups: Record<string, string> = {};

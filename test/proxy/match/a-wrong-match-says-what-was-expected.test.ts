@@ -1,19 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { validateMatchSpec } from "../../../runtime/proxy/match/compile-matcher.ts";
+import { validateMatchSpec } from "../../../runtime/proxy/match/validate.ts";
 
 test("specs in use are without problems", () => {
   assert.deepEqual(
     validateMatchSpec([
-      { host: ["shop.example.com", "*.example.com", "localhost", "[::1]", "bücher.example"], path: ["/", "/*", "*", "/products/:id", "/:lang(de|en)/*", "/a{/b}?", "/:y-:m-:d.html"] },
-      { method: ["GET", "PURGE"], header: { "x-a": true, "x-b": ["1", "2*"] }, cookie: { sid: false }, query: { "a b": "" }, country: "DE", not: { path: "/x" } },
+      {
+        host: ["shop.example.com", "*.example.com", "localhost", "[::1]", "bücher.example"],
+        path: ["/", "/*", "*", "/products/:id", "/:lang(de|en)/*", "/a{/b}?", "/:y-:m-:d.html"],
+      },
+      {
+        method: ["GET", "PURGE"],
+        header: { "x-a": true, "x-b": ["1", "2*"] },
+        cookie: { sid: false },
+        query: { "a b": "" },
+        country: "DE",
+        not: { path: "/x" },
+      },
     ]),
     [],
   );
 });
 
 test("each mistake is told with its place, what was found and what was expected", () => {
-  const told = (spec: unknown): string[] => validateMatchSpec(spec).map(({ path, value, expected, nearest }) => `${path} ${JSON.stringify(value)}: ${expected}${nearest && ` (${nearest})`}`);
+  const told = (spec: unknown): string[] =>
+    validateMatchSpec(spec).map(({ path, value, expected, nearest }) => `${path} ${JSON.stringify(value)}: ${expected}${nearest && ` (${nearest})`}`);
   assert.deepEqual(told({ pth: "/x" }), [`pth "/x": one of host, path, method, header, cookie, query, country, not (path)`]);
   assert.deepEqual(told({ path: "old/*" }), [`path "old/*": a path that begins with "/", such as "/old/*"`]);
   assert.match(told({ path: ["/a", "/:x/:x"] })[0]!, /^path\[1\] "\/:x\/:x": URLPattern syntax/);

@@ -71,10 +71,16 @@ test("the same set of entries is the same frozen array, also when groups differ"
 
 test("clients that choose among many sets cannot make the table of sets grow without end", () => {
   const names = Array.from({ length: 10 }, (_, index) => `h${index}`);
-  const matcher = compileMatcher(names.map((name) => ({ specs: [{ header: { [name]: true } }] })), { internLimit: 16 });
+  const matcher = compileMatcher(
+    names.map((name) => ({ specs: [{ header: { [name]: true } }] })),
+    { internLimit: 16 },
+  );
   for (let set = 0; set < 1024; set++) {
     const chosen = names.filter((_, index) => set & (1 << index));
     const found = matcher.all(requestOf({ fields: Object.fromEntries(chosen.map((name) => [name, "1"])) }));
-    assert.deepEqual(found.indices, chosen.map((name) => Number(name.slice(1))));
+    assert.deepEqual(
+      found.indices,
+      chosen.map((name) => Number(name.slice(1))),
+    );
   }
 });
