@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { availableParallelism } from "node:os";
+import { endWithUs } from "./groups.ts";
 
 export interface Server {
   readonly name: string;
@@ -46,6 +47,7 @@ export function start(server: Server, core: "server" | "load"): ChildProcess {
   const [program, args] = pinned(core, server.command);
   const output = server.outputFile === undefined ? "ignore" : openSync(server.outputFile, "a");
   const child = spawn(program, args, { cwd: server.cwd, env: { ...process.env, ...server.env }, stdio: ["ignore", output, "pipe"], detached: true });
+  endWithUs(child);
   if (typeof output === "number") closeSync(output);
   let complaint = "";
   child.stderr!.on("data", (piece: Buffer) => (complaint = (complaint + piece.toString()).slice(-KEPT_COMPLAINT_UNITS)));

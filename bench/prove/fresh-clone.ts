@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { PACKAGE_ROOT } from "../load/checkout.ts";
+import { endWithUs } from "../load/groups.ts";
 import { freePorts } from "../load/processes.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { makeFolder, pause } from "./gateway.ts";
@@ -53,9 +54,7 @@ function strangersEnvironment(parent: string): NodeJS.ProcessEnv {
 }
 
 async function demo(folder: string, env: NodeJS.ProcessEnv): Promise<Finding> {
-  const ports = await freePorts(5);
-  // The demo's three origins stand on ports in a row.
-  const [port, adminPort] = ports as [number, number];
+  const [port, adminPort] = (await freePorts(2)) as [number, number];
   const startedMs = performance.now();
   const running = new Command(folder, env, ["start", "--", "--port", String(port), "--admin-port", String(adminPort), "--origin-port", "0"]);
   try {
@@ -102,6 +101,7 @@ class Command {
 
   constructor(folder: string, env: NodeJS.ProcessEnv, args: readonly string[]) {
     this.child = spawn("npm", args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    endWithUs(this.child);
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
       stream.setEncoding("utf8").on("data", (piece: string) => (this.output = (this.output + piece).slice(-KEPT_OUTPUT_UNITS)));
     }

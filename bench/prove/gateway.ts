@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PACKAGE_ROOT, sluiceCommand } from "../load/checkout.ts";
+import { endWithUs } from "../load/groups.ts";
 
 export interface GatewaySpec {
   readonly command: "start" | "dev";
@@ -71,6 +72,7 @@ export async function runGateway(folder: string, command: "start" | "dev", env: 
   const [program, ...args] = sluiceCommand(command, "--config", folder);
   // A group of its own: Ctrl-C in the terminal must meet this program first.
   const child = spawn(program!, args, { env: { ...process.env, SLUICE_ADMIN_TOKEN: TOKEN, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  endWithUs(child);
   const output = new Output(child);
   const stop = async (): Promise<void> => {
     await endGroup(child);
