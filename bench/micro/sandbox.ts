@@ -97,7 +97,7 @@ bench("hookRecord", () =>
         context: 0,
         phase: "onRequest",
         clockMs: 1_767_225_600_000,
-        seed: 1,
+        seed: "5".repeat(32),
         cpuMs: 50,
         request: sample.request,
         response: null,

@@ -31,7 +31,7 @@ export interface HookWords {
   readonly context: number;
   readonly phase: Phase;
   readonly clockMs: number;
-  readonly seed: number;
+  readonly seed: string;
   readonly cpuMs: number;
   readonly request: RequestView;
   readonly response: ResponseView | null;
@@ -42,7 +42,7 @@ export interface HookWords {
 export function hookRecord(words: HookWords, rules: string): string {
   const { response } = words;
   return (
-    `${ToSandbox.HOOK};${words.call};${words.release};${words.context};${PHASE_NUMBERS[words.phase]};${words.clockMs};${words.seed};${words.cpuMs};` +
+    `${ToSandbox.HOOK};${words.call};${words.release};${words.context};${PHASE_NUMBERS[words.phase]};${words.clockMs};${str(words.seed)}${words.cpuMs};` +
     `${str(headText(words.request))}${response === null ? "0:" : str(responseText(response))}${str(words.extra)}${rules}`
   );
 }

@@ -12,6 +12,7 @@ import { Losses } from "./losses.ts";
 import type { Pair } from "./pair.ts";
 import type { Death, ProcessEvents, SandboxProcess } from "./sandbox-process.ts";
 import type { HookOutcome, HookRun, SandboxOptions } from "./sandbox.ts";
+import { seedSource } from "./seeds.ts";
 import { PendingRun, Segment } from "./segment.ts";
 import { ServiceCalls } from "./service-calls.ts";
 import { Trials } from "./trials.ts";
@@ -20,7 +21,6 @@ import { Trials } from "./trials.ts";
 const SANDBOX_WAIT_MS = 5000;
 /** A rule that fails closed always has this much, even when rules that fail open have used up the exchange's wall time. */
 const WALL_FLOOR_MS = 1000;
-const UINT32 = 0x1_0000_0000;
 
 export interface RunsOptions {
   readonly options: SandboxOptions;
@@ -40,7 +40,7 @@ export class Runs {
   readonly #calls: ServiceCalls;
   readonly #trials: Trials;
   readonly #losses: Losses;
-  readonly #random: () => number;
+  readonly #newSeed: () => string;
   #nextNumber = 1;
   #outstanding = 0;
   /** Hook calls for which no sandbox is ready. */
@@ -52,8 +52,8 @@ export class Runs {
     this.#options = given.options;
     this.#clock = given.clock;
     this.#pair = given.pair;
-    this.#random = given.options.random ?? Math.random;
-    const stem = `${Math.floor(this.#random() * UINT32).toString(36)}.${Math.floor(given.options.now()).toString(36)}.`;
+    this.#newSeed = given.options.newSeed ?? seedSource();
+    const stem = `${this.#newSeed().slice(0, 12)}.${Math.floor(given.options.now()).toString(36)}.`;
     this.#calls = new ServiceCalls(given.options, stem, (segment, rule) =>
       this.#cutOff(segment, rule, { kind: "calls", message: "it made more service calls than one hook may", stack: "" }),
     );
@@ -193,7 +193,7 @@ export class Runs {
         continue;
       }
       const to = pending.at < pending.suspectTo ? pending.at + 1 : held.segmentEnd(run.rules, pending.at);
-      const segment = new Segment(this.#nextNumber++, pending, to, Math.floor(this.#options.now()), Math.floor(this.#random() * UINT32) >>> 0, budgetMs);
+      const segment = new Segment(this.#nextNumber++, pending, to, Math.floor(this.#options.now()), this.#newSeed(), budgetMs);
       segment.write(this.#options.limits.ruleCpuMs);
       if (trial !== null && pending.at < pending.suspectTo) {
         trial.alone = segment;

@@ -123,8 +123,8 @@ export interface SandboxOptions {
   readonly events: SandboxEvents;
   readonly quarantine: boolean;
   readonly now: () => number;
-  /** 0 ≤ x < 1: seeds of hooks. Left out: `Math.random`. */
-  readonly random?: () => number;
+  /** 32 hex digits for each hook. Left out: the system's randomness. */
+  readonly newSeed?: () => string;
 }
 
 export interface Sandbox {

@@ -36,7 +36,7 @@ export class Segment {
   readonly pending: PendingRun;
   readonly from: number;
   readonly clockMs: number;
-  readonly seed: number;
+  readonly seed: string;
   /** Wall time it may take. */
   budgetMs: number;
   to: number;
@@ -62,7 +62,7 @@ export class Segment {
   /** Times that its isolate vanished without anyone to blame. */
   losses = 0;
 
-  constructor(number: number, pending: PendingRun, to: number, clockMs: number, seed: number, budgetMs: number) {
+  constructor(number: number, pending: PendingRun, to: number, clockMs: number, seed: string, budgetMs: number) {
     this.number = number;
     this.pending = pending;
     this.from = pending.at;

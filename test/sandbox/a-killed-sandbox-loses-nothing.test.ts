@@ -14,7 +14,7 @@ const FETCHING = {
 test("a hook that waits for a service goes on in the spare: journaled replies again, the open call not twice, effects once", async (t) => {
   const gate = new Gate();
   let draws = 0;
-  const room = await Room.open(t, { services: { fetch: gate.service }, random: () => (draws++ % 97) / 97 });
+  const room = await Room.open(t, { services: { fetch: gate.service }, newSeed: () => (draws++ % 97).toString(16).padStart(32, "0") });
   const release = await room.load(FETCHING);
   const running = room.run(release);
   await gate.arrived(1);

@@ -10,7 +10,7 @@ test("each class is handed to the hardener before anything can reach it, the laz
   const found = context.evalSync(
     `
     const hardened = new Set();
-    web.installWeb(globalThis, { sync: () => "!", random: () => 0.5, now: () => 0, timer: () => () => {} }, (value) => hardened.add(value));
+    web.installWeb(globalThis, { sync: () => "!", randomByte: () => 128, now: () => 0, timer: () => () => {} }, (value) => hardened.add(value));
     const early = hardened.size;
     // Through an instance, without naming the class.
     const viaInstance = hardened.has(new Response("x").body.constructor);
@@ -28,7 +28,7 @@ test("the lazy ones work on a frozen global", async () => {
   const context = isolate.createContextSync();
   context.evalSync(await webBundle());
   const found = context.evalSync(`
-    web.installWeb(globalThis, { sync: () => "!", random: () => 0.5, now: () => 0, timer: () => () => {} });
+    web.installWeb(globalThis, { sync: () => "!", randomByte: () => 128, now: () => 0, timer: () => () => {} });
     for (const name of ["ReadableStream", "crypto"]) Object.defineProperty(globalThis, name, { configurable: false });
     JSON.stringify([typeof ReadableStream, ReadableStream === ReadableStream, typeof crypto.randomUUID(), typeof structuredClone])`) as string;
   assert.deepEqual(JSON.parse(found), ["function", true, "string", "function"]);

@@ -49,7 +49,7 @@ export async function createWebContext(extra = ""): Promise<WebContext> {
     web.forbidCodeFromStrings(globalThis);
     web.installWeb(globalThis, {
       sync: hostSync,
-      random: () => (seed = (seed * 48271) % 2147483647) / 2147483647,
+      randomByte: () => (seed = (seed * 48271) % 2147483647) >> 8 & 255,
       now: () => clockMs,
       timer(ms, run) { const timer = { at: clockMs + ms, run }; timers.push(timer); return () => void timers.splice(timers.indexOf(timer), 1); },
     }, web.freezeDeep);

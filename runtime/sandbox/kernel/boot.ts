@@ -118,8 +118,8 @@ function install(webSync: Lent["webSync"]): void {
   forbidCodeFromStrings(globalThis);
   neutralizeStackHooks();
   // Freezing a class freezes what it stands on: from here on the built-ins are as rules will find them.
-  const random = (): number => (current() ?? unlent()).unguessable();
-  installWeb(globalThis, { sync: webSync, now, random, timer: startTimer }, freezeDeep);
+  const randomByte = (): number => (current() ?? unlent()).randomByte();
+  installWeb(globalThis, { sync: webSync, now, randomByte, timer: startTimer }, freezeDeep);
   freezeBuiltIns(globalThis);
   for (const Facade of [BodyReader, RequestFacade, ResponseFacade, HeaderFields, Query, RuleContext, RuleAuth]) {
     // Rules get instances; with the constructor they could make ones around objects of their own.

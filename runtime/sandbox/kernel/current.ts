@@ -5,7 +5,7 @@ export interface Activity {
   now(): number;
   random(): number;
   /** For `crypto`. While a module is evaluated there is none: what it drew would be the same in every sandbox, and known. */
-  unguessable(): number;
+  randomByte(): number;
   log(level: LogLevel, text: string): void;
   service(name: string, args: object): Promise<unknown>;
 }

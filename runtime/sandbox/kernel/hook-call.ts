@@ -41,7 +41,7 @@ export class HookCall {
   readonly number: number;
   readonly phase: Phase;
   readonly clockMs: number;
-  readonly seed: number;
+  readonly seed: string;
   readonly cpuMs: number;
   readonly request: RequestHead;
   readonly response: ResponseHead | null;
@@ -65,7 +65,7 @@ export class HookCall {
     reader.num();
     this.phase = PHASES[reader.num()]!;
     this.clockMs = reader.num();
-    this.seed = reader.num();
+    this.seed = reader.str();
     this.cpuMs = reader.num();
     this.request = new RequestHead(reader.str());
     const response = reader.str();

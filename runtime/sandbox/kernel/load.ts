@@ -86,7 +86,7 @@ class LoadActivity implements Activity {
   log(level: LoadedRule["earlyLogs"][number]["level"], text: string): void {
     if (this.#logs.length < MAX_EARLY_LOGS) this.#logs.push({ level, text: bounded(text, 8 * 1024) });
   }
-  unguessable(): number {
+  randomByte(): number {
     return outside("crypto's randomness");
   }
   service(name: string): Promise<unknown> {

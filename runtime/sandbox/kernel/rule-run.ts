@@ -7,6 +7,7 @@ import type { HookCall } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import type { Charged } from "./meter.ts";
 import { Random } from "./random.ts";
+import { ask } from "./web/host.ts";
 
 const MAX_LOGS = 200;
 const MAX_LOG_UNITS = 8 * 1024;
@@ -41,6 +42,9 @@ export class RuleRun implements Charged {
   #changedUnits = 0;
   #bodyUnits = 0;
   #random: Random | null = null;
+  #secret = "";
+  #secretAt = 0;
+  #secretBlocks = 0;
 
   constructor(hookCall: HookCall, rule: LoadedRule, paramsJson: string, stateJson: string) {
     this.hookCall = hookCall;
@@ -133,11 +137,19 @@ export class RuleRun implements Charged {
   }
   /** The same in a re-run, whatever other rules drew. */
   random(): number {
-    this.#random ??= new Random(this.hookCall.seed ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
+    this.#random ??= new Random(Number.parseInt(this.hookCall.seed.slice(0, 8), 16) ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
     return this.#random.next();
   }
-  unguessable(): number {
-    return this.random();
+  /**
+   * For `crypto`: SHA-256 over the whole seed, the rule and a counter. `random` gives away the seed's first 32 bits at most; the other
+   * 96 stay unknown.
+   */
+  randomByte(): number {
+    if (this.#secretAt === this.#secret.length) {
+      this.#secret = ask("digest", "SHA-256", `${this.hookCall.seed}.${this.rule.index}.${this.#secretBlocks++}`);
+      this.#secretAt = 0;
+    }
+    return this.#secret.charCodeAt(this.#secretAt++);
   }
   service(name: string, args: object): Promise<unknown> {
     return this.hookCall.service(this, name, args);

@@ -85,7 +85,7 @@ export class Loop {
     const context = reader.num();
     reader.num();
     reader.num();
-    reader.num();
+    reader.skip();
     const cpuMs = reader.num();
     reader.skip();
     reader.skip();

@@ -136,7 +136,7 @@ export class Crypto {
     }
     if (array.byteLength > MAX_RANDOM_BYTES) throw new DOMException(`getRandomValues: at most ${MAX_RANDOM_BYTES} bytes at once`, "QuotaExceededError");
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let at = 0; at < bytes.length; at++) bytes[at] = Math.floor(host().random() * 256);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = host().randomByte();
     return array;
   }
   /** RFC 9562 section 5.4, version 4. */

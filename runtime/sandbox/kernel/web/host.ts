@@ -4,8 +4,8 @@ import { DOMException } from "./dom-exception.ts";
 export interface WebHost {
   /** Synchronous and pure, answered by `process/web-host.ts`: "=" and a result, or "!" NAME ":" sentence. Bytes as Latin-1 strings. */
   sync(op: string, a: string, b: string, c: string): string;
-  /** From 0 up to, not including, 1; the worker's, so that a re-run takes the same path. */
-  random(): number;
+  /** 0 – 255, fit for keys; from the worker's seed, so that a re-run takes the same path. */
+  randomByte(): number;
   /** Unix time in milliseconds; stands still within a hook. */
   now(): number;
   /** Calls `run` once after `ms`; gives what cancels it. */

@@ -25,7 +25,7 @@ export function writeMultipart(data: FormData): { readonly bytes: Uint8Array<Arr
 }
 
 function digits(): string {
-  return host().random().toString(36).slice(2, 14).padEnd(12, "0");
+  return Array.from({ length: 6 }, () => host().randomByte().toString(16).padStart(2, "0")).join("");
 }
 
 /** HTML section 4.10.21.8: line breaks of names, not of file names, are made CRLF first. */
