@@ -47,6 +47,10 @@ export interface WorkerHooks {
   readonly egress?: Outgoing;
   /** In place of inherited sockets, for rule tests. */
   readonly listenAt?: readonly ListenAt[];
+  /** False: a rule that keeps breaking sandboxes is run for ever. Left out: true. */
+  readonly quarantine?: boolean;
+  /** How long a sandbox that owes something may be silent. */
+  readonly silenceMs?: number;
 }
 
 export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
@@ -66,7 +70,8 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         secrets: config.secrets,
         services: services.table,
         events: observer.sandboxEvents,
-        quarantine: true,
+        quarantine: hooks.quarantine ?? true,
+        ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
         kernel: init.kernel,
         now: () => clock.unixMs(),
       }),
