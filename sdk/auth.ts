@@ -97,15 +97,17 @@ export interface ForwardOptions {
   readonly url: string;
   /** Request headers that it gets. `authorization` and `cookie` by default. */
   readonly copyRequestHeaders?: readonly string[];
-  /** Headers of its yes that are set on the request. None by default. */
+  /** Headers of its yes that are set on the request. What the client sent under these names is removed, whatever the service says. None by default. */
   readonly copyResponseHeaders?: readonly string[];
 }
 
 /** What the service said: its yes as the result of `forward`, its no as `ctx.auth.refusal`. */
 export interface ForwardAnswer {
   readonly status: number;
-  /** Names in lowercase. */
+  /** Names in lowercase; several fields of one name joined by `", "`, all but `set-cookie`. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Each `Set-Cookie` by itself. */
+  readonly setCookies: readonly string[];
   readonly body: string;
 }
 

@@ -96,15 +96,24 @@ test("hmac and forward ask the worker, and what the service sets reaches the req
       { keyId: "k", signedAt: 5 },
     ],
   );
-  const answer = { status: 200, headers: {}, body: "" };
+  const answer = { status: 200, headers: {}, setCookies: [], body: "" };
   const yes = await told(sandbox, { rules: [{ rule: 1 }] }, { answer, setHeaders: [["x-user", "ada"]] });
   assert.deepEqual(
     [yes.args, yes.told.who, yes.told.user],
     [{ service: "forward", url: "https://auth.example/check", copyRequestHeaders: ["cookie"], copyResponseHeaders: ["x-user"] }, answer, "ada"],
   );
-  const refusal = { status: 302, headers: { location: "/login" }, body: "" };
+  const refusal = { status: 302, headers: { location: "/login" }, setCookies: ["csrf=1"], body: "" };
   const no = await told(sandbox, { rules: [{ rule: 1 }] }, { reason: "denied", refusal });
   assert.deepEqual([no.told.who, no.told.reason, no.told.refusal], [null, "denied", refusal]);
+});
+
+test("a client never says itself what the auth service was asked to say", async () => {
+  await using sandbox = await SandboxProcess.with(ASK(`forward({ url: "https://auth.example/check", copyResponseHeaders: ["X-User"] })`));
+  const headers = ["x-user:ada"];
+  const answer = { status: 200, headers: {}, setCookies: [], body: "" };
+  assert.equal((await told(sandbox, { headers }, { answer, setHeaders: [] })).told.user, null);
+  assert.equal((await told(sandbox, { headers }, { answer, setHeaders: [["x-user", "ben"]] })).told.user, "ben");
+  assert.equal((await told(sandbox, { headers }, { reason: "denied", refusal: answer })).told.user, null);
 });
 
 test("wrong options are the rule's failure, not the client's", async () => {

@@ -94,6 +94,8 @@ export class RuleAuth {
     const result = (await this.#run.service("forward", { url: String(url), copyRequestHeaders, copyResponseHeaders })) as
       | { answer: ForwardAnswer; setHeaders: readonly (readonly [string, string])[] }
       | (Refused & { refusal: ForwardAnswer | null });
+    // What the service leaves out, or does not say at all, a client must not say in its place.
+    for (const name of copyResponseHeaders ?? []) this.#req.headers.delete(name);
     if ("answer" in result) {
       for (const [name, value] of result.setHeaders) this.#req.headers.set(name, value);
       return result.answer;

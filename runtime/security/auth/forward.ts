@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { GatewayError } from "../../errors.ts";
 import type { Fields } from "../../proxy/fields.ts";
-import type { Outgoing } from "../egress.ts";
+import type { EgressResponse, Outgoing } from "../egress.ts";
 
 const headerNames = z.array(z.string().max(128)).max(64);
 export const ForwardCall = z.strictObject({
@@ -15,6 +15,7 @@ export type ForwardCall = z.infer<typeof ForwardCall>;
 export interface ForwardAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly setCookies: readonly string[];
   readonly body: string;
 }
 /** `setHeaders`: of the service's yes, those that the rule asked to have on the request. */
@@ -41,8 +42,20 @@ export async function forwardAuth(
     if (thrown instanceof GatewayError && thrown.cause !== undefined) return { reason: "unavailable", refusal: null };
     throw thrown;
   }
-  const answer = { status: response.status, headers: Object.fromEntries(response.headers), body: response.body.toString("utf8") };
+  const answer = answerOf(response);
   if (answer.status < 200 || answer.status > 299) return { reason: answer.status >= 500 ? "unavailable" : "denied", refusal: answer };
   const wanted = new Set(call.copyResponseHeaders.map((name) => name.toLowerCase()));
-  return { answer, setHeaders: response.headers.filter(([name]) => wanted.has(name)) };
+  return { answer, setHeaders: Object.entries(answer.headers).filter(([name]) => wanted.has(name)) };
+}
+
+/** Fields of one name joined, Set-Cookie apart (RFC 9110 section 5.3): a login's redirect sets several. */
+function answerOf(response: EgressResponse): ForwardAnswer {
+  const headers = new Map<string, string>();
+  const setCookies: string[] = [];
+  for (const [name, value] of response.headers) {
+    const before = headers.get(name);
+    if (name === "set-cookie") setCookies.push(value);
+    else headers.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return { status: response.status, headers: Object.fromEntries(headers), setCookies, body: response.body.toString("utf8") };
 }
