@@ -179,7 +179,7 @@ export interface ExchangeError {
 
 /** `req` in `onError`: everything is read-only except `upstream`, which asks for another one. */
 export interface FailedRequest extends Omit<RequestFacts, "upstream"> {
-  /** The upstream that failed, or `""`. Assign another's name to try that one, once, when the request can be sent again. */
+  /** The upstream that failed, or `""`. Assign another's name to try that one, once, when the request can be sent again. When that one fails too, the hook runs a second time: then it may answer. */
   upstream: string;
 }
 

@@ -65,9 +65,10 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
     } catch (thrown) {
       life.throwIfGone();
       const error = asGatewayError(thrown);
-      const again = plan.onError === null || tries > 1 ? null : await runErrorHooks(life, plan.onError, error);
-      if (again === "retry" && life.requestCanBeSentAgain) tries++;
-      else return again === "retry" || again === null ? failed(life, error) : again;
+      // Asked again when the other upstream failed too: for an answer, not for a third one.
+      const mayRetry = tries++ === 1 && life.requestCanBeSentAgain;
+      const again = plan.onError === null ? null : await runErrorHooks(life, plan.onError, error, mayRetry);
+      if (again !== "retry") return again ?? failed(life, error);
     }
   }
 }
@@ -141,12 +142,12 @@ async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pr
 }
 
 /** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
-async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError): Promise<GatewayResponse | "retry" | null> {
+async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError, mayRetry: boolean): Promise<GatewayResponse | "retry" | null> {
   const outcome = await runHooks(life, "onError", hooks, { ...life.extra, upstream: life.upstream, error: { code: error.code, status: error.status, message: error.detail } });
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.answer !== null) return fromRule(outcome.answer);
-  if (outcome.upstream === "" || outcome.upstream === life.upstream) return null;
+  if (!mayRetry || outcome.upstream === "" || outcome.upstream === life.upstream) return null;
   life.upstream = outcome.upstream;
   life.pinnedTarget = "";
   return "retry";

@@ -7,14 +7,19 @@ const gw = await gateway({
   rules: "./life-rules",
   upstreams: {
     first: ({ target, headers, body, method }) => {
-      if (target === "/second-chance" || target === "/friendly" || target === "/plain-error") throw new Error("the origin is ill");
+      if (target === "/both-fail" || target === "/ping-pong" || target === "/second-chance" || target === "/friendly" || target === "/plain-error") throw new Error("the origin is ill");
       if (target === "/gzip") return { headers: { "content-encoding": "gzip", "x-edit": "yes", etag: '"1"' }, body: gzipSync("from the origin") };
       return { headers: { server: "origin/1.0", "x-powered-by": "magic", "x-edit": target === "/edit" ? "yes" : "no", connection: "x-secret-hop", "x-secret-hop": "1" }, body: { by: "first", method, target, body, order: headers.get("x-order"), headers: Object.fromEntries(headers.entries()), text: "origin" } };
     },
-    second: ({ target }) => ({ body: { by: "second", target } }),
+    second: ({ target }) => {
+      if (target === "/both-fail" || target === "/ping-pong") throw new Error("the stand-in is ill as well");
+      return { body: { by: "second", target } };
+    },
   },
   fetch: { "https://flags.example": ({ method, body }) => `${method} ${body} blue` },
 });
+/** Upstreams in the order in which they were asked first: on a connection that had sat idle, each may be asked twice. */
+const asked = (res: { upstreamRequests: readonly { upstream: string }[] }): string => [...new Set(res.upstreamRequests.map(({ upstream }) => upstream))].join(", ");
 interface Seen {
   by: string;
   method: string;
@@ -89,6 +94,14 @@ describe("an upstream that fails", () => {
   });
   test("may be stood in for by another, when a rule says so", async () => {
     assert.equal((await gw.request("/second-chance")).json<Seen>().by, "second");
+  });
+  test("together with its stand-in is answered for by a rule, too", async () => {
+    const res = await gw.request("/both-fail");
+    assert.deepEqual([res.status, res.text(), asked(res)], [503, "both are away: UPSTREAM_RESET", "first, second"]);
+  });
+  test("is stood in for once, however often a rule asks", async () => {
+    const res = await gw.request("/ping-pong");
+    assert.deepEqual([res.status, res.headers.get("sluice-error"), asked(res)], [502, "UPSTREAM_RESET", "first, second"]);
   });
   test("may be answered for by a rule", async () => {
     const res = await gw.request("/friendly");

@@ -39,6 +39,11 @@ export default defineRule<Notes>({
   },
   onError(error, req) {
     if (req.path === "/second-chance") req.upstream = "second";
+    if (req.path === "/both-fail") {
+      if (req.upstream === "second") return respond(503, `both are away: ${error.code}`);
+      req.upstream = "second";
+    }
+    if (req.path === "/ping-pong") req.upstream = req.upstream === "first" ? "second" : "first";
     if (req.path === "/friendly") return respond(503, `sorry: ${error.code}`);
     return undefined;
   },
