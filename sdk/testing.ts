@@ -27,7 +27,7 @@ export type UpstreamAnswer =
       readonly body?: string | Uint8Array | object;
     };
 
-/** Plays an upstream. What it throws fails the test's request with 502. */
+/** Plays an upstream. One that throws is away: it breaks off (502), a `fetch` fake gives no answer; what it threw is printed. */
 export type PlayedUpstream = (request: UpstreamRequest) => UpstreamAnswer | Promise<UpstreamAnswer>;
 
 export interface GatewayOptions {

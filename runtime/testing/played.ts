@@ -63,7 +63,7 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
         })
         // The test's own function failed: the gateway sees an upstream that breaks off, the test sees why.
         .catch((error: unknown) => {
-          process.stderr.write(`the played upstream "${name}" threw: ${error instanceof Error ? error.stack : String(error)}\n`);
+          tellWhy(name, error);
           outgoing.destroy();
         });
     });
@@ -78,6 +78,20 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
   };
 }
 
+function tellWhy(name: string, error: unknown): void {
+  process.stderr.write(`the played upstream "${name}" threw: ${error instanceof Error ? error.stack : String(error)}\n`);
+}
+
+/** What a test throws here is a service that is away: as the real egress says it, with a cause. */
+async function answerOf(play: PlayedUpstream, asked: UpstreamRequest): Promise<UpstreamAnswer> {
+  try {
+    return await play(asked);
+  } catch (cause) {
+    tellWhy(asked.upstream, cause);
+    throw new GatewayError("SERVICE_REFUSED", `fetch: ${asked.upstream} gave no answer`, { cause });
+  }
+}
+
 /** `ctx.fetch` and whatever else goes out, answered by the test. */
 export function playEgress(origins: Readonly<Record<string, PlayedUpstream>>, seen: (request: UpstreamRequest) => void): Outgoing {
   return {
@@ -87,7 +101,7 @@ export function playEgress(origins: Readonly<Record<string, PlayedUpstream>>, se
       if (!play) throw new GatewayError("SERVICE_REFUSED", `fetch: the test plays no ${url.origin}; it plays ${Object.keys(origins).join(", ") || "nothing"}. Add it to gateway({ fetch: { … } })`);
       const asked: UpstreamRequest = { method: request.method, target: url.pathname + url.search, headers: headersOf(request.headers), body: request.body?.toString("utf8") ?? "", upstream: url.origin };
       seen(asked);
-      const { status, headers, body } = plain(await play(asked));
+      const { status, headers, body } = plain(await answerOf(play, asked));
       return { status, url: url.href, redirected: false, headers: headers.map(([name, value]) => [name.toLowerCase(), value]), body };
     },
     close: () => undefined,
