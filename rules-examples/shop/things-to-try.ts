@@ -18,6 +18,8 @@ const trials: Readonly<Record<string, readonly Trial[]>> = {
     { what: "security headers", how: "curl -sI URL/" },
     { what: "A/B split by cookie", how: "curl -s -H 'cookie: home-copy=bold' URL/ | grep -o '<h1>.*</h1>'" },
     { what: "login by JWT", how: "curl -i URL/account" },
+    { what: "a Hono app", how: "curl -i 'URL/hono/quote?country=fr&kg=2.5'" },
+    { what: "an error page", how: "curl -i -H 'accept: text/html' URL/fail/reset" },
   ],
   "The gateway": [
     { what: "three targets take turns", how: "for i in 1 2 3; do curl -s URL/api/products/101 | grep target; done" },

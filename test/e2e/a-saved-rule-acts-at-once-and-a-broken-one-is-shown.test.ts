@@ -15,6 +15,8 @@ after(() => rm(project, { recursive: true, force: true }));
 await cp(join(root, "rules-examples"), project, { recursive: true, filter: (source) => !/[/\\]\.sluice/.test(source) });
 await mkdir(join(project, "node_modules"));
 await symlink(root, join(project, "node_modules", "sluice"));
+// Of npm's packages, what the demo's rules are bundled with.
+await symlink(join(root, "node_modules", "hono"), join(project, "node_modules", "hono"));
 const rule = join(project, "security-headers", "rule.ts");
 const original = await readFile(rule, "utf8");
 

@@ -1,0 +1,1 @@
+export { default } from "../../error-page/rule.ts";

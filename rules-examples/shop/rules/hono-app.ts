@@ -1,0 +1,1 @@
+export { default } from "../../hono-app/rule.ts";
