@@ -28,6 +28,8 @@ test("the parts of a request", async () => {
     ["1", ["1", "2"], "ü", null, true, 3, "x=1&y=%C3%BC&x=2", 3],
   );
   assert.deepEqual(await seen(`return [req.cookie("a"), req.cookie("b"), req.cookie("c")]`, options), ["1", "two", null]);
+  const commas = { headers: ["cookie:a=1,b=2; c=3", "cookie:d=4"] };
+  assert.deepEqual(await seen(`return ["a", "b", "c", "d"].map((name) => req.cookie(name))`, commas), ["1,b=2", null, "3", "4"]);
   assert.deepEqual(
     await seen(
       `return [req.headers.get("ACCEPT"), req.headers.get("host"), req.headers.has("x"), [...req.headers].map(([name]) => name), JSON.stringify(req.headers).length > 2]`,

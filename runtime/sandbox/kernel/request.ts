@@ -86,11 +86,13 @@ export class RequestFacade extends BodyReader {
   get params(): Readonly<Record<string, string>> {
     return (this.#params ??= Object.freeze(this.#run.paramsJson === "" ? {} : (JSON.parse(this.#run.paramsJson) as Record<string, string>)));
   }
-  /** RFC 6265 section 5.4: the first pair of that name. */
+  /** RFC 6265 section 5.4: the first pair of that name. A comma is part of a value, as it is for `when`; only several fields are joined by one. */
   cookie(name: string): string | null {
-    const header = this.#head.fields.get("cookie");
-    if (header === null) return null;
-    for (const pair of header.split(/[;,]/)) {
+    const { fields } = this.#head;
+    const joined = fields.get("cookie");
+    if (joined === null) return null;
+    const text = joined.includes(",") ? fields.getAll("cookie").join(";") : joined;
+    for (const pair of text.split(";")) {
       const equals = pair.indexOf("=");
       if (equals >= 0 && pair.slice(0, equals).trim() === name)
         return pair
