@@ -68,7 +68,11 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
       // Asked again when the other upstream failed too: for an answer, not for a third one.
       const mayRetry = tries++ === 1 && life.requestCanBeSentAgain;
       const again = plan.onError === null ? null : await runErrorHooks(life, plan.onError, error, mayRetry);
-      if (again !== "retry") return again ?? failed(life, error);
+      if (again === "retry") continue;
+      if (again === null) return failed(life, error);
+      // A rule's page hides the failure from the client, not from log and metrics.
+      life.error ??= error;
+      return again;
     }
   }
 }

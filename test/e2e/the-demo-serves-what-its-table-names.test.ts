@@ -11,6 +11,12 @@ const DEADLINE_MS = 20_000;
 function ask(path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(`${shop.url}${path}`, { redirect: "manual", signal: AbortSignal.timeout(DEADLINE_MS), ...init });
 }
+async function metrics(): Promise<string> {
+  const token = (await readFile(join(shop.stateDir, "admin-token"), "utf8")).trim();
+  const answer = await fetch(`${shop.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
+  assert.equal(answer.status, 200);
+  return answer.text();
+}
 const titleOf = (page: string) => /<h1[^>]*>(.*?)<\/h1>/.exec(page)?.[1];
 
 for (const [path, title] of [
@@ -153,6 +159,26 @@ test("an origin that resets or hangs is answered by the gateway, by name", async
   assert.equal(hung.headers.get("sluice-error"), "UPSTREAM_TIMEOUT");
 });
 
+test("a browser sees a page of the shop instead, and the metrics count the failure all the same", async () => {
+  const resets = async () => Number(/^sluice_errors_total\{.*UPSTREAM_RESET.*\} (\d+)/m.exec(await metrics())?.[1] ?? 0);
+  const before = await resets();
+  const answer = await ask("/fail/reset", { headers: { accept: "text/html" } });
+  assert.equal(answer.status, 502);
+  assert.equal(titleOf(await answer.text()), "The kiln has gone out");
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  // An exchange is counted when its last byte has gone out, which the client may see first.
+  while ((await resets()) <= before) deadline.throwIfAborted();
+});
+
+test("a Hono app answers below its own path, and knows who has signed in", async () => {
+  assert.deepEqual(await (await ask("/hono/quote?country=fr&kg=2.5")).json(), { country: "fr", euros: 12.9 });
+  const signedIn = await ask("/login", { method: "POST", body: new URLSearchParams({ name: "ada", password: "clay", next: "/" }) });
+  const cookie = signedIn.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+  const order = { method: "POST", body: JSON.stringify({ parcels: [{ country: "de", kg: 1, value: 20 }] }) };
+  assert.equal((await ask("/hono/quotes", order)).status, 401);
+  assert.deepEqual(await (await ask("/hono/quotes", { ...order, headers: { cookie } })).json(), { for: "ada", quotes: [4.9] });
+});
+
 test("a body that breaks off at the origin breaks off at the client too, instead of looking complete", async () => {
   const answer = await ask("/fail/halfway");
   // Too late for an error page once the head is out; before that, the gateway can still say what happened.
@@ -164,8 +190,5 @@ test("health, readiness and metrics answer at the admin listener", async () => {
   assert.equal((await fetch(`${shop.adminUrl}/health`)).status, 200);
   assert.equal((await fetch(`${shop.adminUrl}/ready`)).status, 200);
   assert.equal((await fetch(`${shop.adminUrl}/metrics`)).status, 401);
-  const token = (await readFile(join(shop.stateDir, "admin-token"), "utf8")).trim();
-  const metrics = await fetch(`${shop.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } });
-  assert.equal(metrics.status, 200);
-  assert.match(await metrics.text(), /^sluice_rule_\S*home_copy_shown\S* [1-9]/m);
+  assert.match(await metrics(), /^sluice_rule_\S*home_copy_shown\S* [1-9]/m);
 });
