@@ -81,6 +81,12 @@ for (const body of ["{", "[1]", '"paid"', "null", ""]) {
   });
 }
 
+test("an order that is too large is told so", async () => {
+  const res = await gw.request("/api/orders", { method: "POST", body: { product: 101, note: "x".repeat(1024 * 1024) } });
+  expect(res.status).toBe(413);
+  expect(res.upstreamRequests).toEqual([]);
+});
+
 test("an order in another form is not accepted", async () => {
   const res = await gw.request("/api/orders", { method: "POST", body: "product=101", headers: { "content-type": "application/x-www-form-urlencoded" } });
   expect(res.status).toBe(415);

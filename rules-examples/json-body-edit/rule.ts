@@ -24,8 +24,12 @@ export default defineRule({
     }
     // A hook before the origin can't answer any more, so what is wrong with the body is said here.
     if (!isJson(req.headers.get("content-type"))) return respond(415, { error: "an order is JSON" }, { accept: "application/json" });
-    const order = await req.json<Json>().catch(() => null);
-    if (!isObject(order)) return respond(400, { error: "the body is no JSON object" });
+    try {
+      if (!isObject(await req.json<Json>())) return respond(400, { error: "an order is a JSON object" });
+    } catch (error) {
+      if (error instanceof SyntaxError) return respond(400, { error: "the body is no JSON" });
+      return respond(413, { error: "the order is larger than can be looked at" });
+    }
   },
   async onOriginRequest(req, ctx) {
     if (req.method !== "POST") return;
