@@ -39,7 +39,7 @@ export class Losses {
 
   /** The process is gone; the pair has put the spare in its place. */
   processDied(process: SandboxProcess, death: Death): void {
-    const calls = [...process.calls.values()];
+    const calls = process.calls.list();
     process.calls.clear();
     this.#burst.delete(process);
     const orphans = this.#orphans.filter((entry) => entry.process === process);

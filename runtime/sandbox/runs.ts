@@ -104,7 +104,7 @@ export class Runs {
   sweep(nowMs: number): void {
     for (const process of [this.#pair.active, this.#pair.spare]) {
       if (process === null) continue;
-      for (const segment of process.calls.values()) {
+      for (const segment of process.calls.list()) {
         if (nowMs - segment.sinceMs <= segment.budgetMs) continue;
         const rule = segment.rules.includes(segment.lastCaller) ? segment.lastCaller : segment.rules[0]!;
         this.#cutOff(segment, rule, {
@@ -227,7 +227,7 @@ export class Runs {
     segment.lastCallNo = 0;
     segment.journal?.restart();
     if (!process.busy) process.rest();
-    process.calls.set(segment.number, segment);
+    process.calls.add(segment);
     process.send(segment, segment.text);
     this.#given.watch();
   }

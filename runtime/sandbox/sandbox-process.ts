@@ -9,6 +9,7 @@ import { loadRecord, pingRecord, unloadRecord } from "./hook-text.ts";
 import { MemoryProbe, type MemoryBounds } from "./memory-bounds.ts";
 import { readRecords, type RecordEvents } from "./records.ts";
 import { canMoveLimits, moveDataLimit, spawnSandbox, type Spawned } from "./spawn.ts";
+import { CallTable } from "./call-table.ts";
 import type { Segment } from "./segment.ts";
 
 /** Evaluating a release's modules. */
@@ -55,7 +56,7 @@ interface Loading {
 export class SandboxProcess {
   readonly pid: number;
   /** Hook calls that it owes an answer, by number. */
-  readonly calls = new Map<number, Segment>();
+  readonly calls = new CallTable<Segment>();
   /** While a suspect is tried, nothing else is sent: what others would get is kept here. */
   alone: Segment | null = null;
   death: Death | null = null;
@@ -193,7 +194,7 @@ export class SandboxProcess {
     const held = this.#held;
     this.#held = "";
     if (held === "" || this.death !== null) return;
-    for (const segment of this.calls.values()) if (segment.sentAs === 0) segment.sentAs = ++this.#sent;
+    for (const segment of this.calls.list()) if (segment.sentAs === 0) segment.sentAs = ++this.#sent;
     this.#link.send(held);
   }
 

@@ -59,6 +59,8 @@ export function spawnSandbox(options: SpawnOptions): Spawned {
     "--allow-fs-read=/etc/alpine-release",
     // isolated-vm refuses to run beside Node's start-up snapshot.
     "--no-node-snapshot",
+    // As for workers: what is born old keeps what it points to.
+    "--no-allocation-site-pretenuring",
     // node:sqlite would write files past the permission model.
     "--no-experimental-sqlite",
     file,

@@ -80,7 +80,7 @@ export class WorkerProcess {
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.ended = this.#ended.promise;
-    this.#child = spawn(process.execPath, [...conditions(), options.entry], {
+    this.#child = spawn(process.execPath, [...conditions(), ...WORKER_FLAGS, options.entry], {
       stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets.map((socket) => socket.fd)],
       env: workerEnv(),
       serialization: "json",
@@ -243,6 +243,13 @@ export class WorkerProcess {
     this.#options.onEnd(this, end);
   }
 }
+
+/**
+ * V8 allocates what has often survived directly in the old generation. Of a proxy's objects some outlive a scavenge just by being in
+ * flight; once they are born old they keep all that they point to alive until the next full collection, so that ever more survive.
+ * Measured with 50 connections: 7 to 12 ms a scavenge instead of 0.4, and 32 µs of CPU a request instead of 25.
+ */
+const WORKER_FLAGS: readonly string[] = ["--no-allocation-site-pretenuring"];
 
 /** In a checkout sources run as they are; in a package they are JavaScript. Nothing else of the supervisor's flags is for workers. */
 function conditions(): string[] {
