@@ -4,7 +4,7 @@ import type { Duration, JsonValue, Share, Size } from "./units.ts";
 
 /** Where clients connect. */
 export interface ListenerOptions {
-  /** Address to bind. All addresses (`"::"`, IPv4 included) by default. */
+  /** Address to bind. All IPv4 addresses (`"0.0.0.0"`) by default; `"::"` takes IPv6 too. */
   readonly host?: string;
   /** 1 – 65535; 0 takes a free one, which `start` prints. */
   readonly port: number;

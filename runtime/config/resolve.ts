@@ -63,7 +63,7 @@ function soundParts(value: unknown, error: z.ZodError): ConfigInput | null {
 
 function resolve(input: ConfigInput, { baseDir, file, env = process.env }: ResolveOptions, report: Report): ResolvedConfig {
   const upstreams = upstreamsOf(input, report);
-  const listeners = (input.listeners ?? [{ port: 8080 }]).map(({ host = "127.0.0.1", port }) => ({ host, port }));
+  const listeners = (input.listeners ?? [{ host: "127.0.0.1", port: 8080 }]).map(({ host = "0.0.0.0", port }) => ({ host, port }));
   const admin = input.admin === false ? null : { host: input.admin?.host ?? "127.0.0.1", port: input.admin?.port ?? 9901 };
   checkListeners(listeners, admin, report);
   const access = input.log?.access ?? "all";
