@@ -14,6 +14,10 @@ export async function check(configFile: string, terminal: Terminal): Promise<num
     return 1;
   }
   const { id, rules } = compiled.release;
-  terminal.result({ release: id, rules: rules.map((rule) => rule.manifest), problems: [] }, () => [`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}`, ...rules.map(({ manifest }) => `  ${manifest.name}  ${manifest.phases.join(", ")}`), "no problems"]);
+  terminal.result({ release: id, rules: rules.map((rule) => rule.manifest), problems: [] }, () => [
+    `release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}`,
+    ...rules.map(({ manifest }) => `  ${manifest.name}  ${manifest.phases.join(", ")}`),
+    "no problems",
+  ]);
   return 0;
 }

@@ -158,7 +158,8 @@ class DevSession {
       const problems = await typecheck(this.#config);
       if (run !== this.#typeRun) return;
       for (const problem of problems) this.#terminal.problem(`\n${formatProblem(problem)}`);
-      if (problems.length > 0) this.#terminal.say(`${problems.length} type problem${problems.length === 1 ? "" : "s"}; the release serves, check and deploy will refuse it`);
+      if (problems.length > 0)
+        this.#terminal.say(`${problems.length} type problem${problems.length === 1 ? "" : "s"}; the release serves, check and deploy will refuse it`);
     } catch (thrown) {
       this.#terminal.failure(thrown);
     }

@@ -52,12 +52,28 @@ async function linkPackage(folder: string): Promise<void> {
 function projectFiles(folder: string): Record<string, string> {
   const linked = path.relative(folder, packageRoot).split(path.sep).join("/");
   const inside = packageRoot === path.join(folder, "node_modules", "sluice");
-  const conditions = isCheckout ? `\n    "customConditions": ["sluice-source"],\n    "allowImportingTsExtensions": true,` : `\n    "allowImportingTsExtensions": true,`;
+  const conditions = isCheckout
+    ? `\n    "customConditions": ["sluice-source"],\n    "allowImportingTsExtensions": true,`
+    : `\n    "allowImportingTsExtensions": true,`;
   return {
     ...(existsSync(path.join(folder, "package.json")) && inside
       ? {}
       : {
-          "package.json": `${JSON.stringify({ name: path.basename(folder).toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-") || "gateway", private: true, type: "module", scripts: { dev: "sluice dev", check: "sluice check", test: "sluice test", start: "sluice start" }, dependencies: { sluice: `file:${linked}` } }, null, 2)}\n`,
+          "package.json": `${JSON.stringify(
+            {
+              name:
+                path
+                  .basename(folder)
+                  .toLowerCase()
+                  .replaceAll(/[^a-z0-9._-]+/g, "-") || "gateway",
+              private: true,
+              type: "module",
+              scripts: { dev: "sluice dev", check: "sluice check", test: "sluice test", start: "sluice start" },
+              dependencies: { sluice: `file:${linked}` },
+            },
+            null,
+            2,
+          )}\n`,
         }),
     "sluice.config.ts": `import { defineConfig } from "sluice"
 

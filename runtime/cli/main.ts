@@ -41,18 +41,36 @@ function program(): { command: Command; code: () => number } {
   const configured = (name: string, about: string): Command =>
     command.command(name).description(about).option("-c, --config <file>", "config file, or the folder that holds it", ".");
 
-  add(command.command("init").description("make a working project: config, one rule, one rule test, tsconfig").argument("[dir]", "folder, made when it is not there", "."), (options: { args: [string] }, terminal) => init(options.args[0], terminal));
   add(
-    configured("dev", "run in the foreground; a saved rule is live at once, a broken one is shown and the last good release keeps serving").option("-p, --port <port>", "listen here instead of on the first listener's port", portNumber),
+    command
+      .command("init")
+      .description("make a working project: config, one rule, one rule test, tsconfig")
+      .argument("[dir]", "folder, made when it is not there", "."),
+    (options: { args: [string] }, terminal) => init(options.args[0], terminal),
+  );
+  add(
+    configured("dev", "run in the foreground; a saved rule is live at once, a broken one is shown and the last good release keeps serving").option(
+      "-p, --port <port>",
+      "listen here instead of on the first listener's port",
+      portNumber,
+    ),
     (options: { config: string; port?: number }, terminal) => dev(options, terminal),
   );
   add(
-    configured("start", "run for real; prints one line per listener, then `ready`").option("-w, --workers <n>", "worker processes, instead of the config's number", positive),
+    configured("start", "run for real; prints one line per listener, then `ready`").option(
+      "-w, --workers <n>",
+      "worker processes, instead of the config's number",
+      positive,
+    ),
     (options: { config: string; workers?: number }, terminal) => start(options, terminal),
   );
-  add(configured("check", "compile, type-check, validate config and rules; exit 1 with located messages"), (options: { config: string }, terminal) => check(options.config, terminal));
+  add(configured("check", "compile, type-check, validate config and rules; exit 1 with located messages"), (options: { config: string }, terminal) =>
+    check(options.config, terminal),
+  );
   add(
-    configured("test", "run *.test.ts rule tests in the same sandbox as production").option("--coverage", "show the coverage of the tests' own process", false).argument("[files...]", "test files; all of the project by default"),
+    configured("test", "run *.test.ts rule tests in the same sandbox as production")
+      .option("--coverage", "show the coverage of the tests' own process", false)
+      .argument("[files...]", "test files; all of the project by default"),
     (options: { config: string; coverage: boolean; args: [string[]] }, terminal) => runTests({ ...options, files: options.args[0] }, terminal),
   );
   return { command, code: () => code };

@@ -10,9 +10,19 @@ export interface ProblemPage {
 
 export function problemPage(problems: readonly Problem[], lastGood: string): ProblemPage {
   const id = createHash("sha256").update(JSON.stringify(problems)).digest("hex").slice(0, 12);
-  const list = problems.map((problem) => `<section><h2>${escape(problem.text)}</h2><p class="where">${escape(where(problem))}</p>${problem.frame === "" ? "" : `<pre>${escape(problem.frame)}</pre>`}</section>`).join("\n");
-  const good = lastGood === "" ? "Nothing is served until it is mended." : `Release <code>${escape(lastGood)}</code>, the last good one, keeps serving everything but page loads. <button>Show the site with it</button>`;
-  return { id, html: `<!doctype html>
+  const list = problems
+    .map(
+      (problem) =>
+        `<section><h2>${escape(problem.text)}</h2><p class="where">${escape(where(problem))}</p>${problem.frame === "" ? "" : `<pre>${escape(problem.frame)}</pre>`}</section>`,
+    )
+    .join("\n");
+  const good =
+    lastGood === ""
+      ? "Nothing is served until it is mended."
+      : `Release <code>${escape(lastGood)}</code>, the last good one, keeps serving everything but page loads. <button>Show the site with it</button>`;
+  return {
+    id,
+    html: `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>sluice: ${problems.length} problem${problems.length === 1 ? "" : "s"}</title>
 <style>
 :root{color-scheme:light dark}body{margin:0;font:15px/1.5 system-ui,sans-serif;background:light-dark(#f5f2ee,#14171b);color:light-dark(#22262b,#e4e8ec)}
@@ -32,7 +42,8 @@ setInterval(async () => {
 }, 700)
 </script>
 </html>
-` };
+`,
+  };
 }
 
 function where({ file, line, column }: Problem): string {

@@ -23,7 +23,13 @@ export async function start(options: { readonly config: string; readonly workers
 }
 
 /** Starts the process tree, or says why it does not start. */
-export async function startGateway(config: ResolvedConfig, load: () => Promise<ResolvedConfig>, compile: (config: ResolvedConfig) => Promise<Compiled>, terminal: Terminal, log: SupervisorLog): Promise<Supervisor | null> {
+export async function startGateway(
+  config: ResolvedConfig,
+  load: () => Promise<ResolvedConfig>,
+  compile: (config: ResolvedConfig) => Promise<Compiled>,
+  terminal: Terminal,
+  log: SupervisorLog,
+): Promise<Supervisor | null> {
   try {
     return await startSupervisor({ config, loadConfig: load, compile, kernel: await buildKernel(), version: version(), log });
   } catch (thrown) {

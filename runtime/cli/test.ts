@@ -10,7 +10,10 @@ import type { Terminal } from "./terminal.ts";
 const FILE_TIMEOUT_MS = 120_000;
 const FILES_AT_ONCE = 2;
 
-export async function runTests(options: { readonly config: string; readonly coverage: boolean; readonly files: readonly string[] }, terminal: Terminal): Promise<number> {
+export async function runTests(
+  options: { readonly config: string; readonly coverage: boolean; readonly files: readonly string[] },
+  terminal: Terminal,
+): Promise<number> {
   const folder = existsSync(options.config) && path.extname(options.config) !== "" ? path.dirname(path.resolve(options.config)) : path.resolve(options.config);
   const files = options.files.length > 0 ? options.files.map((file) => path.resolve(file)) : await findTests(folder);
   const missing = files.filter((file) => !existsSync(file));
@@ -35,6 +38,10 @@ export async function runTests(options: { readonly config: string; readonly cove
 
 async function findTests(folder: string): Promise<string[]> {
   const found: string[] = [];
-  for await (const name of glob("**/*.test.ts", { cwd: folder, exclude: (entry) => path.basename(entry) === "node_modules" || path.basename(entry).startsWith(".") })) found.push(path.join(folder, name));
+  for await (const name of glob("**/*.test.ts", {
+    cwd: folder,
+    exclude: (entry) => path.basename(entry) === "node_modules" || path.basename(entry).startsWith("."),
+  }))
+    found.push(path.join(folder, name));
   return found.sort();
 }

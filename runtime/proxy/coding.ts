@@ -16,8 +16,13 @@ const MAX_CODINGS = 3;
 /** The bytes behind `contentEncoding`. At most `limitBytes` come out, whatever went in. */
 export async function decodeBody(bytes: Buffer, contentEncoding: string | undefined, limitBytes: number): Promise<Buffer> {
   if (contentEncoding === undefined) return bytes;
-  const codings = contentEncoding.toLowerCase().split(",").map((coding) => coding.trim()).filter((coding) => coding !== "" && coding !== "identity");
-  if (codings.length > MAX_CODINGS) throw new GatewayError("RULE_EFFECT", `a rule reads a body with ${codings.length} content codings; at most ${MAX_CODINGS} are undone`);
+  const codings = contentEncoding
+    .toLowerCase()
+    .split(",")
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== "" && coding !== "identity");
+  if (codings.length > MAX_CODINGS)
+    throw new GatewayError("RULE_EFFECT", `a rule reads a body with ${codings.length} content codings; at most ${MAX_CODINGS} are undone`);
   let decoded = bytes;
   for (const coding of codings.reverse()) {
     const decode = DECODERS[coding];
@@ -26,7 +31,11 @@ export async function decodeBody(bytes: Buffer, contentEncoding: string | undefi
       decoded = await decode(decoded, { maxOutputLength: limitBytes });
     } catch (cause) {
       const tooLarge = cause instanceof RangeError;
-      throw new GatewayError(tooLarge ? "BODY_TOO_LARGE" : "UPSTREAM_MALFORMED", tooLarge ? `a rule reads a body of more than ${limitBytes} bytes` : `the body is no valid ${coding}`, { cause });
+      throw new GatewayError(
+        tooLarge ? "BODY_TOO_LARGE" : "UPSTREAM_MALFORMED",
+        tooLarge ? `a rule reads a body of more than ${limitBytes} bytes` : `the body is no valid ${coding}`,
+        { cause },
+      );
     }
   }
   return decoded;

@@ -8,7 +8,15 @@ import type { ConnectionFacts, HttpVersion } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 
 /** Fields of a stranger that would be believed further down. */
-const CLAIMS: ReadonlySet<string> = new Set(["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip", "x-request-id"]);
+const CLAIMS: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-real-ip",
+  "x-request-id",
+]);
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 /** Addresses read from one X-Forwarded-For; more are a mistake or an attack. */
 const MAX_HOPS = 32;
@@ -72,7 +80,18 @@ export function addForwarded(fields: Fields, client: Client, peer: string, autho
     extend(fields, "forwarded", forwardedElement(peer, authority, client.scheme));
     fields.set("x-request-id", requestId);
   } else {
-    list.push("x-forwarded-for", peer, "x-forwarded-proto", client.scheme, "x-forwarded-host", authority, "forwarded", forwardedElement(peer, authority, client.scheme), "x-request-id", requestId);
+    list.push(
+      "x-forwarded-for",
+      peer,
+      "x-forwarded-proto",
+      client.scheme,
+      "x-forwarded-host",
+      authority,
+      "forwarded",
+      forwardedElement(peer, authority, client.scheme),
+      "x-request-id",
+      requestId,
+    );
   }
   addVia(fields, version);
 }

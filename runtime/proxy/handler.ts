@@ -54,7 +54,8 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
   for (;;) {
     try {
       if (life.upstream === "") life.upstream = route(life);
-      if (!core.upstreams.has(life.upstream)) throw new GatewayError("UPSTREAM_UNKNOWN", `found "${life.upstream}", expected one of ${Object.keys(core.config.upstreams).join(", ")}`);
+      if (!core.upstreams.has(life.upstream))
+        throw new GatewayError("UPSTREAM_UNKNOWN", `found "${life.upstream}", expected one of ${Object.keys(core.config.upstreams).join(", ")}`);
       if (plan.onOriginRequest !== null) {
         const answer = await runRequestHooks(life, "onOriginRequest", plan.onOriginRequest);
         if (answer !== null) return answer;
@@ -147,7 +148,11 @@ async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pr
 
 /** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
 async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError, mayRetry: boolean): Promise<GatewayResponse | "retry" | null> {
-  const outcome = await runHooks(life, "onError", hooks, { ...life.extra, upstream: life.upstream, error: { code: error.code, status: error.status, message: error.detail } });
+  const outcome = await runHooks(life, "onError", hooks, {
+    ...life.extra,
+    upstream: life.upstream,
+    error: { code: error.code, status: error.status, message: error.detail },
+  });
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.answer !== null) return fromRule(outcome.answer);
@@ -181,7 +186,11 @@ function failed(life: Life, error: GatewayError): GatewayResponse {
 function openTunnel(life: Life, response: GatewayResponse): void {
   const client = life.exchange.upgrade(response.fields);
   life.cancelUpstream = null;
-  tunnel(client, response.tunnel!, { idleTimeoutMs: life.core.config.limits.tunnelIdleMs, clock: life.core.clock, onEnd: (_up, down) => complete(life, down, true) });
+  tunnel(client, response.tunnel!, {
+    idleTimeoutMs: life.core.config.limits.tunnelIdleMs,
+    clock: life.core.clock,
+    onEnd: (_up, down) => complete(life, down, true),
+  });
 }
 
 /** The last resort: a defect of ours, or a client that left. */

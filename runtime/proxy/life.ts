@@ -99,7 +99,8 @@ export class Life implements ExchangeHandle {
   readRequestBody(): Promise<Buffer> {
     if (this.#replacedRequestBody) return Promise.resolve(this.#replacedRequestBody);
     if (this.exchange.body.length === 0) return Promise.resolve(EMPTY);
-    if (this.#requestBodySent) return Promise.reject(new GatewayError("RULE_EFFECT", "the request body was read after it went to the origin; read it in onRequest or onOriginRequest"));
+    if (this.#requestBodySent)
+      return Promise.reject(new GatewayError("RULE_EFFECT", "the request body was read after it went to the origin; read it in onRequest or onOriginRequest"));
     this.#requestBody ??= new HeldBody(this.exchange.body);
     return this.#requestBody.collect(this.core.config.limits.ruleBodyBytes);
   }

@@ -25,11 +25,27 @@ export function fromUpstream(response: UpstreamResponse, keepHeaders: ReadonlySe
   // An origin's software and version are nobody's business (PRODUCT: strips Server and X-Powered-By unless told otherwise).
   if (!keepHeaders.has("server")) fields.delete("server");
   if (!keepHeaders.has("x-powered-by")) fields.delete("x-powered-by");
-  return { status: response.status, fields, body: response.body, declaredLength: response.declaredLength, from: "upstream", error: null, tunnel: response.tunnel };
+  return {
+    status: response.status,
+    fields,
+    body: response.body,
+    declaredLength: response.declaredLength,
+    from: "upstream",
+    error: null,
+    tunnel: response.tunnel,
+  };
 }
 
 export function fromRule(answer: RuleAnswer): GatewayResponse {
-  return { status: answer.status, fields: answer.fields, body: answer.body.length === 0 ? NO_BODY : bodyOf(answer.body), declaredLength: answer.body.length, from: "rule", error: null, tunnel: null };
+  return {
+    status: answer.status,
+    fields: answer.fields,
+    body: answer.body.length === 0 ? NO_BODY : bodyOf(answer.body),
+    declaredLength: answer.body.length,
+    from: "rule",
+    error: null,
+    tunnel: null,
+  };
 }
 
 /** The gateway's own answer to an error. `accept` chooses HTML, JSON or text; the detail stays in the log. */

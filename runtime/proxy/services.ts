@@ -33,7 +33,13 @@ const FetchCall = z.strictObject({
 export function createEgress(config: ResolvedConfig): Outgoing {
   const targets = Object.values(config.upstreams).flatMap((upstream) => upstream.targets.map((target) => target.url));
   const own = [...config.listeners, ...(config.admin === null ? [] : [config.admin])];
-  return new Egress({ allow: config.fetch.allow, private: [...config.fetch.private, ...targets], own, maxBodyBytes: FETCH_MAX_BODY_BYTES, timeoutMs: config.limits.ruleWallMs });
+  return new Egress({
+    allow: config.fetch.allow,
+    private: [...config.fetch.private, ...targets],
+    own,
+    maxBodyBytes: FETCH_MAX_BODY_BYTES,
+    timeoutMs: config.limits.ruleWallMs,
+  });
 }
 
 export function createServices(config: ResolvedConfig, clock: Clock, egress: Outgoing): Services {
@@ -52,11 +58,20 @@ export function createServices(config: ResolvedConfig, clock: Clock, egress: Out
     },
     fetch: async (call) => {
       const { body, ...request } = checked(FetchCall, call, "fetch");
-      const answer = await egress.fetch({ ...request, body: body === null ? null : Buffer.from(body, "latin1"), idempotencyId: call.idempotencyId }, call.signal);
+      const answer = await egress.fetch(
+        { ...request, body: body === null ? null : Buffer.from(body, "latin1"), idempotencyId: call.idempotencyId },
+        call.signal,
+      );
       return { ...answer, body: answer.body.toString("latin1") };
     },
     jwt: (call) => jwt.verify(checked(JwtCall, call, "auth.jwt")),
-    hmac: async (call) => verifyHmac(checked(HmacCall, call, "auth.hmac"), { ...call.exchange.received, scheme: call.request.scheme, fields: call.request.fields }, () => call.exchange.readRequestBody(), clock.unixMs()),
+    hmac: async (call) =>
+      verifyHmac(
+        checked(HmacCall, call, "auth.hmac"),
+        { ...call.exchange.received, scheme: call.request.scheme, fields: call.request.fields },
+        () => call.exchange.readRequestBody(),
+        clock.unixMs(),
+      ),
     forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),
   };
   return { table, close: () => egress.close() };

@@ -57,7 +57,12 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
   const { config } = init;
   const { observer, clock = systemClock } = hooks;
   const services = createServices(config, clock, hooks.egress ?? createEgress(config));
-  const upstreams = createUpstreams({ upstreams: config.upstreams, wire: config.limits, clock, warn: (text: string) => observer.note("warn", "upstream", { text }) });
+  const upstreams = createUpstreams({
+    upstreams: config.upstreams,
+    wire: config.limits,
+    clock,
+    warn: (text: string) => observer.note("warn", "upstream", { text }),
+  });
   const core: Core = new Core({
     config,
     clock,
@@ -88,7 +93,9 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     onRefused: (error, facts) => observer.refused(error, { clientAddress: facts.remoteAddress, clientPort: facts.remotePort, localPort: facts.localPort }),
   });
   const places: readonly ListenAt[] = hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd }));
-  const listeners: Listener[] = places.map((place) => listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }));
+  const listeners: Listener[] = places.map((place) =>
+    listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }),
+  );
   await Promise.all(listeners.map((listener) => listener.ready));
 
   return {

@@ -92,7 +92,13 @@ export interface RuleFailure {
 /** What a hook sees beside the heads. */
 export interface HookExtra {
   /** `ctx.client`. */
-  readonly client?: { readonly address: string; readonly port: number; readonly scheme: "http" | "https"; readonly httpVersion: string; readonly country: string };
+  readonly client?: {
+    readonly address: string;
+    readonly port: number;
+    readonly scheme: "http" | "https";
+    readonly httpVersion: string;
+    readonly country: string;
+  };
   readonly requestId?: string;
   /** Name of the upstream chosen so far. */
   readonly upstream?: string;

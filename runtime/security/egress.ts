@@ -54,7 +54,19 @@ const MAX_REDIRECTS = 20;
 const MAX_SOCKETS = 256;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** Framing and routing are the gateway's; the rest of a rule's header list passes. */
-const OWN_HEADERS: ReadonlySet<string> = new Set(["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect", "proxy-connection", "proxy-authorization"]);
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "keep-alive",
+  "upgrade",
+  "te",
+  "trailer",
+  "expect",
+  "proxy-connection",
+  "proxy-authorization",
+]);
 const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"]);
 const UNSAFE: ReadonlySet<string> = new Set(["POST", "PATCH"]);
 
@@ -108,7 +120,9 @@ export class Egress implements Outgoing {
     if (url.username !== "" || url.password !== "") throw refused("a URL with user name or password");
     const entry = this.#allow.filter((candidate) => candidate.matches(url));
     if (entry.length === 0) {
-      throw refused(`${url.origin} is not named in config; allowed: ${this.#allow.map((candidate) => candidate.text).join(", ") || "nothing"}. Add it to fetch.allow`);
+      throw refused(
+        `${url.origin} is not named in config; allowed: ${this.#allow.map((candidate) => candidate.text).join(", ") || "nothing"}. Add it to fetch.allow`,
+      );
     }
     const mayBePrivate = entry.some((candidate) => candidate.mayBePrivate);
     const literal = url.hostname.replace(/^\[|\]$/g, "");
@@ -118,10 +132,18 @@ export class Egress implements Outgoing {
 
   #checkAddress(address: string, port: number, hostname: string, mayBePrivate: boolean): void {
     if (this.#own.has(address, port)) throw refused(`${hostname}:${port} is this gateway itself`);
-    if (!mayBePrivate && !isPublicAddress(address)) throw refused(`${hostname} stands on the private address ${address}; name its origin under fetch.private if that is meant`);
+    if (!mayBePrivate && !isPublicAddress(address))
+      throw refused(`${hostname} stands on the private address ${address}; name its origin under fetch.private if that is meant`);
   }
 
-  #send(url: URL & { mayBePrivate: boolean }, method: string, headers: EgressRequest["headers"], body: Buffer | null, idempotencyId: string, signal: AbortSignal): Promise<Omit<EgressResponse, "url" | "redirected">> {
+  #send(
+    url: URL & { mayBePrivate: boolean },
+    method: string,
+    headers: EgressRequest["headers"],
+    body: Buffer | null,
+    idempotencyId: string,
+    signal: AbortSignal,
+  ): Promise<Omit<EgressResponse, "url" | "redirected">> {
     const { promise, resolve, reject } = Promise.withResolvers<Omit<EgressResponse, "url" | "redirected">>();
     const secure = url.protocol === "https:";
     const agents = this.#agents[url.mayBePrivate ? "open" : "public"];
@@ -133,9 +155,20 @@ export class Egress implements Outgoing {
     // A call that repeats after a sandbox died carries the same key (draft-ietf-httpapi-idempotency-key-header).
     if (UNSAFE.has(method)) out["idempotency-key"] ??= idempotencyId;
     if (body !== null) out["content-length"] = String(body.length);
-    const request = (secure ? https : http).request(url, { method, headers: out, agent: secure ? agents.https : agents.http, lookup: this.#lookup(url), signal, maxHeaderSize: 32 * 1024, insecureHTTPParser: false });
+    const request = (secure ? https : http).request(url, {
+      method,
+      headers: out,
+      agent: secure ? agents.https : agents.http,
+      lookup: this.#lookup(url),
+      signal,
+      maxHeaderSize: 32 * 1024,
+      insecureHTTPParser: false,
+    });
     request.on("response", (response) => {
-      collect(response, this.#options.maxBodyBytes).then((bytes) => resolve({ status: response.statusCode!, headers: pairs(response.rawHeaders), body: bytes }), (cause: unknown) => reject(unreachable(url, cause)));
+      collect(response, this.#options.maxBodyBytes).then(
+        (bytes) => resolve({ status: response.statusCode!, headers: pairs(response.rawHeaders), body: bytes }),
+        (cause: unknown) => reject(unreachable(url, cause)),
+      );
     });
     request.on("error", (cause) => reject(cause instanceof GatewayError ? cause : unreachable(url, cause)));
     request.end(body ?? undefined);

@@ -8,7 +8,13 @@ export function expect(found: unknown): Expectation {
 
 function expectation(found: unknown, negated: boolean): Expectation {
   const judge = (holds: boolean, what: string, expected: unknown): void => {
-    if (holds === negated) throw new assert.AssertionError({ message: `expected ${show(found)} ${negated ? "not " : ""}${what} ${show(expected)}`, actual: found, expected, operator: what });
+    if (holds === negated)
+      throw new assert.AssertionError({
+        message: `expected ${show(found)} ${negated ? "not " : ""}${what} ${show(expected)}`,
+        actual: found,
+        expected,
+        operator: what,
+      });
   };
   return {
     toBe: (expected) => judge(Object.is(found, expected), "to be", expected),
@@ -16,8 +22,14 @@ function expectation(found: unknown, negated: boolean): Expectation {
       if (negated) assert.notDeepStrictEqual(found, expected);
       else assert.deepStrictEqual(found, expected);
     },
-    toMatch: (expected) => judge(typeof found === "string" && (typeof expected === "string" ? found.includes(expected) : expected.test(found)), "to match", expected),
-    toContain: (expected) => judge(typeof found === "string" ? found.includes(String(expected)) : Array.isArray(found) && found.some((item) => Object.is(item, expected)), "to contain", expected),
+    toMatch: (expected) =>
+      judge(typeof found === "string" && (typeof expected === "string" ? found.includes(expected) : expected.test(found)), "to match", expected),
+    toContain: (expected) =>
+      judge(
+        typeof found === "string" ? found.includes(String(expected)) : Array.isArray(found) && found.some((item) => Object.is(item, expected)),
+        "to contain",
+        expected,
+      ),
     toBeLessThan: (expected) => judge(typeof found === "number" && found < expected, "to be less than", expected),
     toBeGreaterThan: (expected) => judge(typeof found === "number" && found > expected, "to be greater than", expected),
     toBeAbsent: () => judge(found === null || found === undefined, "to be", "absent"),

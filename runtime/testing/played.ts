@@ -50,14 +50,21 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
     const pieces: Buffer[] = [];
     incoming.on("data", (piece: Buffer) => pieces.push(piece));
     incoming.on("end", () => {
-      const request: UpstreamRequest = { method: incoming.method!, target: incoming.url!, headers: headersOf(rawPairs(incoming.rawHeaders)), body: Buffer.concat(pieces).toString("utf8"), upstream: name };
+      const request: UpstreamRequest = {
+        method: incoming.method!,
+        target: incoming.url!,
+        headers: headersOf(rawPairs(incoming.rawHeaders)),
+        body: Buffer.concat(pieces).toString("utf8"),
+        upstream: name,
+      };
       seen(request);
       Promise.resolve(request)
         .then(play)
         .then((answer) => {
           const { status, headers, body } = plain(answer);
           outgoing.sendDate = false;
-          if (!headers.some(([header]) => header.toLowerCase() === "content-length") && status !== 204 && status !== 304) headers.push(["content-length", String(body.length)]);
+          if (!headers.some(([header]) => header.toLowerCase() === "content-length") && status !== 204 && status !== 304)
+            headers.push(["content-length", String(body.length)]);
           outgoing.writeHead(status, headers.flat());
           outgoing.end(body);
         })
@@ -98,8 +105,18 @@ export function playEgress(origins: Readonly<Record<string, PlayedUpstream>>, se
     async fetch(request: EgressRequest): Promise<EgressResponse> {
       const url = new URL(request.url);
       const play = origins[url.origin];
-      if (!play) throw new GatewayError("SERVICE_REFUSED", `fetch: the test plays no ${url.origin}; it plays ${Object.keys(origins).join(", ") || "nothing"}. Add it to gateway({ fetch: { … } })`);
-      const asked: UpstreamRequest = { method: request.method, target: url.pathname + url.search, headers: headersOf(request.headers), body: request.body?.toString("utf8") ?? "", upstream: url.origin };
+      if (!play)
+        throw new GatewayError(
+          "SERVICE_REFUSED",
+          `fetch: the test plays no ${url.origin}; it plays ${Object.keys(origins).join(", ") || "nothing"}. Add it to gateway({ fetch: { … } })`,
+        );
+      const asked: UpstreamRequest = {
+        method: request.method,
+        target: url.pathname + url.search,
+        headers: headersOf(request.headers),
+        body: request.body?.toString("utf8") ?? "",
+        upstream: url.origin,
+      };
       seen(asked);
       const { status, headers, body } = plain(await answerOf(play, asked));
       return { status, url: url.href, redirected: false, headers: headers.map(([name, value]) => [name.toLowerCase(), value]), body };

@@ -11,7 +11,8 @@ export class Recorder {
   constructor() {
     this.observer = {
       exchange: () => this.#done.resolve(),
-      rule: ({ rule, phase, outcome, failure, cpuUs }) => void this.#hooks.push({ rule, phase, outcome, failure: failure === null ? null : `${failure.message}\n${failure.stack}`, cpuMs: cpuUs / 1000 }),
+      rule: ({ rule, phase, outcome, failure, cpuUs }) =>
+        void this.#hooks.push({ rule, phase, outcome, failure: failure === null ? null : `${failure.message}\n${failure.stack}`, cpuMs: cpuUs / 1000 }),
       ruleLog: ({ rule, level, text }) => void this.#logs.push({ rule, level, text }),
       ruleMetric: () => undefined,
       sandbox: () => undefined,

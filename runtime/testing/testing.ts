@@ -28,10 +28,16 @@ export const gateway: typeof Public.gateway = async (options) => {
   const upstreamRequests: Public.UpstreamRequest[] = [];
   const fetches: Public.UpstreamRequest[] = [];
   const played = await Promise.all(
-    Object.entries(options.upstreams ?? { origin: () => "ok" }).map(async ([name, play]) => ({ name, server: await playUpstream(name, play, (request) => upstreamRequests.push(request)) })),
+    Object.entries(options.upstreams ?? { origin: () => "ok" }).map(async ([name, play]) => ({
+      name,
+      server: await playUpstream(name, play, (request) => upstreamRequests.push(request)),
+    })),
   );
   const recorder = new Recorder();
-  const config = testConfig(options, played.map(({ name, server }) => ({ name, url: server.url })));
+  const config = testConfig(
+    options,
+    played.map(({ name, server }) => ({ name, url: server.url })),
+  );
   const worker = await startTestWorker(config, options, recorder, fetches);
   const { port } = worker.addresses[0]!;
   const close = async (): Promise<void> => {
@@ -75,7 +81,10 @@ async function startTestWorker(config: ResolvedConfig, options: Public.GatewayOp
   const { release, maps, problems } = await compiler.rebuild();
   if (release === null) throw new Error(problems.map(({ file, line, column, text, frame }) => `${file}:${line}:${column}: ${text}\n${frame}`).join("\n\n"));
   const egress = playEgress(options.fetch ?? {}, (request) => fetches.push(request));
-  return startWorker({ config, release, maps, listenerFds: [], workerNumber: 0, kernel: await buildKernel() }, { observer: recorder.observer, clock: systemClock, egress, listenAt: config.listeners });
+  return startWorker(
+    { config, release, maps, listenerFds: [], workerNumber: 0, kernel: await buildKernel() },
+    { observer: recorder.observer, clock: systemClock, egress, listenAt: config.listeners },
+  );
 }
 
 async function ruleFiles(given: readonly string[]): Promise<{ name: string; file: string }[]> {
@@ -104,15 +113,24 @@ function send(port: number, target: string, init: Public.RequestOptions): Promis
   // The target goes on the wire as the test wrote it, not as URL would spell it.
   const wire = target.startsWith("/") ? target : url.pathname + url.search;
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: "127.0.0.1", port, method: init.method ?? "GET", path: wire, headers: headers.flat(), agent: false, timeout: REQUEST_TIMEOUT_MS, setHost: false }, (response) => {
-      const pieces: Buffer[] = [];
-      response.on("data", (piece: Buffer) => pieces.push(piece));
-      response.on("error", reject);
-      response.on("end", () => {
-        const body = Buffer.concat(pieces);
-        resolve({ status: response.statusCode!, headers: headersOf(rawPairs(response.rawHeaders)), bytes: body, text: () => body.toString("utf8"), json: <T>() => JSON.parse(body.toString("utf8")) as T });
-      });
-    });
+    const request = http.request(
+      { host: "127.0.0.1", port, method: init.method ?? "GET", path: wire, headers: headers.flat(), agent: false, timeout: REQUEST_TIMEOUT_MS, setHost: false },
+      (response) => {
+        const pieces: Buffer[] = [];
+        response.on("data", (piece: Buffer) => pieces.push(piece));
+        response.on("error", reject);
+        response.on("end", () => {
+          const body = Buffer.concat(pieces);
+          resolve({
+            status: response.statusCode!,
+            headers: headersOf(rawPairs(response.rawHeaders)),
+            bytes: body,
+            text: () => body.toString("utf8"),
+            json: <T>() => JSON.parse(body.toString("utf8")) as T,
+          });
+        });
+      },
+    );
     request.on("timeout", () => request.destroy(new GatewayError("REQUEST_TIMEOUT", `no answer to ${target} within ${REQUEST_TIMEOUT_MS} ms`)));
     request.on("error", reject);
     request.end(bytes);

@@ -46,7 +46,8 @@ for (const group of testGroups) {
     try {
       const result = await verifier.verify({ token: test.jws, key: JSON.stringify(jwk) });
       // "malformed" behind a good signature: the payload is no JSON object.
-      verdict = "claims" in result ? "valid" : result.reason === "malformed" && isCompact(test.jws) && (await signatureHolds(test.jws, jwk)) ? "valid" : "invalid";
+      verdict =
+        "claims" in result ? "valid" : result.reason === "malformed" && isCompact(test.jws) && (await signatureHolds(test.jws, jwk)) ? "valid" : "invalid";
     } catch (error) {
       verdict = `invalid (${(error as Error).message})`;
     }
@@ -56,7 +57,9 @@ for (const group of testGroups) {
       console.log(`listed: case ${test.tcId} (${group.comment}): ${LISTED[test.tcId]}`);
     } else {
       failed++;
-      console.log(`FAILED case ${test.tcId} (${group.comment}, ${test.comment}; ${JSON.stringify(jwk["alg"])} ${test.flags.join(" ")}): expected ${test.result}, found ${verdict}`);
+      console.log(
+        `FAILED case ${test.tcId} (${group.comment}, ${test.comment}; ${JSON.stringify(jwk["alg"])} ${test.flags.join(" ")}): expected ${test.result}, found ${verdict}`,
+      );
     }
   }
 }
@@ -66,7 +69,7 @@ process.exitCode = failed === 0 ? 0 : 1;
 /** The same library without the look at the claims. */
 async function signatureHolds(jws: string, jwk: Record<string, unknown>): Promise<boolean> {
   const { compactVerify, importJWK } = await import("jose");
-  const alg = ((jwk["alg"] as string | undefined) ?? (JSON.parse(Buffer.from(jws.split(".")[0]!, "base64url").toString()) as { alg: string }).alg);
+  const alg = (jwk["alg"] as string | undefined) ?? (JSON.parse(Buffer.from(jws.split(".")[0]!, "base64url").toString()) as { alg: string }).alg;
   return compactVerify(jws, await importJWK(jwk, alg), { algorithms: [alg] }).then(
     () => true,
     () => false,

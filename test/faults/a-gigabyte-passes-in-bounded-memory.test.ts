@@ -38,13 +38,20 @@ describe(`a gigabyte through a worker whose heap is ${HEAP_MIB} MiB`, () => {
   };
   const origin = http.createServer((request, response) => {
     if (request.method === "GET") void pour(response);
-    else digestOf(request, sample).then((result) => response.end(JSON.stringify(result)), () => response.destroy());
+    else
+      digestOf(request, sample).then(
+        (result) => response.end(JSON.stringify(result)),
+        () => response.destroy(),
+      );
   });
   before(async () => {
     for (let i = 0; i < PIECES; i++) expected.update(PIECE);
     await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
     const target = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
-    gateway = await startGateway({ config: { upstreams: { files: { targets: [target] } }, limits: { bodySize: "2GiB" } }, env: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` } });
+    gateway = await startGateway({
+      config: { upstreams: { files: { targets: [target] } }, limits: { bodySize: "2GiB" } },
+      env: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` },
+    });
     worker = (await gateway.status()).workers[0]!.pid;
   });
   after(async () => {

@@ -93,7 +93,10 @@ describe("a held body", () => {
       fc.asyncProperty(fc.array(fc.string({ minLength: 1, maxLength: 9 }), { maxLength: 12 }), fc.nat(40), fc.boolean(), async (pieces, limit, slow) => {
         const whole = pieces.join("");
         const held = new HeldBody(new Pieces(pieces));
-        const outcome = await held.collect(limit).then((bytes) => bytes.toString(), (error: unknown) => (error as GatewayError).code);
+        const outcome = await held.collect(limit).then(
+          (bytes) => bytes.toString(),
+          (error: unknown) => (error as GatewayError).code,
+        );
         assert.equal(outcome, Buffer.byteLength(whole) <= limit ? whole : "BODY_TOO_LARGE");
         const taker = new Taker(slow);
         held.read(taker);
@@ -103,7 +106,13 @@ describe("a held body", () => {
     );
   });
   test("that breaks off tells whoever waits and whoever comes after", async () => {
-    const source: BodySource = { length: -1, read: (sink) => sink.error(new GatewayError("UPSTREAM_RESET", "gone")), pause: () => undefined, resume: () => undefined, cancel: () => undefined };
+    const source: BodySource = {
+      length: -1,
+      read: (sink) => sink.error(new GatewayError("UPSTREAM_RESET", "gone")),
+      pause: () => undefined,
+      resume: () => undefined,
+      cancel: () => undefined,
+    };
     const held = new HeldBody(source);
     await assert.rejects(held.collect(10), /UPSTREAM_RESET/);
     const taker = new Taker();

@@ -11,7 +11,20 @@ function connection(remoteAddress: string): ConnectionFacts {
 const proxies = new TrustedProxies(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]);
 
 describe("what a stranger claims", () => {
-  const claims = ["forwarded", "for=1.2.3.4", "x-forwarded-for", "1.2.3.4", "x-forwarded-proto", "https", "x-forwarded-host", "bank.example", "x-real-ip", "1.2.3.4", "x-request-id", "mine"];
+  const claims = [
+    "forwarded",
+    "for=1.2.3.4",
+    "x-forwarded-for",
+    "1.2.3.4",
+    "x-forwarded-proto",
+    "https",
+    "x-forwarded-host",
+    "bank.example",
+    "x-real-ip",
+    "1.2.3.4",
+    "x-request-id",
+    "mine",
+  ];
   test("is dropped before rules and origins see it", () => {
     const fields = new Fields(["accept", "*/*", ...claims, "x-forwarded-custom", "kept"]);
     const client = receive(fields, connection("203.0.113.9"), proxies);
@@ -38,13 +51,26 @@ describe("the client behind a chain of proxies", () => {
     assert.equal(behind(""), "10.1.2.3");
   });
   test("is always an address, whatever the chain", () => {
-    fc.assert(fc.property(fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), { maxLength: 60 }), (hops) => assert.match(behind(hops.join(",")), /^[0-9a-fA-F.:]+$/)));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), { maxLength: 60 }), (hops) => assert.match(behind(hops.join(",")), /^[0-9a-fA-F.:]+$/)),
+    );
   });
 });
 
 describe("what the gateway tells the origin", () => {
   test("replaces nothing of a trusted chain and adds the peer", () => {
-    const fields = new Fields(["x-forwarded-for", "1.2.3.4", "x-forwarded-for", "5.6.7.8", "x-forwarded-proto", "https", "via", "1.1 edge", "forwarded", "for=1.2.3.4"]);
+    const fields = new Fields([
+      "x-forwarded-for",
+      "1.2.3.4",
+      "x-forwarded-for",
+      "5.6.7.8",
+      "x-forwarded-proto",
+      "https",
+      "via",
+      "1.1 edge",
+      "forwarded",
+      "for=1.2.3.4",
+    ]);
     const peer = connection("10.1.2.3");
     const client = receive(fields, peer, proxies);
     addForwarded(fields, client, peer.remoteAddress, "shop.example:8080", "1.1", "id-1");
@@ -66,7 +92,14 @@ describe("what the gateway tells the origin", () => {
 });
 
 test("a request id is taken over only when it is short and harmless", () => {
-  for (const [id, taken] of [["abc-1", true], ["a".repeat(128), true], ["a".repeat(129), false], ["a b", false], ["<script>", false], ["", false]] as const) {
+  for (const [id, taken] of [
+    ["abc-1", true],
+    ["a".repeat(128), true],
+    ["a".repeat(129), false],
+    ["a b", false],
+    ["<script>", false],
+    ["", false],
+  ] as const) {
     assert.equal(receivedRequestId(new Fields(["x-request-id", id])), taken ? id : undefined);
   }
 });

@@ -7,9 +7,19 @@ const gw = await gateway({
   rules: "./life-rules",
   upstreams: {
     first: ({ target, headers, body, method }) => {
-      if (target === "/both-fail" || target === "/ping-pong" || target === "/second-chance" || target === "/friendly" || target === "/plain-error") throw new Error("the origin is ill");
+      if (target === "/both-fail" || target === "/ping-pong" || target === "/second-chance" || target === "/friendly" || target === "/plain-error")
+        throw new Error("the origin is ill");
       if (target === "/gzip") return { headers: { "content-encoding": "gzip", "x-edit": "yes", etag: '"1"' }, body: gzipSync("from the origin") };
-      return { headers: { server: "origin/1.0", "x-powered-by": "magic", "x-edit": target === "/edit" ? "yes" : "no", connection: "x-secret-hop", "x-secret-hop": "1" }, body: { by: "first", method, target, body, order: headers.get("x-order"), headers: Object.fromEntries(headers.entries()), text: "origin" } };
+      return {
+        headers: {
+          server: "origin/1.0",
+          "x-powered-by": "magic",
+          "x-edit": target === "/edit" ? "yes" : "no",
+          connection: "x-secret-hop",
+          "x-secret-hop": "1",
+        },
+        body: { by: "first", method, target, body, order: headers.get("x-order"), headers: Object.fromEntries(headers.entries()), text: "origin" },
+      };
     },
     second: ({ target }) => {
       if (target === "/both-fail" || target === "/ping-pong") throw new Error("the stand-in is ill as well");
@@ -19,7 +29,8 @@ const gw = await gateway({
   fetch: { "https://flags.example": ({ method, body }) => `${method} ${body} blue` },
 });
 /** Upstreams in the order in which they were asked first: on a connection that had sat idle, each may be asked twice. */
-const asked = (res: { upstreamRequests: readonly { upstream: string }[] }): string => [...new Set(res.upstreamRequests.map(({ upstream }) => upstream))].join(", ");
+const asked = (res: { upstreamRequests: readonly { upstream: string }[] }): string =>
+  [...new Set(res.upstreamRequests.map(({ upstream }) => upstream))].join(", ");
 interface Seen {
   by: string;
   method: string;
@@ -44,7 +55,10 @@ describe("hooks", () => {
   });
   test("that answer skip later request hooks and the upstream, and response hooks still run", async () => {
     const res = await gw.request("/answered");
-    assert.deepEqual([res.status, res.json(), res.headers.get("x-by"), res.headers.get("x-from"), res.headers.get("x-way-out")], [203, { by: "first" }, "first", "rule", "second, first"]);
+    assert.deepEqual(
+      [res.status, res.json(), res.headers.get("x-by"), res.headers.get("x-from"), res.headers.get("x-way-out")],
+      [203, { by: "first" }, "first", "rule", "second, first"],
+    );
     assert.deepEqual(res.upstreamRequests, []);
   });
   test("that throw are answered by onFailure, and response hooks see the gateway's answer", async () => {
@@ -75,11 +89,15 @@ describe("hooks", () => {
   test("may edit a body, also one that came compressed, and what described the old bytes goes", async () => {
     assert.match((await gw.request("/edit")).text(), /"text":"edge"/);
     const res = await gw.request("/gzip");
-    assert.deepEqual([res.text(), res.headers.get("content-encoding"), res.headers.get("etag"), res.headers.get("content-length")], ["from the edge", null, null, "13"]);
+    assert.deepEqual(
+      [res.text(), res.headers.get("content-encoding"), res.headers.get("etag"), res.headers.get("content-length")],
+      ["from the edge", null, null, "13"],
+    );
   });
   test("see the exchange complete", async () => {
     const lines: string[] = [];
-    for (let i = 0; i < 50 && lines.length === 0; i++) lines.push(...(await gw.request("/plain")).logs.map(({ text }) => text).filter((text) => text.startsWith("complete")));
+    for (let i = 0; i < 50 && lines.length === 0; i++)
+      lines.push(...(await gw.request("/plain")).logs.map(({ text }) => text).filter((text) => text.startsWith("complete")));
     assert.match(lines[0] ?? "", /^complete \/\w+ 200 4$/);
   });
 });
@@ -89,7 +107,10 @@ describe("an upstream that fails", () => {
     const text = await gw.request("/plain-error");
     assert.deepEqual([text.status, text.headers.get("sluice-error"), text.headers.get("x-from")], [502, "UPSTREAM_RESET", "gateway"]);
     assert.match(text.text(), /code: UPSTREAM_RESET\nrequest id: \S+/);
-    assert.equal((await gw.request("/plain-error", { headers: { accept: "application/json" } })).json<{ error: { code: string } }>().error.code, "UPSTREAM_RESET");
+    assert.equal(
+      (await gw.request("/plain-error", { headers: { accept: "application/json" } })).json<{ error: { code: string } }>().error.code,
+      "UPSTREAM_RESET",
+    );
     assert.match((await gw.request("/plain-error", { headers: { accept: "text/html" } })).text(), /<h1>502 Bad gateway<\/h1>/);
   });
   test("may be stood in for by another, when a rule says so", async () => {
@@ -117,11 +138,17 @@ describe("on the wire", () => {
   test("the origin is told who asks, and hop-by-hop fields and cookies that a rule took out stay here", async () => {
     const res = await gw.request("https://shop.example/plain", { client: "203.0.113.9", headers: { cookie: "a=1", te: "trailers", "x-custom": "kept" } });
     const { headers } = res.json<Seen>();
-    assert.deepEqual([headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-for"], headers["via"], headers["cookie"], headers["te"], headers["x-custom"]], ["shop.example", "https", "203.0.113.9, 127.0.0.1", "1.1 sluice", undefined, undefined, "kept"]);
+    assert.deepEqual(
+      [headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-for"], headers["via"], headers["cookie"], headers["te"], headers["x-custom"]],
+      ["shop.example", "https", "203.0.113.9, 127.0.0.1", "1.1 sluice", undefined, undefined, "kept"],
+    );
   });
   test("the client sees no software of the origin, its request id, and the release", async () => {
     const res = await gw.request("/plain", { headers: { "x-request-id": "mine-1" } });
-    assert.deepEqual([res.headers.get("server"), res.headers.get("x-powered-by"), res.headers.get("x-secret-hop"), res.headers.get("x-request-id"), res.headers.get("via")], [null, null, null, "mine-1", "1.1 sluice"]);
+    assert.deepEqual(
+      [res.headers.get("server"), res.headers.get("x-powered-by"), res.headers.get("x-secret-hop"), res.headers.get("x-request-id"), res.headers.get("via")],
+      [null, null, null, "mine-1", "1.1 sluice"],
+    );
     assert.match(res.headers.get("sluice-release") ?? "", /^[0-9a-f]{12}$/);
   });
   test("HEAD has the length of GET and no body", async () => {

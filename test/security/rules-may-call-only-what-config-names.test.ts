@@ -57,19 +57,47 @@ describe("a rule's outgoing call", () => {
     assert.equal(seen.at(-1)!.headers["x-a"], "1");
   });
   test("is refused for an origin that config does not name, and says what is allowed", async () => {
-    assert.match(await refusal(egress().fetch(call("https://example.com/"), never)), /https:\/\/example\.com is not named in config; allowed: http:\/\/127\.0\.0\.1/);
+    assert.match(
+      await refusal(egress().fetch(call("https://example.com/"), never)),
+      /https:\/\/example\.com is not named in config; allowed: http:\/\/127\.0\.0\.1/,
+    );
   });
   test("is refused for another port and for another scheme of an allowed host", async () => {
     await refusal(egress().fetch(call("http://127.0.0.1:1/"), never));
     await refusal(egress().fetch(call(base.replace("http:", "https:")), never));
   });
-  for (const address of ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[fe80::1]", "[fd00::1]", "100.64.0.1", "0.0.0.0", "[64:ff9b::a00:1]", "2130706433", "0x7f.1"]) {
+  for (const address of [
+    "127.0.0.1",
+    "10.0.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "[::1]",
+    "[::ffff:10.0.0.1]",
+    "[fe80::1]",
+    "[fd00::1]",
+    "100.64.0.1",
+    "0.0.0.0",
+    "[64:ff9b::a00:1]",
+    "2130706433",
+    "0x7f.1",
+  ]) {
     test(`is refused for ${address} when only allowed as a public origin`, async () => {
-      assert.match(await refusal(egress({ allow: [`http://${address}`], private: [] }).fetch(call(`http://${address}/`), never)), /private address|gateway itself/);
+      assert.match(
+        await refusal(egress({ allow: [`http://${address}`], private: [] }).fetch(call(`http://${address}/`), never)),
+        /private address|gateway itself/,
+      );
     });
   }
   test("is refused when a public name resolves to a private address, in the look-up that the connection uses", async () => {
-    const rebinding = egress({ allow: ["http://rebind.example"], private: [], lookup: (_name, _options, done) => done(null, [{ address: "93.184.216.34", family: 4 }, { address: "127.0.0.1", family: 4 }]) });
+    const rebinding = egress({
+      allow: ["http://rebind.example"],
+      private: [],
+      lookup: (_name, _options, done) =>
+        done(null, [
+          { address: "93.184.216.34", family: 4 },
+          { address: "127.0.0.1", family: 4 },
+        ]),
+    });
     assert.match(await refusal(rebinding.fetch(call("http://rebind.example/"), never)), /stands on the private address 127\.0\.0\.1/);
   });
   test("is refused towards the gateway's own listeners, also through a wildcard bind", async () => {
@@ -87,7 +115,11 @@ describe("a rule's outgoing call", () => {
   });
   test("loses its credentials when a redirect leaves the origin, and keeps them when it does not", async () => {
     const both = egress({ private: [base, other] });
-    const headers: [string, string][] = [["Authorization", "Bearer t"], ["Cookie", "a=1"], ["x-kept", "1"]];
+    const headers: [string, string][] = [
+      ["Authorization", "Bearer t"],
+      ["Cookie", "a=1"],
+      ["x-kept", "1"],
+    ];
     await both.fetch(call(`${base}/to?302=${encodeURIComponent(`${other}/x`)}`, { headers }), never);
     assert.deepEqual([seen.at(-1)!.headers.authorization, seen.at(-1)!.headers.cookie, seen.at(-1)!.headers["x-kept"]], [undefined, undefined, "1"]);
     await both.fetch(call(`${base}/to?302=${encodeURIComponent("/x")}`, { headers }), never);
@@ -119,8 +151,22 @@ describe("a rule's outgoing call", () => {
     await refusal(waiting);
   });
   test("carries the same idempotency key on each attempt at an unsafe method, and the framing is the gateway's", async () => {
-    await egress().fetch(call(`${base}/x`, { method: "POST", body: Buffer.from("ab"), headers: [["Content-Length", "999"], ["Transfer-Encoding", "chunked"], ["Host", "evil"]] }), never);
+    await egress().fetch(
+      call(`${base}/x`, {
+        method: "POST",
+        body: Buffer.from("ab"),
+        headers: [
+          ["Content-Length", "999"],
+          ["Transfer-Encoding", "chunked"],
+          ["Host", "evil"],
+        ],
+      }),
+      never,
+    );
     const { headers } = seen.at(-1)!;
-    assert.deepEqual([headers["idempotency-key"], headers["content-length"], headers["transfer-encoding"], headers.host], ["call-1", "2", undefined, new URL(base).host]);
+    assert.deepEqual(
+      [headers["idempotency-key"], headers["content-length"], headers["transfer-encoding"], headers.host],
+      ["call-1", "2", undefined, new URL(base).host],
+    );
   });
 });

@@ -32,7 +32,9 @@ after(() => {
 });
 
 function token(claims: Record<string, unknown> = {}, key: Parameters<SignJWT["sign"]>[0] = Buffer.from(secret), alg = "HS256", kid?: string): Promise<string> {
-  return new SignJWT({ sub: "ada", iss: "me", aud: "shop", exp: nowS + 60, ...claims }).setProtectedHeader({ alg, ...(kid === undefined ? {} : { kid }) }).sign(key);
+  return new SignJWT({ sub: "ada", iss: "me", aud: "shop", exp: nowS + 60, ...claims })
+    .setProtectedHeader({ alg, ...(kid === undefined ? {} : { kid }) })
+    .sign(key);
 }
 function verdict(result: JwtResult): string {
   return "claims" in result ? `yes ${result.claims.sub}` : result.reason;
@@ -77,31 +79,55 @@ describe("auth.jwt", () => {
     const call = { jwksUrl: `${base}/keys` };
     assert.equal(verdict(await verifier.verify({ ...call, token: await token({}, first.privateKey, "ES256", "one") })), "yes ada");
     assert.equal(verdict(await verifier.verify({ ...call, token: await token({}, first.privateKey, "ES256", "one") })), "yes ada");
-    for (let i = 0; i < 5; i++) assert.equal(verdict(await verifier.verify({ ...call, token: await token({}, first.privateKey, "ES256", `made-up-${i}`) })), "key");
+    for (let i = 0; i < 5; i++)
+      assert.equal(verdict(await verifier.verify({ ...call, token: await token({}, first.privateKey, "ES256", `made-up-${i}`) })), "key");
     assert.equal(keySetCalls, 1);
   });
   test("says unavailable when the key set cannot be had, and refuses one that config does not allow", async () => {
     keySet = { nonsense: true } as never;
-    assert.equal(verdict(await verifier.verify({ jwksUrl: `${base}/broken`, token: await token({}, (await generateKeyPair("ES256")).privateKey, "ES256", "x") })), "unavailable");
-    await assert.rejects(async () => verifier.verify({ jwksUrl: "https://elsewhere.example/keys", token: await token({}, (await generateKeyPair("ES256")).privateKey, "ES256", "x") }), /not named in config/);
+    assert.equal(
+      verdict(await verifier.verify({ jwksUrl: `${base}/broken`, token: await token({}, (await generateKeyPair("ES256")).privateKey, "ES256", "x") })),
+      "unavailable",
+    );
+    await assert.rejects(
+      async () =>
+        verifier.verify({ jwksUrl: "https://elsewhere.example/keys", token: await token({}, (await generateKeyPair("ES256")).privateKey, "ES256", "x") }),
+      /not named in config/,
+    );
   });
   test("rejects a key that cannot be read instead of calling the client wrong", async () => {
-    await assert.rejects(async () => verifier.verify({ token: await token(), key: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----" }), /key cannot be used/);
+    await assert.rejects(
+      async () => verifier.verify({ token: await token(), key: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----" }),
+      /key cannot be used/,
+    );
     await assert.rejects(async () => verifier.verify({ token: await token(), key: "" }), /empty key/);
   });
 });
 
 describe("auth.hmac", () => {
   const covered = ["@method", "@path", "@query", "x-amount"];
-  function signed(change: { components?: string[]; created?: number; secret?: string; amount?: string; parameters?: string; body?: Buffer; target?: string } = {}): SignedRequest {
+  function signed(
+    change: { components?: string[]; created?: number; secret?: string; amount?: string; parameters?: string; body?: Buffer; target?: string } = {},
+  ): SignedRequest {
     const components = change.components ?? covered;
     const fields = new Fields(["x-amount", "12"]);
     if (change.body) fields.append("content-digest", `sha-256=:${createHash("sha256").update(change.body).digest("base64")}:`);
     const text = `(${components.map((name) => `"${name}"`).join(" ")});created=${change.created ?? nowS};keyid="till-1"${change.parameters ?? ""}`;
-    const values: Record<string, string> = { "@method": "POST", "@path": "/pay", "@query": "?a=1", "x-amount": change.amount ?? "12", "content-digest": fields.get("content-digest") ?? "" };
+    const values: Record<string, string> = {
+      "@method": "POST",
+      "@path": "/pay",
+      "@query": "?a=1",
+      "x-amount": change.amount ?? "12",
+      "content-digest": fields.get("content-digest") ?? "",
+    };
     const baseText = `${components.map((name) => `"${name}": ${values[name]}\n`).join("")}"@signature-params": ${text}`;
     fields.append("signature-input", `sig1=${text}`);
-    fields.append("signature", `sig1=:${createHmac("sha256", change.secret ?? "shared").update(baseText).digest("base64")}:`);
+    fields.append(
+      "signature",
+      `sig1=:${createHmac("sha256", change.secret ?? "shared")
+        .update(baseText)
+        .digest("base64")}:`,
+    );
     return { method: "POST", target: change.target ?? "/pay?a=1", authority: "shop.example", scheme: "https", fields };
   }
   const options: HmacCall = { secret: "shared", headers: ["X-Amount"], maxAge: 300 };

@@ -17,7 +17,11 @@ export interface RunningGateway {
 
 export interface GatewayStatus {
   readonly release: string;
-  readonly workers: readonly { readonly pid: number; readonly state: string; readonly sandbox: { readonly activePid: number; readonly sparePid: number; readonly restarts: number; readonly quarantined: readonly string[] } | null }[];
+  readonly workers: readonly {
+    readonly pid: number;
+    readonly state: string;
+    readonly sandbox: { readonly activePid: number; readonly sparePid: number; readonly restarts: number; readonly quarantined: readonly string[] } | null;
+  }[];
 }
 
 export interface GatewaySpec {
@@ -35,7 +39,15 @@ export async function startGateway(spec: GatewaySpec): Promise<RunningGateway> {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text);
   }
-  const config = { listeners: [{ host: "127.0.0.1", port: 0 }], workers: 1, admin: { port: 0 }, log: { access: "errors" }, stateDir: "./state", ...(spec.rules ? { rules: "./rules" } : {}), ...spec.config };
+  const config = {
+    listeners: [{ host: "127.0.0.1", port: 0 }],
+    workers: 1,
+    admin: { port: 0 },
+    log: { access: "errors" },
+    stateDir: "./state",
+    ...(spec.rules ? { rules: "./rules" } : {}),
+    ...spec.config,
+  };
   await writeFile(join(folder, "sluice.config.json"), JSON.stringify(config));
   const running = startSluice(folder, ["start"], undefined, spec.env);
   const [, url] = await running.printed(/listening on (\S+)/);

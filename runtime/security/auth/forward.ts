@@ -19,7 +19,9 @@ export interface ForwardAnswer {
   readonly body: string;
 }
 /** `setHeaders`: of the service's yes, those that the rule asked to have on the request. */
-export type ForwardResult = { readonly answer: ForwardAnswer; readonly setHeaders: readonly (readonly [string, string])[] } | { readonly reason: "denied" | "unavailable"; readonly refusal: ForwardAnswer | null };
+export type ForwardResult =
+  | { readonly answer: ForwardAnswer; readonly setHeaders: readonly (readonly [string, string])[] }
+  | { readonly reason: "denied" | "unavailable"; readonly refusal: ForwardAnswer | null };
 
 export async function forwardAuth(
   call: ForwardCall,

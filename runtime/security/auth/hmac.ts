@@ -61,7 +61,8 @@ export async function verifyHmac(call: HmacCall, request: SignedRequest, readBod
   if (created > nowS + CLOCK_TOLERANCE_S) return { reason: "not-yet-valid" };
   if (typeof expires === "number" && expires < nowS) return { reason: "expired" };
   if (nowS - created > call.maxAge) return { reason: "replayed" };
-  if (input.components.includes("content-digest") && !digestHolds(request.fields.joined("content-digest") ?? "", await readBody())) return { reason: "signature" };
+  if (input.components.includes("content-digest") && !digestHolds(request.fields.joined("content-digest") ?? "", await readBody()))
+    return { reason: "signature" };
   return { identity: { keyId: typeof keyid === "string" ? keyid : "", signedAt: created } };
 }
 
@@ -71,7 +72,10 @@ function parseInput(text: string): SignatureInput | null {
   const match = INPUT.exec(text.trim());
   if (!match) return null;
   const [, label, rest, list, parameterText] = match;
-  const components = list!.split(/ +/).filter((item) => item !== "").map((item) => item.slice(1, -1));
+  const components = list!
+    .split(/ +/)
+    .filter((item) => item !== "")
+    .map((item) => item.slice(1, -1));
   if (new Set(components).size !== components.length) return null;
   const parameters: Record<string, string | number> = {};
   for (const [, name, string, number] of parameterText!.matchAll(PARAMETER)) {

@@ -30,7 +30,14 @@ interface VerificationKey {
 
 const HMAC = ["HS256", "HS384", "HS512"];
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-const CURVES: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", prime256v1: "ES256", secp384r1: "ES384", secp521r1: "ES512" };
+const CURVES: Readonly<Record<string, string>> = {
+  "P-256": "ES256",
+  "P-384": "ES384",
+  "P-521": "ES512",
+  prime256v1: "ES256",
+  secp384r1: "ES384",
+  secp521r1: "ES512",
+};
 const ASYMMETRIC = [...RSA, "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
 /** Clocks of issuer and gateway differ by a little. */
 const CLOCK_TOLERANCE_S = 5;
@@ -86,10 +93,18 @@ export class JwtVerifier {
     let keySet = this.#keySets.get(url);
     if (keySet === undefined) {
       const fetchKeys: FetchImplementation = async (address, { headers, signal }) => {
-        const answer = await this.#egress.fetch({ url: address, method: "GET", headers: [...headers], body: null, redirect: "manual", idempotencyId: "" }, signal);
+        const answer = await this.#egress.fetch(
+          { url: address, method: "GET", headers: [...headers], body: null, redirect: "manual", idempotencyId: "" },
+          signal,
+        );
         return new Response(new Uint8Array(answer.body), { status: answer.status });
       };
-      keySet = createRemoteJWKSet(new URL(url), { timeoutDuration: JWKS_TIMEOUT_MS, cacheMaxAge: JWKS_MAX_AGE_MS, cooldownDuration: JWKS_COOLDOWN_MS, [customFetch]: fetchKeys });
+      keySet = createRemoteJWKSet(new URL(url), {
+        timeoutDuration: JWKS_TIMEOUT_MS,
+        cacheMaxAge: JWKS_MAX_AGE_MS,
+        cooldownDuration: JWKS_COOLDOWN_MS,
+        [customFetch]: fetchKeys,
+      });
       keep(this.#keySets, url, keySet);
     }
     return keySet;
@@ -111,7 +126,8 @@ async function readKey(text: string): Promise<VerificationKey> {
   if (!/^\s*\{/.test(text)) return { key: Buffer.from(text), algorithms: HMAC };
   const jwk = JSON.parse(text) as JWK;
   if (jwk.use !== undefined && jwk.use !== "sig") throw new GatewayError("SERVICE_REFUSED", `auth.jwt: found a JWK for use "${jwk.use}", expected "sig"`);
-  if (jwk.key_ops !== undefined && !jwk.key_ops.includes("verify")) throw new GatewayError("SERVICE_REFUSED", 'auth.jwt: the JWK\'s key_ops do not allow "verify"');
+  if (jwk.key_ops !== undefined && !jwk.key_ops.includes("verify"))
+    throw new GatewayError("SERVICE_REFUSED", 'auth.jwt: the JWK\'s key_ops do not allow "verify"');
   if (jwk.kty === "oct") return { key: Buffer.from(jwk.k ?? "", "base64url"), algorithms: narrow(HMAC, jwk.alg === undefined ? undefined : [jwk.alg]) };
   const { d: _private, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...open } = jwk;
   const key = createPublicKey({ key: open, format: "jwk" });
@@ -153,7 +169,9 @@ function reasonOf(thrown: unknown): JwtReason {
   if (thrown instanceof errors.JWTInvalid || thrown instanceof errors.JWSInvalid) return "malformed";
   if (thrown instanceof errors.JOSEError) return "unavailable";
   if (thrown instanceof GatewayError) throw thrown;
-  throw new GatewayError("SERVICE_REFUSED", `auth.jwt: the key cannot be used (${thrown instanceof Error ? thrown.message : String(thrown)})`, { cause: thrown });
+  throw new GatewayError("SERVICE_REFUSED", `auth.jwt: the key cannot be used (${thrown instanceof Error ? thrown.message : String(thrown)})`, {
+    cause: thrown,
+  });
 }
 
 function claimReason(claim: string): JwtReason {
