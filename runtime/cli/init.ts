@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { lstat, mkdir, realpath, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isCheckout, packageRoot } from "./package-root.ts";
+import { CONFIG_TEXT, RULE_TEST_TEXT, RULE_TEXT, tsconfigText } from "./project-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 export async function init(dir: string, terminal: Terminal): Promise<number> {
@@ -26,15 +27,11 @@ export async function init(dir: string, terminal: Terminal): Promise<number> {
     "",
     "next:",
     ...(dir === "." ? [] : [`  cd ${dir}`]),
-    `  ${commandName()} check   # compile, type-check, validate`,
-    `  ${commandName()} test    # run the rule test`,
-    `  ${commandName()} dev     # serve it on http://127.0.0.1:8080; edit rules/hello.ts and reload`,
+    `  npx sluice check   # compile, type-check, validate`,
+    `  npx sluice test    # run the rule test`,
+    `  npx sluice dev     # serve it on http://127.0.0.1:8080; edit rules/hello.ts and reload`,
   ]);
   return 0;
-}
-
-function commandName(): string {
-  return isCheckout ? `node ${path.join(packageRoot, "runtime/cli/sluice.js")}` : "npx sluice";
 }
 
 /** `import … from "sluice"` must resolve at once, without an install: the same link that npm makes for a `file:` dependency. */
@@ -42,11 +39,18 @@ async function linkPackage(folder: string): Promise<void> {
   const modules = path.join(folder, "node_modules");
   const link = path.join(modules, "sluice");
   await mkdir(modules, { recursive: true });
+  await symlinkOnce(packageRoot, link);
+  // What `npx sluice` and npm scripts look for.
+  await mkdir(path.join(modules, ".bin"), { recursive: true });
+  await symlinkOnce(path.join("..", "sluice", "runtime", "cli", "sluice.js"), path.join(modules, ".bin", "sluice"));
+}
+
+async function symlinkOnce(target: string, link: string): Promise<void> {
   const there = await lstat(link).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   });
-  if (there === null) await symlink(packageRoot, link, "junction");
+  if (there === null) await symlink(target, link);
 }
 
 function projectFiles(folder: string): Record<string, string> {
@@ -75,68 +79,10 @@ function projectFiles(folder: string): Record<string, string> {
             2,
           )}\n`,
         }),
-    "sluice.config.ts": `import { defineConfig } from "sluice"
-
-export default defineConfig({
-  listeners: [{ host: "127.0.0.1", port: 8080 }],
-  upstreams: {
-    // The server behind the gateway. Requests reach it after the rules have had their say.
-    site: { targets: ["http://127.0.0.1:9001"] },
-  },
-  rules: "./rules",
-  vars: { greeting: "hello" },
-})
-`,
-    "rules/hello.ts": `import { defineRule, respond } from "sluice"
-
-// Answers /hello by itself, and marks every response that passes.
-export default defineRule({
-  onRequest(req, ctx) {
-    if (req.path === "/hello") return respond(200, \`\${String(ctx.vars["greeting"])}, \${req.query.get("name") ?? "world"}\\n\`)
-    req.headers.set("x-gateway", "sluice")
-  },
-  onResponse(res) {
-    res.headers.set("x-content-type-options", "nosniff")
-  },
-})
-`,
-    "rules/hello.test.ts": `import { expect, gateway, test } from "sluice/testing"
-
-const gw = await gateway({
-  rules: "./hello.ts",
-  vars: { greeting: "hello" },
-  upstreams: { site: () => ({ status: 200, body: "from the site" }) },
-})
-
-test("greets whoever asks", async () => {
-  const res = await gw.request("/hello?name=Ada")
-  expect(res.status).toBe(200)
-  expect(res.text()).toBe("hello, Ada\\n")
-  expect(res.upstreamRequests).toEqual([])
-})
-
-test("passes everything else to the site", async () => {
-  const res = await gw.request("/")
-  expect(res.text()).toBe("from the site")
-  expect(res.headers.get("x-content-type-options")).toBe("nosniff")
-  expect(res.upstreamRequests[0]?.headers.get("x-gateway")).toBe("sluice")
-})
-`,
-    "tsconfig.json": `{
-  // Rules run in a sandbox without Node and without a page: web-standard classes, nothing else.
-  "compilerOptions": {
-    "target": "es2024",
-    "lib": ["es2024", "webworker", "webworker.iterable"],
-    "types": [],
-    "module": "esnext",
-    "moduleResolution": "bundler",${conditions}
-    "strict": true,
-    "noEmit": true,
-    "skipLibCheck": true
-  },
-  "include": ["sluice.config.ts", "rules"]
-}
-`,
+    "sluice.config.ts": CONFIG_TEXT,
+    "rules/hello.ts": RULE_TEXT,
+    "rules/hello.test.ts": RULE_TEST_TEXT,
+    "tsconfig.json": tsconfigText(conditions),
     ".gitignore": "node_modules/\n.sluice/\n",
   };
 }
