@@ -7,7 +7,7 @@ import { RuleAuth } from "./auth.ts";
 import { BodyReader } from "./body-reader.ts";
 import { current, setCurrent } from "./current.ts";
 import { installConsole, installRandom, installTimers, startTimer } from "./globals.ts";
-import { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, neutralizeStackHooks, removeGlobals, resetStackTraceLimit } from "./harden.ts";
+import { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, neutralizeStackHooks, removeGlobals, removeLastMatch, resetStackTraceLimit } from "./harden.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { HookCall, type Realm } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
@@ -52,18 +52,29 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
   const waiting = new Map<number, HookCall>();
   const realm: Realm = { meter, rules, waiting, emit: (text) => void (output += text) };
   let reader = new TextReader("");
+  /** Read, not begun. */
+  let next: HookCall | null = null;
 
   /** Takes records until one leaves microtasks behind: those must run before anything else does, so that they are its own. */
   const work = (): void => {
-    while (!reader.done) {
-      const kind = reader.num();
+    while (next !== null || !reader.done) {
+      const kind = next === null ? reader.num() : ToSandbox.HOOK;
       if (kind === ToSandbox.HOOK) {
+        const call: HookCall = next ?? new HookCall(realm, reader);
+        next = null;
+        // What hooks before it left behind would run while it waits, in its name: so that runs first.
+        if (mark[Mark.BEGUN]! > 0 && call.mayWait) {
+          next = call;
+          return again();
+        }
         mark[Mark.BEGUN]!++;
+        resetStackTraceLimit();
         // With half of a bound spent the rest gets an entry of its own: the process bounds each entry's time.
-        const over = new HookCall(realm, reader).start();
+        const over = call.start();
         if (!over || mark[Mark.CAREFUL] === 1 || output.length > OUTPUT_UNITS || meter.entryMs * 2 > mark[Mark.CPU_MS]!) return again();
       } else if (kind === ToSandbox.REPLY) {
         mark[Mark.BEGUN]!++;
+        resetStackTraceLimit();
         const call = reader.num();
         const callNo = reader.num();
         const ok = reader.num() === 1;
@@ -91,7 +102,6 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
       mark[Mark.AGAIN] = 0;
       mark[Mark.BEGUN] = 0;
       meter.enter();
-      resetStackTraceLimit();
       if (records !== "") reader = new TextReader(records);
       work();
       returned = output;
@@ -110,6 +120,7 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
 
 function install(webSync: Lent["webSync"]): void {
   removeGlobals(globalThis);
+  removeLastMatch();
   const now = (): number => current()?.now() ?? 0;
   installClock(globalThis, now);
   installRandom(globalThis);

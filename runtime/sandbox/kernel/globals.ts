@@ -1,5 +1,5 @@
 /** Globals that depend on who runs: randomness, the log, timers. */
-import { current } from "./current.ts";
+import { type Activity, current } from "./current.ts";
 import { describe } from "./failure.ts";
 import { format } from "./format.ts";
 import type { LogLevel } from "./rule-run.ts";
@@ -47,13 +47,22 @@ export function startTimer(ms: number, run: () => void): () => void {
   return () => void (wanted = false);
 }
 
+interface Timers {
+  last: number;
+  readonly cancels: Map<number, () => void>;
+}
+
 export function installTimers(global: typeof globalThis): void {
-  let last = 0;
-  const cancels = new Map<number, () => void>();
+  // Each run has its own: rules share this context, and numbers can be guessed. They go with the run, whether they rang or not.
+  const all = new WeakMap<Activity, Timers>();
   const functions = {
     setTimeout(run: unknown, ms?: number, ...args: unknown[]): number {
       if (typeof run !== "function") throw new TypeError(`setTimeout: a function is expected, found ${describe(run)}`);
-      const id = ++last;
+      const owner = current() ?? outside("setTimeout");
+      let timers = all.get(owner);
+      if (timers === undefined) all.set(owner, (timers = { last: 0, cancels: new Map() }));
+      const { cancels } = timers;
+      const id = ++timers.last;
       const cancel = startTimer(ms ?? 0, () => {
         cancels.delete(id);
         Reflect.apply(run, undefined, args);
@@ -62,8 +71,10 @@ export function installTimers(global: typeof globalThis): void {
       return id;
     },
     clearTimeout(id?: number): void {
-      cancels.get(id as number)?.();
-      cancels.delete(id as number);
+      const owner = current();
+      const cancels = owner === null ? undefined : all.get(owner)?.cancels;
+      cancels?.get(id as number)?.();
+      cancels?.delete(id as number);
     },
   };
   for (const [name, value] of Object.entries(functions)) Object.defineProperty(global, name, { value, writable: true, enumerable: false, configurable: true });

@@ -17,6 +17,13 @@ export function removeGlobals(global: typeof globalThis): void {
   for (const name of REMOVED) Reflect.deleteProperty(global, name);
 }
 
+/** `RegExp.$1`, `RegExp.input` and the like tell what the last expression of anybody's matched: another rule's, another visitor's, the kernel's. */
+export function removeLastMatch(): void {
+  for (const key of Reflect.ownKeys(RegExp)) {
+    if (typeof key === "string" && "get" in Object.getOwnPropertyDescriptor(RegExp, key)!) Reflect.deleteProperty(RegExp, key);
+  }
+}
+
 /** No code from strings: `eval` and the constructors of all four kinds of functions. V8's own switch cannot be reached from here. */
 export function forbidCodeFromStrings(global: typeof globalThis): void {
   const refuse = (name: string): never => {

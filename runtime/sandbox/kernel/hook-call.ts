@@ -84,10 +84,19 @@ export class HookCall {
     return (this.#extra ??= this.#extraJson === "" ? {} : (JSON.parse(this.#extraJson) as HookExtra));
   }
 
+  /** False: none of its rules has ever waited in this phase, and each has run. */
+  get mayWait(): boolean {
+    return this.#runs.some(({ rule }) => rule.waits.get(this.phase) !== false);
+  }
+
   /** True when all of it is over. False: it waits, and its microtasks must run before anything else does. */
   start(): boolean {
     const over = this.#continueFrom(0) && !this.#tailing;
     if (!over) this.#realm.waiting.set(this.number, this);
+    for (const { rule, open } of this.#runs) {
+      if (!over) rule.waits.set(this.phase, true);
+      else if (!open && !rule.waits.has(this.phase)) rule.waits.set(this.phase, false);
+    }
     return over;
   }
 

@@ -49,6 +49,7 @@ export function loadRule(input: RuleInput, factory: unknown): { rule: LoadedRule
       vars: input.vars,
       secrets: Object.freeze({ ...input.secrets }),
       crossingBytes: input.crossingBytes,
+      waits: new Map(),
       earlyLogs,
     };
     return { rule, description };

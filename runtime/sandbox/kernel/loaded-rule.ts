@@ -1,5 +1,6 @@
 /** A rule as this context holds it. */
 import type { Rule } from "../../../sdk/index.ts";
+import type { Phase } from "../../compile/release.ts";
 
 export interface LoadedRule {
   /** Its number in the release. */
@@ -10,6 +11,8 @@ export interface LoadedRule {
   readonly secrets: Readonly<Record<string, string>>;
   /** Of one value that crosses, `limits.crossingSize`. */
   readonly crossingBytes: number;
+  /** Has a hook call of the phase that ran this rule ever waited for something? Not known before the first one. */
+  readonly waits: Map<Phase, boolean>;
   /** Lines logged while the module was evaluated; they leave with its first hook. */
   readonly earlyLogs: { level: "debug" | "info" | "warn" | "error"; text: string }[];
 }

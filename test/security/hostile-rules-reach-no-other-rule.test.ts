@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Room } from "../sandbox/room.ts";
+import { HostileGateway } from "./hostile-gateway.ts";
+
+const gateway = await HostileGateway.open({
+  rules: {
+    "victim-regexp": `const found = /Bearer (\\w+)/.exec(req.headers.get("authorization")); req.headers.set("x-units", String(found[1].length))`,
+    "spy-regexp": `const names = Object.getOwnPropertyNames(RegExp).filter((name) => typeof RegExp[name] === "string" && name !== "name"); return respond(200, names.map((name) => RegExp[name]))`,
+    "victim-timer": {
+      body: `async onRequest(req) { await new Promise((resolve) => setTimeout(resolve, Number(req.query.get("ms")))); return respond(200, "woke") }`,
+    },
+    "cancels-timers": `for (let id = -10; id < 1000; id++) clearTimeout(id); return respond(200, "done")`,
+    "own-timer": {
+      body: `async onRequest() { let rang = 0; const first = setTimeout(() => rang++, 1); clearTimeout(first); clearTimeout(first); clearTimeout(); await new Promise((resolve) => setTimeout(resolve, 5)); return respond(200, { rang }) }`,
+    },
+  },
+});
+
+describe("in one context", () => {
+  test("what another rule's regular expressions matched is not to be read", async () => {
+    assert.equal((await gateway.ask("/victim-regexp", { authorization: "Bearer s3cret" })).status, 200);
+    assert.deepEqual(await gateway.json("/spy-regexp"), []);
+  });
+
+  test("another rule's timers are not to be cancelled, its own are", async () => {
+    const sleeping = gateway.ask("/victim-timer?ms=300");
+    await gateway.ask("/victim-timer?ms=0");
+    await gateway.ask("/cancels-timers");
+    assert.equal((await sleeping).text, "woke");
+    assert.deepEqual(await gateway.json("/own-timer"), { rang: 0 });
+  });
+});
+
+describe("hooks that begin in the same turn", () => {
+  const victim = {
+    name: "victim.ts",
+    body: `async onRequest() { await null; await new Promise((resolve) => setTimeout(resolve, 0)); return respond(200, "fine") }`,
+  };
+  const services = { timer: async () => ({}) };
+
+  test("what a hook leaves behind makes no calls and writes no lines in another one's name", async (t) => {
+    const room = await Room.open(t, { services });
+    const release = await room.load(
+      { name: "calls.ts", body: `onRequest() { Promise.resolve().then(() => { for (let i = 0; i < 3000; i++) setTimeout(() => {}, 0) }) }` },
+      { name: "lines.ts", body: `onRequest() { Promise.resolve().then(() => console.error("said by the victim")) }` },
+      victim,
+    );
+    // The first round shows that the victim waits; every rule's first one is its own.
+    for (let round = 0; round < 3; round++) {
+      const runs = [0, 2, 1, 2, 0, 2].map((rule) => room.run(release, { rules: [rule] }));
+      for (const [index, outcome] of (await Promise.all(runs)).entries()) assert.equal(outcome.answer?.body.toString(), index % 2 === 1 ? "fine" : undefined);
+    }
+    assert.deepEqual(
+      room.logs.filter(({ rule }) => rule === "victim.ts"),
+      [],
+    );
+  });
+
+  test("a rule's stack is as long as ever, whatever another one sets", async (t) => {
+    const room = await Room.open(t);
+    const release = await room.load(
+      { name: "limit.ts", body: `onRequest() { Error.stackTraceLimit = 0 }` },
+      { name: "throws.ts", body: `onRequest() { throw new Error("boom") }` },
+    );
+    await Promise.all([room.run(release, { rules: [0] }), room.run(release, { rules: [1] })]);
+    assert.match(room.hooks.find(({ rule }) => rule === "throws.ts")!.failure!.stack, /throws\.ts:\d+/);
+  });
+});
