@@ -9,7 +9,7 @@ import { CodecError, TextReader } from "./codec.ts";
 import { Effect } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
 
-/** Bounds on one hook call's effects. A rule's own code meets tighter ones inside; these hold when the inside is broken. */
+/** Bounds on effects, this one for each rule of a hook call. A rule's own code meets tighter ones inside; these hold when the inside is broken. */
 const MAX_EFFECTS = 2000;
 const MAX_FIELD_VALUE_UNITS = 16 * 1024;
 const MAX_NAME_UNITS = 256;
@@ -124,10 +124,11 @@ export function readEffects(text: string, bounds: EffectBounds): CheckedEffects 
   const reader = new TextReader(text);
   const list: CheckedEffect[] = [];
   let refused: Map<number, GatewayError> | null = null;
+  const most = MAX_EFFECTS * bounds.rules.length;
   while (!reader.done) {
     const effect = readEffect(reader);
     if (!bounds.rules.includes(effect.rule)) throw new CodecError(`an effect of rule ${effect.rule}, which did not run`);
-    if (list.length >= MAX_EFFECTS) throw new CodecError(`more than ${MAX_EFFECTS} effects`);
+    if (list.length >= most) throw new CodecError(`more than ${most} effects`);
     const fault = faultOf(effect, bounds);
     if (fault === "") list.push(effect);
     else if (!refused?.has(effect.rule))

@@ -17,7 +17,7 @@ export class Crowd {
   readonly #visits: Promise<void>[];
   readonly #watch: NodeJS.Timeout;
   #peakBytes = 0;
-  #wanted = true;
+  readonly #leave = new AbortController();
 
   /** Resolves when each visitor has been answered once. */
   static async gather(gateway: HostileGateway): Promise<Crowd> {
@@ -35,7 +35,7 @@ export class Crowd {
   /** Ends when each visitor has been answered once more, and says how it went. */
   async disperse(): Promise<void> {
     await this.#everyoneAnswered();
-    this.#wanted = false;
+    this.#leave.abort();
     await Promise.all(this.#visits);
     clearInterval(this.#watch);
     this.#agent.destroy();
@@ -46,7 +46,7 @@ export class Crowd {
   }
 
   async #visit(kind: string, index: number): Promise<void> {
-    for (let n = 1; this.#wanted; n++) {
+    for (let n = 1; !this.#leave.signal.aborted; n++) {
       try {
         const { status, code, headers, text } = await this.#gateway.ask(`/healthy/${kind}/${n}`, {}, this.#agent);
         const twice = status === 200 ? (JSON.parse(text) as Record<string, string>)["x-twice"] : "";

@@ -13,6 +13,8 @@ const MAX_LOGS = 200;
 const MAX_LOG_UNITS = 8 * 1024;
 const MAX_LOGS_UNITS = 128 * 1024;
 const MAX_METRICS = 200;
+/** Together with logs and metrics below what the worker takes from one rule (`effects.ts`): more would end the sandbox. */
+const MAX_CHANGES = 1000;
 const MAX_BODIES = 4;
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -38,6 +40,7 @@ export class RuleRun implements Charged {
   #logs = 0;
   #logUnits = 0;
   #metrics = 0;
+  #changes = 0;
   #dropped = 0;
   #changedUnits = 0;
   #bodyUnits = 0;
@@ -84,7 +87,7 @@ export class RuleRun implements Charged {
 
   /** `fields`: the effect's, already as text. */
   effect(kind: number, fields: string): void {
-    this.expectOpen();
+    this.#expectChange();
     const text = `${kind};${this.rule.index};${fields}`;
     this.#changedUnits += text.length;
     this.expectRoom(this.#changedUnits, "the changes of one hook");
@@ -92,7 +95,7 @@ export class RuleRun implements Charged {
   }
   /** Replaces a body. Setting it again is no fault, as long as it ends. */
   body(bytes: string): void {
-    this.expectOpen();
+    this.#expectChange();
     this.expectRoom(bytes.length, "a body");
     this.#bodyUnits += bytes.length;
     this.expectRoom(this.#bodyUnits, "the bodies set in one hook", MAX_BODIES * this.rule.crossingBytes);
@@ -100,6 +103,10 @@ export class RuleRun implements Charged {
   }
   expectOpen(): void {
     if (!this.open) throw new TypeError(`${this.phase} is over: nothing can be changed any more`);
+  }
+  #expectChange(): void {
+    this.expectOpen();
+    if (++this.#changes > MAX_CHANGES) throw withKind(new RangeError(`at most ${MAX_CHANGES} changes may be made in one hook`), "effect");
   }
   expectRoom(units: number, what: string, limit = this.rule.crossingBytes): void {
     if (units > limit) throw withKind(new RangeError(`${what}: at most ${limit} bytes may leave a rule, found ${units}`), "effect");

@@ -6,6 +6,8 @@ import { lost, pong } from "./words.ts";
 
 /** An answer above this many characters leaves as several frames (a frame has a bound, protocol.ts). */
 const FRAME_UNITS = 16 * 1024 * 1024;
+/** What is ready after this long leaves, though the frame is not worked through: a second without a word and the worker takes the process for stuck. */
+const SILENCE_MS = 50;
 
 /** A batch while its records are being gathered. */
 interface Gathering {
@@ -24,6 +26,7 @@ export class Loop {
   readonly #send: (payload: string) => void;
   readonly #isolates = new Map<number, ReleaseIsolate>();
   #answer = "";
+  #sentMs = 0;
 
   constructor(send: (payload: string) => void) {
     this.#send = send;
@@ -31,6 +34,7 @@ export class Loop {
 
   frame(payload: string): void {
     const reader = new TextReader(payload);
+    this.#sentMs = performance.now();
     let batches: Gathering[] = [];
     const flush = (): void => {
       for (const batch of batches) this.#run(payload, batch);
@@ -134,12 +138,14 @@ export class Loop {
   #emit(records: string): void {
     if (this.#answer.length + records.length > FRAME_UNITS) this.#sendAnswer();
     this.#answer += records;
+    if (performance.now() - this.#sentMs > SILENCE_MS) this.#sendAnswer();
   }
 
   #sendAnswer(): void {
     if (this.#answer === "") return;
     const answer = this.#answer;
     this.#answer = "";
+    this.#sentMs = performance.now();
     this.#send(answer);
   }
 }
