@@ -119,6 +119,7 @@ class Evaluator {
       memoryBytes: this.#config.limits.ruleMemoryBytes,
       crossingBytes: this.#config.limits.crossingBytes,
       vars: this.#config.vars,
+      nowMs: Date.now(),
       rules: rules.map(({ name, code }) => ({ name, code, context: 0, secrets: {}, services: [] })),
     };
     this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());

@@ -14,6 +14,7 @@ export class HeldRelease implements LoadedRelease {
   readonly number: number;
   readonly stacks: StackMapper;
   readonly offences: OffenceBook;
+  readonly #loadedMs: number;
   /** Rule → context. Each rule with secrets has one of its own, so that no other rule can reach into it. */
   readonly contexts: readonly number[];
   /** Rule → hooks that ended well or with an error of the rule's own. */
@@ -23,11 +24,12 @@ export class HeldRelease implements LoadedRelease {
   /** Given up: it is unloaded with its last hook. */
   leaving = false;
 
-  constructor(release: Release, number: number, maps: SourceMaps, quarantine: boolean) {
+  constructor(release: Release, number: number, maps: SourceMaps, options: SandboxOptions) {
     this.release = release;
     this.number = number;
     this.stacks = new StackMapper(release, maps);
-    this.offences = new OffenceBook(quarantine);
+    this.offences = new OffenceBook(options.quarantine);
+    this.#loadedMs = Math.floor(options.now());
     this.finished = release.rules.map(() => 0);
     let next = SHARED_CONTEXT + 1;
     this.contexts = release.rules.map((rule) => (rule.manifest.secrets.length === 0 ? SHARED_CONTEXT : next++));
@@ -71,6 +73,7 @@ export class HeldRelease implements LoadedRelease {
       memoryBytes: options.limits.ruleMemoryBytes,
       crossingBytes: options.limits.crossingBytes,
       vars: options.vars,
+      nowMs: this.#loadedMs,
       rules,
     };
   }

@@ -61,6 +61,8 @@ export interface LoadMessage {
   readonly memoryBytes: number;
   readonly crossingBytes: number;
   readonly vars: Readonly<Record<string, unknown>>;
+  /** What clocks show while modules are evaluated: the same in every sandbox and for ever, so that a release that loaded once loads again. */
+  readonly nowMs: number;
   readonly rules: readonly LoadRule[];
 }
 export interface LoadRule {

@@ -149,6 +149,7 @@ export class SandboxProcess implements AsyncDisposable {
       memoryBytes,
       crossingBytes,
       vars,
+      nowMs: 1_750_000_000_000,
       rules: sources.map(({ code, name, context = 0, secrets = {} }, index) => ({
         name: name ?? `rule${index}.ts`,
         code: code.startsWith("((sluice)") ? code : ruleScript(code),

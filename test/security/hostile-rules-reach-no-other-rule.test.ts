@@ -32,6 +32,47 @@ describe("in one context", () => {
   });
 });
 
+test("a rule that keeps the memory which all share nearly full has nobody else blamed for the rest", async () => {
+  const shared = await HostileGateway.open({
+    rules: {
+      keeps: {
+        top: `const kept = []`,
+        body: `onRequest() { if (kept.length < 47) kept.push(new Array(160_000).fill(1.5)); return respond(200, String(kept.length)) }`,
+      },
+      uses: `const all = []; for (let i = 0; i < 100_000; i++) all.push({ i, text: "x" + i }); return respond(200, String(all.length))`,
+    },
+    limits: { ruleCpu: "2s" },
+  });
+  const losses = (): number => shared.told.filter(({ event, reason }) => event === "isolate-lost" && reason === "memory").length;
+  for (let round = 0; losses() < 2; round++) {
+    assert.ok(round < 500, "the isolate was never full");
+    assert.equal((await shared.ask("/keeps")).status, 200);
+    assert.equal((await shared.ask("/uses")).text, "100000");
+  }
+  assert.deepEqual(shared.status.quarantined, []);
+  await shared.close();
+});
+
+describe("a module that loads once", () => {
+  test("loads again in every sandbox: its clock shows the same for ever", async (t) => {
+    let nowMs = Date.UTC(2026, 0, 1);
+    const room = await Room.open(t, { now: () => nowMs, quarantine: false });
+    const release = await room.load(
+      { name: "bomb.ts", top: `if (Date.now() > ${nowMs}) for (;;);`, body: `onRequest() { for (;;); }` },
+      { name: "healthy.ts", body: `onRequest() { return respond(200, "fine") }` },
+    );
+    nowMs += 24 * 3600_000;
+    // The isolate is made anew, then a whole process.
+    assert.equal((await room.run(release, { rules: [0] })).failure?.code, "RULE_CPU");
+    assert.equal((await room.run(release, { rules: [1] })).answer?.status, 200);
+    const started = room.emitterOnce("started");
+    process.kill(room.sandbox.status().activePid, "SIGKILL");
+    await started;
+    assert.equal((await room.run(release, { rules: [1] })).answer?.status, 200);
+    assert.ok(!room.told.some(({ event }) => event === "start-failed"));
+  });
+});
+
 describe("hooks that begin in the same turn", () => {
   const victim = {
     name: "victim.ts",

@@ -7,13 +7,15 @@ import { KERNEL_NAME } from "../kernel/failure.ts";
 import { Mark } from "../kernel/mark.ts";
 import type { LoadMessage } from "../protocol.ts";
 import { Patience, suspectOf } from "./cpu.ts";
-import { ivm, LoadFailed, RuleContext } from "./rule-context.ts";
+import { ivm, LOAD_MS, LoadFailed, RuleContext } from "./rule-context.ts";
 import { type RunningCall, RunningCalls } from "./running-calls.ts";
 import { cpuFailure, isolateLost, loaded, lost, lostTail, memoryFailure, notLoaded, stray, thrownText } from "./words.ts";
 
 const MIB = 1024 * 1024;
 /** isolated-vm takes no less. */
 const MIN_MEMORY_MIB = 8;
+/** A module that was starved of the processor is evaluated again with this much. Both together stay below what the worker waits for. */
+const PATIENT_LOAD_MS = 3000;
 /** Batches with one record per entry, after a time-out that could not be pinned on one hook. */
 const CAREFUL_BATCHES = 64;
 
@@ -36,6 +38,8 @@ export class ReleaseIsolate {
   #isolate: IsolatedVm.Isolate | null = null;
   #carefulBatches = 0;
   #enteredCpuUs = 0;
+  /** Hook calls and replies begun in this isolate before the entry that runs. */
+  #begun = 0;
   /** Up to here some rule has been charged. */
   #takenCpuUs = 0;
 
@@ -47,7 +51,7 @@ export class ReleaseIsolate {
   /** Makes the isolate. Gives LOADED, which tells whether that went well. */
   make(): string {
     try {
-      return loaded(this.release, this.#fill());
+      return loaded(this.release, this.#fillPatiently());
     } catch (thrown) {
       this.dispose();
       return notLoaded(this.release, thrown instanceof LoadFailed ? thrown.error : { rule: "", ...thrownText(thrown) });
@@ -105,12 +109,14 @@ export class ReleaseIsolate {
     const since = performance.now();
     try {
       take(context.enter(records, timeoutMs));
+      this.#begun += context.mark[Mark.BEGUN] ?? 0;
       return true;
     } catch (thrown) {
       // A rejection that nobody awaited stands in the place of the result. It may say anything, also "timed out": time decides.
       if (this.#isolate!.isDisposed || performance.now() - since >= timeoutMs - 1) return false;
       take(stray(this.release, context.mark[Mark.RULE] ?? null, thrown));
     }
+    this.#begun += context.mark[Mark.BEGUN] ?? 0;
     try {
       take(context.recover());
       return true;
@@ -123,9 +129,11 @@ export class ReleaseIsolate {
   #lose(batch: Batch, context: RuleContext, output: string, emit: (records: string) => void): void {
     const memory = this.#isolate!.isDisposed;
     const suspect = suspectOf(context.mark, memory ? 0 : this.#entryCpuUs() / 1000);
-    const guilty = suspect.certain && (memory || suspect.usedMs >= suspect.cpuMs);
+    // What filled the isolate may be what another rule kept from earlier hooks: only its first hook is guilty for sure, others are tried.
+    const filledIt = this.#begun + (context.mark[Mark.BEGUN] ?? 0) <= 1;
+    const guilty = suspect.certain && (memory ? filledIt : suspect.usedMs >= suspect.cpuMs);
     if (!suspect.certain) this.#carefulBatches = CAREFUL_BATCHES;
-    else if (!guilty) this.#patience.lengthen();
+    else if (!guilty && !memory) this.#patience.lengthen();
     this.#note(batch, output);
     emit(isolateLost(this.release, memory ? "memory" : "timeout"));
     const failure = memory ? memoryFailure(this.#message.memoryBytes) : cpuFailure(suspect);
@@ -149,8 +157,20 @@ export class ReleaseIsolate {
     return this.#takenCpuUs - taken;
   }
 
-  #fill(): unknown[] {
+  /** On a busy machine time passes without a module's doing. */
+  #fillPatiently(): unknown[] {
+    try {
+      return this.#fill(LOAD_MS);
+    } catch (thrown) {
+      if (!(thrown instanceof LoadFailed && thrown.starved)) throw thrown;
+      this.dispose();
+      return this.#fill(PATIENT_LOAD_MS);
+    }
+  }
+
+  #fill(loadMs: number): unknown[] {
     const message = this.#message;
+    this.#begun = 0;
     const isolate = new ivm.Isolate({ memoryLimit: Math.max(MIN_MEMORY_MIB, Math.ceil(message.memoryBytes / MIB)) });
     this.#isolate = isolate;
     const kernel = compileKernel(isolate, message.kernel);
@@ -162,7 +182,7 @@ export class ReleaseIsolate {
       }
       return context;
     };
-    const descriptions = message.rules.map((rule, index) => contextOf(rule.context).load(rule, index, message));
+    const descriptions = message.rules.map((rule, index) => contextOf(rule.context).load(rule, index, message, loadMs));
     for (const context of this.#contexts.values()) context.seal();
     // Loading is nobody's.
     this.#takenCpuUs = threadCpuUs();

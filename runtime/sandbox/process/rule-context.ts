@@ -11,15 +11,19 @@ import { thrownText } from "./words.ts";
 // isolated-vm is CommonJS with a native part.
 export const ivm = createRequire(import.meta.url)("isolated-vm") as typeof IsolatedVm;
 
-/** Evaluating one module: longer means a loop. */
-const LOAD_MS = 1000;
+/** Evaluating one module: longer means a loop, if it had the processor. */
+export const LOAD_MS = 1000;
+const RECOVER_MS = 1000;
 
 /** A rule cannot be loaded. */
 export class LoadFailed extends Error {
   readonly error: LoadError;
-  constructor(error: LoadError) {
+  /** It was cut off without having had half of its time: other processes had the core. */
+  readonly starved: boolean;
+  constructor(error: LoadError, starved = false) {
     super(error.message);
     this.error = error;
+    this.starved = starved;
   }
 }
 
@@ -56,7 +60,7 @@ export class RuleContext {
     return this.#enter.applySync(undefined, [records], { timeout: timeoutMs });
   }
   recover(): string {
-    return this.#recover.applySync(undefined, [], { timeout: LOAD_MS });
+    return this.#recover.applySync(undefined, [], { timeout: RECOVER_MS });
   }
   /** No further globals from here on. */
   seal(): void {
@@ -64,20 +68,24 @@ export class RuleContext {
   }
 
   /** Evaluates a rule; gives what `defineRule` was given. */
-  load(rule: LoadRule, index: number, message: LoadMessage): unknown {
-    const input = { index, name: rule.name, secrets: rule.secrets, vars: message.vars, crossingBytes: message.crossingBytes, nowMs: Date.now() };
+  load(rule: LoadRule, index: number, message: LoadMessage, loadMs: number): unknown {
+    const input = { index, name: rule.name, secrets: rule.secrets, vars: message.vars, crossingBytes: message.crossingBytes, nowMs: message.nowMs };
     const since = performance.now();
+    const sinceCpu = process.threadCpuUsage();
     let result: string;
     try {
       const script = this.#isolate.compileScriptSync(rule.code, { filename: rule.name });
-      const factory = script.runSync(this.#context, { timeout: LOAD_MS, reference: true });
+      const factory = script.runSync(this.#context, { timeout: loadMs, reference: true });
       script.release();
-      result = this.#load.applySync(undefined, [JSON.stringify(input), factory.derefInto({ release: true })], { timeout: LOAD_MS });
+      result = this.#load.applySync(undefined, [JSON.stringify(input), factory.derefInto({ release: true })], { timeout: loadMs });
     } catch (thrown) {
       if (this.#isolate.isDisposed)
         throw new LoadFailed({ rule: rule.name, message: `needs more than ${message.memoryBytes} bytes of memory to load`, stack: "" });
-      if (performance.now() - since >= LOAD_MS - 1)
-        throw new LoadFailed({ rule: rule.name, message: `did not finish loading within ${LOAD_MS} ms: is there a loop at its top level?`, stack: "" });
+      if (performance.now() - since >= loadMs - 1) {
+        const { user, system } = process.threadCpuUsage(sinceCpu);
+        const message = `did not finish loading within ${loadMs} ms: is there a loop at its top level?`;
+        throw new LoadFailed({ rule: rule.name, message, stack: "" }, (user + system) / 1000 < loadMs / 2);
+      }
       throw new LoadFailed({ rule: rule.name, ...thrownText(thrown) });
     }
     if (result.startsWith("!")) throw new LoadFailed(JSON.parse(result.slice(1)) as LoadError);
