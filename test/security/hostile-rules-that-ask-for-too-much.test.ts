@@ -11,7 +11,7 @@ const gateway = await HostileGateway.open({
   quarantine: false,
   rules: {
     "thousands-of-changes": `for (let i = 0; i < 3000; i++) req.headers.set("x-a", String(i))`,
-    "changes-of-all-kinds": `try { for (;;) { req.headers.append("x-a", "1"); req.headers.delete("x-a"); req.method = "GET"; req.path = "/" } } catch (error) { return respond(200, { told: error.message }) }`,
+    "changes-of-all-kinds": `try { for (;;) { req.headers.append("x-a", "1"); req.headers.delete("x-a"); req.method = "GET" } } catch (error) { return respond(200, { told: error.message }) }`,
     ...Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`chatty-${index}`, chatty])),
   },
 });
@@ -33,18 +33,13 @@ test("many rules that each say as much as they may are all heard", async () => {
 });
 
 test("a hundred innocent heavy hooks in one turn are no silence", async (t) => {
-  const room = await Room.open(t, { limits: { ruleWallMs: 60_000 } });
+  // Some 20 ms each: together more than a sandbox may be silent.
+  const room = await Room.open(t, { limits: { ruleCpuMs: 500, ruleWallMs: 60_000 } });
   const release = await room.load({
     name: "heavy.ts",
-    body: `onRequest(req) { let sum = 0; for (let i = 0; i < Number(req.query.get("n")); i++) sum += Math.sqrt(i); return respond(200, String(sum)) }`,
+    body: `onRequest() { let sum = 0; for (let i = 0; i < 1e7; i++) sum += Math.sqrt(i); return respond(200, String(sum)) }`,
   });
-  // As much as takes some 20 ms on this machine, when it is compiled.
-  let turns = 1_000_000;
-  for (let round = 0; round < 20; round++) {
-    await room.run(release, { target: `/?n=${turns}` });
-    if (room.hooks.at(-1)!.cpuUs < 15_000) turns *= 1.3;
-  }
-  const outcomes = await Promise.all(Array.from({ length: 100 }, () => room.run(release, { target: `/?n=${Math.floor(turns)}` })));
-  assert.ok(outcomes.every(({ answer }) => answer?.status === 200));
+  const outcomes = await Promise.all(Array.from({ length: 100 }, () => room.run(release)));
+  assert.deepEqual([...new Set(outcomes.map(({ answer, failure }) => failure?.message ?? answer?.status))], [200]);
   assert.equal(room.sandbox.status().restarts, 0);
 });
