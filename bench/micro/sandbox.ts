@@ -55,8 +55,7 @@ function runOf(loaded: LoadedRelease): HookRun {
     params: NO_PARAMS,
     request: { method: "GET", scheme: "http", authority: "shop.example.com", target: "/old/42?ref=home", fields: fieldsOf() },
     response: null,
-    extra: EXTRA,
-    extraText: EXTRA_TEXT,
+    extra: EXTRA_TEXT,
     exchange: {
       id: "r-1",
       received: { method: "GET", target: "/old/42?ref=home", authority: "shop.example.com" },

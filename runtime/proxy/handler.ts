@@ -10,7 +10,6 @@
  */
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Phase } from "../compile/release.ts";
-import type { HookExtra } from "../sandbox/protocol.ts";
 import type { HookOutcome } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { bodyOf, type Exchange } from "./exchange.ts";
@@ -117,7 +116,7 @@ async function callUpstream(life: Life): Promise<GatewayResponse> {
 
 /** Hooks before the origin. A response when a rule answered or failed closed, else null. */
 async function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse | null> {
-  const outcome = await runHooks(life, phase, hooks, life.upstream === "" ? life.extra : { ...life.extra, upstream: life.upstream });
+  const outcome = await runHooks(life, phase, hooks, upstreamText(life));
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.upstream !== "") life.upstream = outcome.upstream;
@@ -129,7 +128,7 @@ async function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pro
 /** Hooks behind the origin. They change `life.response`, or put another in its place. */
 async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse> {
   const response = life.response!;
-  const outcome = await runHooks(life, phase, hooks, { ...life.extra, upstream: life.upstream, from: response.from });
+  const outcome = await runHooks(life, phase, hooks, `${upstreamText(life)},"from":"${response.from}"`);
   const { failure, answer, body } = outcome;
   if (failure !== null || answer !== null) {
     response.body.cancel();
@@ -148,11 +147,8 @@ async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pr
 
 /** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
 async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError, mayRetry: boolean): Promise<GatewayResponse | "retry" | null> {
-  const outcome = await runHooks(life, "onError", hooks, {
-    ...life.extra,
-    upstream: life.upstream,
-    error: { code: error.code, status: error.status, message: error.detail },
-  });
+  const facts = { code: error.code, status: error.status, message: error.detail };
+  const outcome = await runHooks(life, "onError", hooks, `${upstreamText(life)},"error":${JSON.stringify(facts)}`);
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.answer !== null) return fromRule(outcome.answer);
@@ -162,7 +158,12 @@ async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError,
   return "retry";
 }
 
-async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: HookExtra): Promise<HookOutcome> {
+function upstreamText(life: Life): string {
+  return life.upstream === "" ? "" : `,"upstream":${JSON.stringify(life.upstream)}`;
+}
+
+/** `extra`: further members of `HookExtra` as JSON, each with its comma in front. */
+async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: string): Promise<HookOutcome> {
   const { response } = life;
   const outcome = await life.core.sandbox!.run({
     release: life.table.loaded!,
@@ -171,7 +172,7 @@ async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: Hook
     params: paramsOf(hooks, life.match),
     request: life.request,
     response: response === null || phase === "onError" ? null : response,
-    extra,
+    extra: life.extraText(extra),
     exchange: life,
   });
   if (outcome.rule !== "") life.rule = outcome.rule;
@@ -215,7 +216,7 @@ function complete(life: Life, sentBytes: number, completed: boolean): void {
     return;
   }
   const facts = { status, durationMs: record.durationMs, sentBytes, completed };
-  runHooks(life, "onComplete", plan.onComplete, { ...life.extra, upstream: life.upstream, complete: facts })
+  runHooks(life, "onComplete", plan.onComplete, `${upstreamText(life)},"complete":${JSON.stringify(facts)}`)
     .catch((thrown: unknown) => core.observer.defect(asGatewayError(thrown)))
     .finally(() => life.table.leave());
 }

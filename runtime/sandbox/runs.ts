@@ -87,7 +87,7 @@ export class Runs {
     return new Promise((resolve) => {
       held.running++;
       this.#outstanding++;
-      this.#next(new PendingRun(run, held, run.extraText ?? JSON.stringify(run.extra), resolve), null);
+      this.#next(new PendingRun(run, held, run.extra, resolve), null);
     });
   }
 

@@ -5,7 +5,6 @@
 import type { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import type { Fields } from "../proxy/fields.ts";
-import type { HookExtra } from "./protocol.ts";
 import type { Params } from "../proxy/match/match.ts";
 
 /** A hook run to be. `exchange` is handed through to services untouched. */
@@ -17,9 +16,8 @@ export interface HookRun {
   readonly params: readonly (Params | null)[];
   readonly request: RequestView;
   readonly response: ResponseView | null;
-  readonly extra: HookExtra;
-  /** `extra` as JSON, when the caller has it already (per connection, say). */
-  readonly extraText?: string;
+  /** JSON of `HookExtra`: the caller writes it, because most of it holds for a whole connection. */
+  readonly extra: string;
   readonly exchange: ExchangeHandle;
 }
 

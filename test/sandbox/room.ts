@@ -131,7 +131,7 @@ export function runOf(release: LoadedRelease, { target = "/", ...given }: Partia
     params: rules.map(() => null),
     request: { method: "GET", scheme: "http", authority: "shop.example.com", target, fields: Fields.of(["user-agent", "test"]) },
     response: null,
-    extra: {},
+    extra: "{}",
     exchange: exchangeOf(target),
     ...given,
   };
