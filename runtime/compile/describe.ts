@@ -6,7 +6,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { FrameLink } from "../sandbox/frames.ts";
 import { buildKernel } from "../sandbox/kernel/build.ts";
 import { MemoryBounds } from "../sandbox/memory-bounds.ts";
-import { FromSandbox, type LoadError, type LoadMessage, ToSandbox } from "../sandbox/protocol.ts";
+import { FromSandbox, type LoadError, type LoadMessage, SHARED_CONTEXT, ToSandbox } from "../sandbox/protocol.ts";
 import { TextReader, TextWriter } from "../sandbox/codec.ts";
 import { type Spawned, spawnSandbox } from "../sandbox/spawn.ts";
 import type { Bundled } from "./bundle.ts";
@@ -18,6 +18,8 @@ export interface RuleDescription {
   readonly phases: readonly string[];
   readonly secrets: readonly string[];
   readonly onFailure: string;
+  /** Names that the module adds to the global object. */
+  readonly globals: readonly string[];
 }
 export type Described = RuleDescription | { readonly problem: { readonly message: string; readonly stack: string } };
 
@@ -81,10 +83,17 @@ export function createDescriber(config: ResolvedConfig, warm: boolean): Describe
 
 /** A module may forge what `defineRule` makes, so what comes out of the sandbox is looked at before anything is built on it. */
 function checked(answer: unknown): Described {
-  const { order, when, phases, secrets, onFailure } = (answer ?? {}) as Partial<Record<keyof RuleDescription, unknown>>;
+  const { order, when, phases, secrets, onFailure, globals } = (answer ?? {}) as Partial<Record<keyof RuleDescription, unknown>>;
   const names = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
-  if (typeof order === "number" && Array.isArray(when) && names(phases) && names(secrets) && (onFailure === "closed" || onFailure === "open")) {
-    return { order, when, phases, secrets, onFailure };
+  if (
+    typeof order === "number" &&
+    Array.isArray(when) &&
+    names(phases) &&
+    names(secrets) &&
+    names(globals) &&
+    (onFailure === "closed" || onFailure === "open")
+  ) {
+    return { order, when, phases, secrets, onFailure, globals };
   }
   return { problem: { message: "the default export looks like a rule but defineRule did not make it", stack: "" } };
 }
@@ -120,7 +129,8 @@ class Evaluator {
       crossingBytes: this.#config.limits.crossingBytes,
       vars: this.#config.vars,
       nowMs: Date.now(),
-      rules: rules.map(({ name, code }) => ({ name, code, context: 0, secrets: {}, services: [] })),
+      describes: true,
+      rules: rules.map(({ name, code }) => ({ name, code, context: SHARED_CONTEXT, secrets: {}, services: [] })),
     };
     this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
     const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS);

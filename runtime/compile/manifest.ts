@@ -30,5 +30,6 @@ export function manifestOf(name: string, code: string, described: RuleDescriptio
       .sort(),
     hosts: [...new Set([...code.matchAll(URL_LITERAL)].map(([text]) => URL.parse(text)?.origin).filter((origin) => origin !== undefined))].sort(),
     readsBody: READS_BODY.test(code),
+    ...(described.globals.length > 0 ? { addsGlobals: true } : {}),
   };
 }

@@ -20,6 +20,8 @@ export interface RuleManifest {
   readonly hosts: readonly string[];
   /** True when the code names a reader of request bodies. Information. */
   readonly readsBody: boolean;
+  /** True when evaluating the module adds to the global object: then it is evaluated in a context of its own. Left out: false. */
+  readonly addsGlobals?: boolean;
 }
 
 export interface RuleModule {

@@ -1,13 +1,10 @@
 /** A release as this room holds it: what is needed per hook is worked out when it is loaded. */
 import { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
-import type { LoadMessage, LoadRule } from "./protocol.ts";
+import { SHARED_CONTEXT, type LoadMessage, type LoadRule } from "./protocol.ts";
 import { OffenceBook } from "./quarantine.ts";
 import type { LoadedRelease, SandboxOptions } from "./sandbox.ts";
 import { StackMapper } from "./stacks.ts";
-
-/** The context that rules without secrets share. */
-const SHARED_CONTEXT = 0;
 
 export class HeldRelease implements LoadedRelease {
   readonly release: Release;
@@ -15,7 +12,7 @@ export class HeldRelease implements LoadedRelease {
   readonly stacks: StackMapper;
   readonly offences: OffenceBook;
   readonly #loadedMs: number;
-  /** Rule → context. Each rule with secrets has one of its own, so that no other rule can reach into it. */
+  /** Rule → context. Each rule with secrets has one of its own, so that no other rule can reach into it; each that adds globals too, so that they are nobody else's. */
   readonly contexts: readonly number[];
   /** Rule → hooks that ended well or with an error of the rule's own. */
   readonly finished: number[];
@@ -32,7 +29,7 @@ export class HeldRelease implements LoadedRelease {
     this.#loadedMs = Math.floor(options.now());
     this.finished = release.rules.map(() => 0);
     let next = SHARED_CONTEXT + 1;
-    this.contexts = release.rules.map((rule) => (rule.manifest.secrets.length === 0 ? SHARED_CONTEXT : next++));
+    this.contexts = release.rules.map((rule) => (rule.manifest.secrets.length === 0 && rule.manifest.addsGlobals !== true ? SHARED_CONTEXT : next++));
   }
 
   nameOf(rule: number): string {

@@ -55,6 +55,9 @@ export const FromSandbox = {
   PONG: 8,
 } as const;
 
+/** The context that rules share. */
+export const SHARED_CONTEXT = 0;
+
 export interface LoadMessage {
   readonly release: string;
   readonly kernel: string;
@@ -63,12 +66,14 @@ export interface LoadMessage {
   readonly vars: Readonly<Record<string, unknown>>;
   /** What clocks show while modules are evaluated: the same in every sandbox and for ever, so that a release that loaded once loads again. */
   readonly nowMs: number;
+  /** True: to learn what the modules are. What makes one need a context of its own is told; without this it is refused. */
+  readonly describes?: boolean;
   readonly rules: readonly LoadRule[];
 }
 export interface LoadRule {
   readonly name: string;
   readonly code: string;
-  /** 0: the context shared by rules without secrets; others have one of their own. */
+  /** 0: the context that rules share; those with secrets, or whose modules add globals, have one of their own. */
   readonly context: number;
   /** Only those that the rule declares. */
   readonly secrets: Readonly<Record<string, string>>;

@@ -55,13 +55,14 @@ test("zod checks bodies", async () => {
     import { z } from "zod"; import { defineRule, respond } from "sluice"
     const Order = z.object({ id: z.string().min(2), amount: z.coerce.number().positive(), tags: z.array(z.string()).default([]), mail: z.email().optional() });
     export default defineRule({ async onRequest(req) { const order = Order.safeParse(await req.json()); return order.success ? respond(200, order.data) : respond(422, order.error.issues.map((issue) => issue.path.join("."))) } })`);
-  await using sandbox = await SandboxProcess.with(code);
+  // It keeps a registry on the global object, and so has a context of its own.
+  await using sandbox = await SandboxProcess.with({ code, context: 1 });
   const answers: unknown[] = [];
   for (const body of [
     { id: "ab", amount: "3" },
     { id: "a", amount: -1, mail: "no" },
   ]) {
-    sandbox.send(sandbox.hookRecord({ cpuMs: 500 }).record);
+    sandbox.send(sandbox.hookRecord({ cpuMs: 500, context: 1 }).record);
     sandbox.reply(await sandbox.next("CALL"), { bytes: JSON.stringify(body) });
     answers.push((await sandbox.next("DONE")).effects.at(-1)?.fields.at(-1));
   }
@@ -109,9 +110,8 @@ test("jose signs and verifies with the sandbox's crypto", async () => {
 });
 
 test("globals that packages set while they load stay, later ones are refused", async () => {
-  await using sandbox = await SandboxProcess.with(
-    `globalThis.__registry ??= { count: 0 };\n${rule(`{ onRequest() { __registry.count++; let late = "refused"; try { globalThis.__late = 1; late = typeof __late } catch {} return respond(200, [__registry.count, late]) } }`)}`,
-  );
-  await sandbox.hook();
-  assert.match(String((await sandbox.hook()).effects[0]?.fields.at(-1)), /^\[2,"(refused|undefined)"\]$/);
+  const code = `globalThis.__registry ??= { count: 0 };\n${rule(`{ onRequest() { __registry.count++; let late = "refused"; try { globalThis.__late = 1; late = typeof __late } catch {} return respond(200, [__registry.count, late]) } }`)}`;
+  await using sandbox = await SandboxProcess.with({ code, context: 1 });
+  await sandbox.hook({ context: 1 });
+  assert.match(String((await sandbox.hook({ context: 1 })).effects[0]?.fields.at(-1)), /^\[2,"(refused|undefined)"\]$/);
 });

@@ -18,8 +18,9 @@ test("what defineRule was given comes back with LOADED", async () => {
         phases: ["onRequest", "onComplete"],
         secrets: ["a", "b"],
         onFailure: "open",
+        globals: [],
       },
-      { order: 0, when: [{ path: "/hi" }], phases: ["onRequest"], secrets: [], onFailure: "closed" },
+      { order: 0, when: [{ path: "/hi" }], phases: ["onRequest"], secrets: [], onFailure: "closed", globals: [] },
     ],
   });
 });

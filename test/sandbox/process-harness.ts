@@ -129,8 +129,9 @@ export class SandboxProcess implements AsyncDisposable {
   static async with(...rules: (string | RuleSource)[]): Promise<SandboxProcess> {
     const sandbox = SandboxProcess.start();
     const loaded = await sandbox.load(rules);
-    if (!loaded.ok) throw new Error(`${loaded.json.error?.rule}: ${loaded.json.error?.message}`);
-    return sandbox;
+    if (loaded.ok) return sandbox;
+    await sandbox[Symbol.asyncDispose]();
+    throw new Error(`${loaded.json.error?.rule}: ${loaded.json.error?.message}`);
   }
 
   get frames(): number {

@@ -11,6 +11,15 @@ const gateway = await HostileGateway.open({
       body: `async onRequest(req) { await new Promise((resolve) => setTimeout(resolve, Number(req.query.get("ms")))); return respond(200, "woke") }`,
     },
     "cancels-timers": `for (let id = -10; id < 1000; id++) clearTimeout(id); return respond(200, "done")`,
+    "plants-globals": {
+      top: `globalThis.process = { env: {} }; globalThis.Buffer = { from: () => "planted" }; Object.setPrototypeOf(globalThis, { planted: 1 })`,
+      body: `onRequest() { return respond(200, [typeof process, typeof Buffer, typeof planted]) }`,
+    },
+    "plants-late": { top: `Promise.resolve().then(() => { globalThis.late = 1 })`, body: `onRequest() { return respond(200, typeof late) }` },
+    "plants-at-run-time": `try { Object.getPrototypeOf(globalThis).planted = 1 } catch {} try { globalThis.planted = 1 } catch {} return respond(200, "tried")`,
+    "feature-detects": {
+      body: `when: { path: "/feature-detects" }, order: 10, onRequest() { return respond(200, [typeof process, typeof Buffer, typeof planted, typeof late]) }`,
+    },
     "own-timer": {
       body: `async onRequest() { let rang = 0; const first = setTimeout(() => rang++, 1); clearTimeout(first); clearTimeout(first); clearTimeout(); await new Promise((resolve) => setTimeout(resolve, 5)); return respond(200, { rang }) }`,
     },
@@ -21,6 +30,13 @@ describe("in one context", () => {
   test("what another rule's regular expressions matched is not to be read", async () => {
     assert.equal((await gateway.ask("/victim-regexp", { authorization: "Bearer s3cret" })).status, 200);
     assert.deepEqual(await gateway.json("/spy-regexp"), []);
+  });
+
+  test("globals that one rule plants are not there for another, and stay for itself", async () => {
+    assert.equal((await gateway.ask("/plants-at-run-time")).text, "tried");
+    assert.equal((await gateway.ask("/plants-late")).status, 200);
+    assert.deepEqual(await gateway.json("/feature-detects"), ["undefined", "undefined", "undefined", "undefined"]);
+    assert.deepEqual(await gateway.json("/plants-globals"), ["object", "object", "number"]);
   });
 
   test("another rule's timers are not to be cancelled, its own are", async () => {

@@ -8,6 +8,7 @@ import { BodyReader } from "./body-reader.ts";
 import { current, setCurrent } from "./current.ts";
 import { installConsole, installRandom, installTimers, startTimer } from "./globals.ts";
 import { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, neutralizeStackHooks, removeGlobals, removeLastMatch, resetStackTraceLimit } from "./harden.ts";
+import { GlobalNames } from "./global-names.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { HookCall, type Realm } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
@@ -31,8 +32,8 @@ export interface Lent {
 export interface Kernel {
   /** Evaluates a rule. Gives "=" and the JSON of its description, or "!" and that of a `LoadError`. */
   load(inputJson: string, factory: unknown): string;
-  /** After the last `load`: no further globals. */
-  seal(): void;
+  /** After the last `load`: no further globals. `shared`: nor any that a module's microtasks added. */
+  seal(shared: boolean): void;
   /** Records of `ToSandbox` in, records of `FromSandbox` out. "" goes on with what is left. */
   enter(records: string): string;
   /** What the last `enter` returned, for when a stray rejection took its place, and what came since. */
@@ -46,6 +47,7 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
   const mark = new Float64Array(markBuffer);
   const meter = new Meter(mark, { takeUs: () => takeCpuUs(), entryUs: () => entryCpuUs() }, wallClock());
   install(webSync);
+  const globals = new GlobalNames();
   let output = "";
   let returned = "";
   const rules = new Map<number, LoadedRule>();
@@ -89,12 +91,13 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
 
   return {
     load(inputJson, factory) {
-      const loaded = loadRule(JSON.parse(inputJson) as RuleInput, factory);
+      const loaded = loadRule(JSON.parse(inputJson) as RuleInput, factory, globals);
       if ("error" in loaded) return `!${loaded.error}`;
       rules.set(loaded.rule.index, loaded.rule);
       return `=${loaded.description}`;
     },
-    seal() {
+    seal(shared) {
+      if (shared) globals.takeBack();
       Object.preventExtensions(globalThis);
     },
     enter(records) {

@@ -75,6 +75,8 @@ export function freezeBuiltIns(global: typeof globalThis): void {
     else Object.defineProperty(global, key, { configurable: false });
   }
   for (const hidden of hiddenIntrinsics()) freezeDeep(hidden);
+  // What stands there is a global to everybody.
+  freezeDeep(Object.getPrototypeOf(global));
 }
 
 /** Not reachable by name from the global object. */

@@ -4,6 +4,7 @@ import type { Rule } from "../../../sdk/index.ts";
 import type { Activity } from "./current.ts";
 import { setCurrent } from "./current.ts";
 import { bounded, describe, errorText } from "./failure.ts";
+import type { GlobalNames } from "./global-names.ts";
 import { freezeDeep } from "./harden.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import { Random } from "./random.ts";
@@ -16,6 +17,8 @@ export interface RuleInput {
   readonly vars: unknown;
   readonly crossingBytes: number;
   readonly nowMs: number;
+  /** What becomes of globals that the module adds. They stay in a context of its own; in a shared one they are removed and told, or the rule is refused. */
+  readonly globals: "stay" | "told" | "refused";
 }
 
 export interface RuleDescription {
@@ -24,21 +27,26 @@ export interface RuleDescription {
   readonly phases: readonly string[];
   readonly secrets: readonly string[];
   readonly onFailure: string;
+  /** Names that the module added to the global object. */
+  readonly globals: readonly string[];
 }
 
 const MAX_EARLY_LOGS = 50;
 const MAX_DESCRIPTION_UNITS = 256 * 1024;
 
-export function loadRule(input: RuleInput, factory: unknown): { rule: LoadedRule; description: string } | { error: string } {
+export function loadRule(input: RuleInput, factory: unknown, globals: GlobalNames): { rule: LoadedRule; description: string } | { error: string } {
   const earlyLogs: LoadedRule["earlyLogs"] = [];
   setCurrent(new LoadActivity(input.nowMs, earlyLogs));
   try {
+    // What the last module's microtasks added.
+    if (input.globals !== "stay") globals.takeBack();
     if (typeof factory !== "function") throw new TypeError("the compiled rule is no function");
     const exported = (factory as (given: typeof sluice) => { default?: unknown } | undefined)(sluice)?.default;
     if (!isRule(exported)) throw new TypeError(`the default export is ${describe(exported)}; a rule made with defineRule or fromFetchHandler is expected`);
     const { when, order, secrets, onFailure } = exported;
     const hooks = Object.freeze({ ...exported.hooks });
-    const description = JSON.stringify({ order, when, phases: Object.keys(hooks), secrets, onFailure } satisfies RuleDescription);
+    const phases = Object.keys(hooks);
+    const description = JSON.stringify({ order, when, phases, secrets, onFailure, globals: settleGlobals(input, globals) } satisfies RuleDescription);
     if (description.length > MAX_DESCRIPTION_UNITS)
       throw new RangeError(`what defineRule was given takes ${description.length} characters of JSON; at most ${MAX_DESCRIPTION_UNITS} are expected`);
     freezeDeep(input.vars);
@@ -59,6 +67,15 @@ export function loadRule(input: RuleInput, factory: unknown): { rule: LoadedRule
   } finally {
     setCurrent(null);
   }
+}
+
+function settleGlobals(input: RuleInput, globals: GlobalNames): readonly string[] {
+  const added = globals.added();
+  if (added.length === 0 || input.globals === "stay") return added;
+  globals.takeBack();
+  if (input.globals === "refused")
+    throw new TypeError(`it adds ${added.join(", ")} to the global object that it shares with other rules, and did not when it was compiled`);
+  return added;
 }
 
 /** `checkRule` made it and froze it, unless a module forged it: then it is only its own rule that is odd. */

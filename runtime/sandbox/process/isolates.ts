@@ -5,7 +5,7 @@
 import type * as IsolatedVm from "isolated-vm";
 import { KERNEL_NAME } from "../kernel/failure.ts";
 import { Mark } from "../kernel/mark.ts";
-import type { LoadMessage } from "../protocol.ts";
+import { type LoadMessage, SHARED_CONTEXT } from "../protocol.ts";
 import { Patience, suspectOf } from "./cpu.ts";
 import { ivm, LOAD_MS, LoadFailed, RuleContext } from "./rule-context.ts";
 import { type RunningCall, RunningCalls } from "./running-calls.ts";
@@ -183,7 +183,7 @@ export class ReleaseIsolate {
       return context;
     };
     const descriptions = message.rules.map((rule, index) => contextOf(rule.context).load(rule, index, message, loadMs));
-    for (const context of this.#contexts.values()) context.seal();
+    for (const [number, context] of this.#contexts) context.seal(number === SHARED_CONTEXT);
     // Loading is nobody's.
     this.#takenCpuUs = threadCpuUs();
     return descriptions;

@@ -4,7 +4,7 @@ import type * as IsolatedVm from "isolated-vm";
 import type { Kernel } from "../kernel/boot.ts";
 import { MARK_BYTES } from "../kernel/mark.ts";
 import type { CpuClock } from "../kernel/meter.ts";
-import type { LoadError, LoadMessage, LoadRule } from "../protocol.ts";
+import { type LoadError, type LoadMessage, type LoadRule, SHARED_CONTEXT } from "../protocol.ts";
 import { webHostOp } from "./web-host.ts";
 import { thrownText } from "./words.ts";
 
@@ -63,13 +63,14 @@ export class RuleContext {
     return this.#recover.applySync(undefined, [], { timeout: RECOVER_MS });
   }
   /** No further globals from here on. */
-  seal(): void {
-    this.#seal.applySync(undefined, []);
+  seal(shared: boolean): void {
+    this.#seal.applySync(undefined, [shared]);
   }
 
   /** Evaluates a rule; gives what `defineRule` was given. */
   load(rule: LoadRule, index: number, message: LoadMessage, loadMs: number): unknown {
-    const input = { index, name: rule.name, secrets: rule.secrets, vars: message.vars, crossingBytes: message.crossingBytes, nowMs: message.nowMs };
+    const globals = rule.context !== SHARED_CONTEXT ? "stay" : message.describes === true ? "told" : "refused";
+    const input = { index, name: rule.name, secrets: rule.secrets, vars: message.vars, crossingBytes: message.crossingBytes, nowMs: message.nowMs, globals };
     const since = performance.now();
     const sinceCpu = process.threadCpuUsage();
     let result: string;
