@@ -2,7 +2,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
-import { Deadlines, SILENCE_MS } from "./deadlines.ts";
+import { Deadlines, silenceFor } from "./deadlines.ts";
 import { failureFrom } from "./failures.ts";
 import { HeldRelease } from "./held-release.ts";
 import { MemoryBounds } from "./memory-bounds.ts";
@@ -49,7 +49,7 @@ class WorkerSandbox implements Sandbox {
 
   constructor(options: CreateSandboxOptions) {
     this.#options = options;
-    const { clock = systemClock, silenceMs = SILENCE_MS } = options;
+    const { clock = systemClock, silenceMs = silenceFor(options.limits.ruleCpuMs) } = options;
     const bounds = new MemoryBounds(options.limits.ruleMemoryBytes);
     this.#pair = new Pair({
       clock,

@@ -12,7 +12,12 @@ const SWEEP_MS = 50;
 /** Silence after which a sandbox that owes something is asked whether it is busy or merely waiting. */
 const PING_MS = 200;
 /** Silence after which it is killed. CPU overruns are judged inside, by CPU; only what no guard inside can stop gets here. */
-export const SILENCE_MS = 1000;
+const SILENCE_MS = 1000;
+
+/** Longer than one entry may take (`process/cpu.ts`), which the process itself ends. */
+export function silenceFor(ruleCpuMs: number): number {
+  return Math.max(SILENCE_MS, Math.ceil(ruleCpuMs * 2.5));
+}
 
 export interface DeadlineOptions {
   readonly clock: Clock;

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { CodecError } from "./codec.ts";
+import { waitedForCoreMs } from "./core-wait.ts";
 import { FrameLink } from "./frames.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { loadRecord, pingRecord, unloadRecord } from "./hook-text.ts";
@@ -16,6 +17,8 @@ import type { Segment } from "./segment.ts";
 const LOAD_TIMEOUT_MS = 5000;
 /** From spawn to a first word: 110 ms measured, many times that on a machine under load. */
 const START_TIMEOUT_MS = 10_000;
+/** Silence that is excused because the process had no core. More, and the machine is of no use to anybody. */
+const MAX_FORGIVEN_MS = 10_000;
 /** Signals that only someone else sends: not the process's own fault. */
 const SENT_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
 
@@ -78,6 +81,9 @@ export class SandboxProcess {
   #pinged = -1;
   /** Milliseconds without a word while it owes one, counted by `tick`. */
   #silentMs = 0;
+  /** Of it, what the process spent waiting for a core is not held against it: up to where that was counted (−1: not yet), and how much was forgiven. */
+  #waitedMs = -1;
+  #forgivenMs = 0;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -218,14 +224,28 @@ export class SandboxProcess {
       return;
     }
     this.#silentMs += elapsedMs;
-    if (this.#silentMs >= limits.pingMs && this.#pinged < 0) this.#ping();
+    if (this.#silentMs < limits.pingMs) return;
+    if (this.#pinged < 0) this.#ping();
+    if (this.#waitedMs < 0) this.#waitedMs = waitedForCoreMs(this.pid);
     if (this.#loading.size > 0 || this.#started !== null) return;
+    if (this.#silentMs >= limits.silenceMs) this.#forgive();
     if (this.#silentMs >= limits.silenceMs) this.kill("silent", `it gave no sign for ${Math.round(this.#silentMs)} ms of work`);
   }
 
   /** It owes nothing: the next piece of work starts the count anew. */
   rest(): void {
     this.#silentMs = 0;
+    this.#waitedMs = -1;
+    this.#forgivenMs = 0;
+  }
+
+  /** Takes back what a busy machine, and no rule, made it wait. */
+  #forgive(): void {
+    const waitedMs = waitedForCoreMs(this.pid);
+    const forgivenMs = Math.min(waitedMs - this.#waitedMs, MAX_FORGIVEN_MS - this.#forgivenMs, this.#silentMs);
+    this.#waitedMs = waitedMs;
+    this.#forgivenMs += forgivenMs;
+    this.#silentMs -= forgivenMs;
   }
 
   #ping(): void {
@@ -234,7 +254,7 @@ export class SandboxProcess {
   }
 
   #frame(text: string): void {
-    this.#silentMs = 0;
+    this.rest();
     try {
       readRecords(text, this.#receiver);
     } catch (thrown) {

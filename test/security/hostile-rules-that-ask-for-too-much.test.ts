@@ -117,3 +117,14 @@ test("a hundred innocent heavy hooks in one turn are no silence", async (t) => {
   assert.deepEqual([...new Set(outcomes.map(({ answer, failure }) => failure?.message ?? answer?.status))], [200]);
   assert.equal(room.sandbox.status().restarts, 0);
 });
+
+test("a CPU bound above what a sandbox may be silent is given all the same", async (t) => {
+  const room = await Room.open(t, { limits: { ruleCpuMs: 10_000, ruleWallMs: 60_000 } });
+  const release = await room.load({
+    name: "slow.ts",
+    body: `onRequest() { let sum = 0; for (let i = 0; i < 6e8; i++) sum += Math.sqrt(i); return respond(200, String(sum)) }`,
+  });
+  const { answer, failure } = await room.run(release);
+  assert.equal(failure?.message ?? answer?.status, 200);
+  assert.equal(room.sandbox.status().restarts, 0);
+});

@@ -1,10 +1,13 @@
 /** How long an entry may take, and who is to blame when it took too long. */
 import { Mark } from "../kernel/mark.ts";
 
-/** Wall time above a hook's CPU bound: another process may have had the core. */
+/**
+ * Wall time above a hook's CPU bound: another process may have had the core. The kernel ends an entry when half of the bound is spent,
+ * so an entry's last hook has its whole bound at least.
+ */
 const WALL_FACTOR = 1.5;
-/** The kernel ends an entry when half of the bound is spent, so an entry's last hook has its whole bound at least. */
-const MAX_ENTRY_MS = 1000;
+/** Patience ends here, below the silence for which the worker ends the process (`deadlines.ts`). A larger CPU bound is given its time all the same. */
+const MAX_ENTRY_MS = 800;
 /** Shorter would cut off innocent ones: a collection of garbage or the first, uncompiled run takes some milliseconds. */
 const MIN_ENTRY_MS = 20;
 /** An entry that was cut off without guilt is tried again with a bound twice as long, up to MAX_ENTRY_MS, for this many entries. */
@@ -19,7 +22,8 @@ export class Patience {
   /** `applySync`'s time-out (wall) for an entry whose hooks may use `cpuMs` each. */
   entryMs(cpuMs: number): number {
     if (this.#entriesLeft > 0 && --this.#entriesLeft === 0) this.#factor = 1;
-    return Math.min(MAX_ENTRY_MS, Math.max(MIN_ENTRY_MS, Math.ceil(cpuMs * WALL_FACTOR)) * this.#factor);
+    const plainMs = Math.max(MIN_ENTRY_MS, Math.ceil(cpuMs * WALL_FACTOR));
+    return Math.max(plainMs, Math.min(plainMs * this.#factor, MAX_ENTRY_MS));
   }
   lengthen(): void {
     this.#factor = Math.min(this.#factor * 2, 64);
