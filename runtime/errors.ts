@@ -2,7 +2,7 @@
  * The one table of errors that the gateway itself answers or logs. The client gets status, `Sluice-Error: CODE`
  * and the request id; the log gets the rest. Docs and table are held together by a test.
  */
-export type ErrorSource = "client" | "upstream" | "rule" | "gateway";
+export type ErrorSource = "client" | "upstream" | "rule" | "gateway" | "store";
 
 interface ErrorRow {
   /** HTTP status of the answer; 0 means that nobody is left to answer (logged only, as 499). */
@@ -50,6 +50,11 @@ export const ERRORS = {
   RULE_QUARANTINED: { status: 503, source: "rule", retryable: false, meaning: "The rule has killed its sandbox repeatedly and is not run any more.", action: "Mend the rule and deploy it; a new release lifts the quarantine." },
   SANDBOX_UNAVAILABLE: { status: 503, source: "gateway", retryable: true, meaning: "No sandbox could run the rules.", action: "Look for sandbox restarts in the log." },
   SERVICE_REFUSED: { status: 503, source: "rule", retryable: false, meaning: "A rule called a service that its release or the config does not allow.", action: "Call it by its literal name, and allow the host under fetch." },
+  STORE_UNAVAILABLE: { status: 503, source: "store", retryable: true, meaning: "The store (Redis, or the embedded store's process) could not be reached.", action: "Look at the store's state in sluice status; rules and limits say what happens meanwhile." },
+  STORE_TIMEOUT: { status: 503, source: "store", retryable: true, meaning: "The store did not answer within store.timeout; what was asked may have been done.", action: "Look at the store's load and the network, or raise store.timeout." },
+  STORE_REFUSED: { status: 503, source: "store", retryable: false, meaning: "The store was reached and refused: its version, a missing right, a wrong password, or a script that failed.", action: "The log names what it refused; store in config names who asks." },
+  STORE_FULL: { status: 503, source: "store", retryable: true, meaning: "The embedded store's memory for lasting values, or the queue of calls to the store, is full.", action: "Raise store.memory, store less or for a shorter time, or use Redis." },
+  KV_TOO_LARGE: { status: 503, source: "rule", retryable: false, meaning: "A rule gave ctx.kv a value above 64 KiB.", action: "Store less, or keep it at an origin." },
   DRAINING: { status: 503, source: "gateway", retryable: true, meaning: "The gateway is shutting down.", action: "Try again; another gateway or worker answers." },
   INTERNAL: { status: 500, source: "gateway", retryable: false, meaning: "A defect in Sluice.", action: "Report it with the log line." },
 } as const satisfies Record<string, ErrorRow>;
