@@ -5,6 +5,7 @@ import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer } from "../observe/observe.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange } from "./exchange.ts";
 import { TrustedProxies } from "./forwarded.ts";
@@ -17,6 +18,8 @@ export interface CoreParts {
   readonly config: ResolvedConfig;
   readonly clock: Clock;
   readonly observer: Observer;
+  /** Shared with the other workers and gateways. */
+  readonly store: Store;
   readonly upstreams: Upstreams;
   /** Starts the sandbox processes; called when the first release with rules comes. */
   readonly startSandbox: () => Promise<Sandbox>;
@@ -34,6 +37,8 @@ export class Core {
   readonly config: ResolvedConfig;
   readonly clock: Clock;
   readonly observer: Observer;
+  /** Shared with the other workers and gateways. */
+  readonly store: Store;
   readonly upstreams: Upstreams;
   readonly routes: Matcher;
   readonly trustedProxies: TrustedProxies;
@@ -55,6 +60,7 @@ export class Core {
     this.config = parts.config;
     this.clock = parts.clock;
     this.observer = parts.observer;
+    this.store = parts.store;
     this.upstreams = parts.upstreams;
     this.#startSandbox = parts.startSandbox;
     this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));

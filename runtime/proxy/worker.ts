@@ -6,6 +6,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
 import type { Outgoing } from "../security/egress.ts";
+import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
 import { handle } from "./handler.ts";
@@ -45,6 +46,8 @@ export interface WorkerHooks {
   readonly clock?: Clock;
   /** In place of the network, for rule tests. */
   readonly egress?: Outgoing;
+  /** What this worker shares with the others; closed by whoever opened it. Left out: one of its own, for rule tests. */
+  readonly store?: Store;
   /** In place of inherited sockets, for rule tests. */
   readonly listenAt?: readonly ListenAt[];
   /** False: a rule that keeps breaking sandboxes is run for ever. Left out: true. */
@@ -56,6 +59,7 @@ export interface WorkerHooks {
 export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
   const { config } = init;
   const { observer, clock = systemClock } = hooks;
+  const store = hooks.store ?? createMemoryStore({ clock });
   const services = createServices(config, clock, hooks.egress ?? createEgress(config));
   const upstreams = createUpstreams({
     upstreams: config.upstreams,
@@ -67,6 +71,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     config,
     clock,
     observer,
+    store,
     upstreams,
     startSandbox: () =>
       createSandbox({
