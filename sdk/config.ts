@@ -127,6 +127,42 @@ export interface AdminOptions {
   readonly port?: number;
 }
 
+/** Redis with more to say than a URL. Exactly one of `url`, `cluster` and `sentinels`. */
+export interface RedisOptions {
+  /** `redis://user:password@host:6379/0`; `rediss://` is TLS. */
+  readonly url?: string;
+  /** Some nodes of a Redis Cluster, `"host:port"`; the others are learnt from them. */
+  readonly cluster?: readonly string[];
+  /** Sentinels that know which server is the master. */
+  readonly sentinels?: {
+    /** What they call it: `"mymaster"`. */
+    readonly name: string;
+    /** `"host:port"`; 26379 is the default port. */
+    readonly nodes: readonly string[];
+    readonly username?: string;
+    readonly password?: SecretSource;
+  };
+  /** ACL user; Redis' default user when left out. Counts before the URL's. */
+  readonly username?: string;
+  readonly password?: SecretSource;
+  /** Number of the database; 0 by default, and always in a cluster. */
+  readonly db?: number;
+  /** `true`: TLS, certificates checked by the system's authorities. Paths count from the config's folder. Off by default, unless the URL says `rediss://`. */
+  readonly tls?: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string };
+  /** Before every key. `"sluice:"` by default. Gateways act as one when server, database and prefix are the same. */
+  readonly prefix?: string;
+}
+
+/** What workers and gateways share: limits, `ctx.kv`, the cache's second tier. */
+export interface StoreOptions {
+  /** Redis 6.2 or newer, a URL or more. Left out: the embedded store, which serves one gateway and keeps lasting values below `stateDir`. */
+  readonly redis?: string | RedisOptions;
+  /** For one call to the store. `"500ms"` by default; then the caller goes on without it, as its own options say. */
+  readonly timeout?: Duration;
+  /** What the embedded store may hold. `"64MiB"` by default; what is oldest in use and need not last goes first. */
+  readonly memory?: Size;
+}
+
 /** What `defineConfig` takes. Everything but `upstreams` has a default. */
 export interface ConfigOptions {
   /** `[{ port: 8080 }]` on loopback by default. */
@@ -148,6 +184,7 @@ export interface ConfigOptions {
   readonly fetch?: FetchOptions;
   /** Folder for the admin token, last good release and the like. `"./.sluice"` by default. */
   readonly stateDir?: string;
+  readonly store?: StoreOptions;
   readonly log?: LogOptions;
   /** Response headers of origins that are passed on although they tell about software: `"server"`, `"x-powered-by"`. None by default. */
   readonly keepHeaders?: readonly string[];

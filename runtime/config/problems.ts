@@ -74,7 +74,23 @@ function fits(place: string, path: readonly Key[]): boolean {
 const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   [
     "",
-    ["listeners", "workers", "trustedProxies", "upstreams", "routes", "rules", "vars", "secrets", "fetch", "stateDir", "log", "keepHeaders", "limits", "admin"],
+    [
+      "listeners",
+      "workers",
+      "trustedProxies",
+      "upstreams",
+      "routes",
+      "rules",
+      "vars",
+      "secrets",
+      "fetch",
+      "stateDir",
+      "store",
+      "log",
+      "keepHeaders",
+      "limits",
+      "admin",
+    ],
   ],
   ["listeners.*", ["host", "port"]],
   ["upstreams.*", ["targets", "timeouts", "keepAlive", "maxConnections"]],
@@ -83,6 +99,12 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   ["routes.*", ["match", "upstream"]],
   ["secrets.*", ["env", "file"]],
   ["fetch", ["allow", "private"]],
+  ["store", ["redis", "timeout", "memory"]],
+  ["store.redis", ["url", "cluster", "sentinels", "username", "password", "db", "tls", "prefix"]],
+  ["store.redis.sentinels", ["name", "nodes", "username", "password"]],
+  ["store.redis.sentinels.password", ["env", "file"]],
+  ["store.redis.password", ["env", "file"]],
+  ["store.redis.tls", ["ca", "cert", "key", "servername"]],
   ["log", ["access", "redact"]],
   ["log.redact", ["headers", "query"]],
   [
@@ -118,11 +140,15 @@ export function knownKeys(path: readonly (string | number)[]): readonly string[]
   return KEYS.find(([place]) => fits(place, path))?.[1] ?? [];
 }
 
-/** What stands at `path`, for a message. Below `secrets` somebody may have written the secret itself. */
+/** What stands at `path`, for a message. Below `secrets` and as a password somebody may have written the secret itself; a URL of Redis may hold one. */
 function shownAt(config: unknown, path: readonly PropertyKey[]): string {
   const value = valueAt(config, path);
-  return path[0] === "secrets" && value !== undefined ? "a value that is not shown" : shown(value);
+  return (path[0] === "secrets" || (path[0] === "store" && path[1] === "redis" && !SHOWN_OF_REDIS.has(path[2]))) && value !== undefined
+    ? "a value that is not shown"
+    : shown(value);
 }
+
+const SHOWN_OF_REDIS: ReadonlySet<unknown> = new Set(["cluster", "username", "db", "prefix"]);
 
 function valueAt(config: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined), config);

@@ -11,6 +11,7 @@ import { isToken } from "../proxy/fields.ts";
 import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./problems.ts";
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, type ConfigInput } from "./schema.ts";
+import { storeOf } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
 
 export interface ResolveOptions {
@@ -83,6 +84,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
     secrets: secretsOf(input, baseDir, env, report),
     fetch: { allow: originsOf(input.fetch?.allow, "allow", report), private: originsOf(input.fetch?.private, "private", report) },
     stateDir: path.resolve(baseDir, input.stateDir ?? ".sluice"),
+    store: storeOf(input.store, { baseDir, env, report }),
     log: {
       accessShare: access === "off" ? 0 : access === "all" || access === "errors" ? 1 : share(access),
       errorsOnly: access === "errors",

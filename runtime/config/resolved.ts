@@ -64,6 +64,36 @@ export interface LimitsConfig {
   readonly drainMs: number;
 }
 
+export interface RedisNode {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RedisConfig {
+  readonly mode: "standalone" | "sentinel" | "cluster";
+  /** The server; or the Sentinels; or some of the cluster's nodes. */
+  readonly nodes: readonly RedisNode[];
+  /** How the Sentinels name the server, and how to get in to them. "" stands for none. */
+  readonly sentinel: { readonly name: string; readonly username: string; readonly password: string } | null;
+  /** "" is Redis' default user. */
+  readonly username: string;
+  readonly password: string;
+  readonly db: number;
+  /** PEM texts; "" stands for the system's authorities, no client certificate, the host's name. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string; readonly servername: string } | null;
+  /** Before every key. */
+  readonly prefix: string;
+}
+
+export interface StoreConfig {
+  /** For one call, waiting for a connection included. */
+  readonly timeoutMs: number;
+  /** Of the embedded store. */
+  readonly memoryBytes: number;
+  /** Null: the embedded store. */
+  readonly redis: RedisConfig | null;
+}
+
 export interface ResolvedConfig {
   /** Absolute folder that relative paths count from. */
   readonly baseDir: string;
@@ -83,6 +113,7 @@ export interface ResolvedConfig {
   readonly secrets: Readonly<Record<string, string>>;
   readonly fetch: { readonly allow: readonly string[]; readonly private: readonly string[] };
   readonly stateDir: string;
+  readonly store: StoreConfig;
   readonly log: {
     /** Share of exchanges logged, 0 – 1; errors (5xx and gateway codes) are logged at any share but "off". */
     readonly accessShare: number;

@@ -69,6 +69,34 @@ const limits = z.strictObject({
   drain: durationOrNone.optional(),
 });
 
+const secret = z.union([z.strictObject({ env: text }), z.strictObject({ file: text })], { error: "{ env: NAME } or { file: PATH }" });
+const redis = z.strictObject({
+  url: text.optional(),
+  cluster: z.array(text, { error: 'a list of "host:port"' }).min(1, { error: "at least one node" }).optional(),
+  sentinels: z
+    .strictObject({
+      name: text,
+      nodes: z.array(text, { error: 'a list of "host:port"' }).min(1, { error: "at least one Sentinel" }),
+      username: text.optional(),
+      password: secret.optional(),
+    })
+    .optional(),
+  username: text.optional(),
+  password: secret.optional(),
+  db: count(0).optional(),
+  tls: z
+    .union([z.boolean(), z.strictObject({ ca: text.optional(), cert: text.optional(), key: text.optional(), servername: text.optional() })], {
+      error: "true, false, or { ca, cert, key, servername }",
+    })
+    .optional(),
+  prefix: text.optional(),
+});
+const store = z.strictObject({
+  redis: z.union([text, redis], { error: 'a URL such as "redis://127.0.0.1:6379", or { url }, { cluster } or { sentinels }' }).optional(),
+  timeout: duration.optional(),
+  memory: size.optional(),
+});
+
 export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
@@ -77,13 +105,10 @@ export const Config = z.strictObject({
   routes: z.array(z.strictObject({ match: match.optional(), upstream: text }), { error: "a list of routes" }).optional(),
   rules: text.optional(),
   vars: z.record(z.string(), json, { error: "an object of JSON values" }).optional(),
-  secrets: z
-    .record(text, z.union([z.strictObject({ env: text }), z.strictObject({ file: text })], { error: "{ env: NAME } or { file: PATH }" }), {
-      error: "an object: name → { env: NAME } or { file: PATH }",
-    })
-    .optional(),
+  secrets: z.record(text, secret, { error: "an object: name → { env: NAME } or { file: PATH }" }).optional(),
   fetch: z.strictObject({ allow: names.optional(), private: names.optional() }).optional(),
   stateDir: text.optional(),
+  store: store.optional(),
   log: z
     .strictObject({
       access: z.union([z.enum(["all", "errors", "off"]), shareText], { error: '"all", "errors", "off" or a share such as "5%"' }).optional(),
@@ -98,7 +123,7 @@ export type ConfigInput = z.input<typeof Config>;
 
 /** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
 export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
-  "": ["store", "cache", "record", "experiments", "geo"],
+  "": ["cache", "record", "experiments", "geo"],
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],

@@ -32,7 +32,8 @@ const FetchCall = z.strictObject({
 /** The guarded way out that config describes. */
 export function createEgress(config: ResolvedConfig): Outgoing {
   const targets = Object.values(config.upstreams).flatMap((upstream) => upstream.targets.map((target) => target.url));
-  const own = [...config.listeners, ...(config.admin === null ? [] : [config.admin])];
+  const redis = (config.store.redis?.nodes ?? []).map(({ host, port }) => ({ host: host === "localhost" ? "" : host, port }));
+  const own = [...config.listeners, ...(config.admin === null ? [] : [config.admin]), ...redis];
   return new Egress({
     allow: config.fetch.allow,
     private: [...config.fetch.private, ...targets],

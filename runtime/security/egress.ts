@@ -15,7 +15,7 @@ export interface EgressOptions {
   readonly allow: readonly string[];
   /** Origins that may also stand on private addresses. */
   readonly private: readonly string[];
-  /** Listeners and admin of this gateway. */
+  /** Listeners, admin and Redis of this gateway. */
   readonly own: readonly { host: string; port: number }[];
   /** Of a response body. */
   readonly maxBodyBytes: number;

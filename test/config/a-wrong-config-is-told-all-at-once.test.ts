@@ -49,14 +49,12 @@ describe("a wrong config", () => {
       upstreams: { site: { targets: [{ url: "http://a", backup: true }], balance: "ewma", health: {} } },
       listeners: [{ port: 1, tls: {} }],
       routes: [{ upstream: "site", cache: {} }],
-      store: {},
       cache: {},
     });
     assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), [
       "cache",
       "listeners[0].tls",
       "routes[0].cache",
-      "store",
       "upstreams.site.balance",
       "upstreams.site.health",
       "upstreams.site.targets[0].backup",

@@ -43,6 +43,7 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     secrets: {},
     fetch: { allow: [], private: [] },
     stateDir: "",
+    store: { timeoutMs: 500, memoryBytes: 1024 * 1024, redis: null },
     log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] },
     keepHeaders: [],
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],

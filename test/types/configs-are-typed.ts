@@ -36,8 +36,11 @@ defineConfig({});
 defineConfig({ upstreams, lisseners: [] });
 // @ts-expect-error coming in a later version
 defineConfig({ upstreams, cache: { memory: "256MiB" } });
-// @ts-expect-error coming in a later version
-defineConfig({ upstreams, store: { redis: "redis://127.0.0.1:6379" } });
+defineConfig({ upstreams, store: { redis: "redis://127.0.0.1:6379", timeout: "200ms" } });
+defineConfig({ upstreams, store: { redis: { cluster: ["10.0.0.1:6379"], username: "sluice", password: { env: "REDIS_PASSWORD" }, tls: { ca: "./ca.pem" } } } });
+defineConfig({ upstreams, store: { redis: { sentinels: { name: "mymaster", nodes: ["10.0.0.1"] }, db: 2, prefix: "edge:" }, memory: "1GiB" } });
+// @ts-expect-error a password says where it stands, never what it is
+defineConfig({ upstreams, store: { redis: { url: "redis://127.0.0.1", password: "hunter2" } } });
 // @ts-expect-error coming in a later version
 defineConfig({ upstreams: { site: { targets: [], health: { path: "/" } } } });
 // @ts-expect-error a secret says where it stands, never what it is
