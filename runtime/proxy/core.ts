@@ -52,6 +52,7 @@ export class Core {
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 
   readonly #startSandbox: () => Promise<Sandbox>;
+  readonly #quotedUpstreams: ReadonlyMap<string, string>;
   readonly #idPrefix = randomBytes(6).toString("hex");
   #nextId = 0;
   #swaps: Promise<void> = Promise.resolve();
@@ -66,12 +67,18 @@ export class Core {
     this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));
     this.trustedProxies = new TrustedProxies(parts.config.trustedProxies);
     this.keepHeaders = new Set(parts.config.keepHeaders);
+    this.#quotedUpstreams = new Map(Object.keys(parts.config.upstreams).map((name) => [name, JSON.stringify(name)]));
     this.table = new HookTable(EMPTY_RELEASE.id, null, () => undefined);
   }
 
   /** Unique over gateways and restarts; no secret. */
   nextRequestId(): string {
     return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
+  }
+
+  /** The name of an upstream as JSON. A rule may have picked one that is none. */
+  quotedUpstream(name: string): string {
+    return this.#quotedUpstreams.get(name) ?? JSON.stringify(name);
   }
 
   /** Loads `release` and makes it the one for new exchanges. Rejects with the reason and changes nothing when it does not load. One swap at a time. */

@@ -33,11 +33,11 @@ async function live(life: Life): Promise<void> {
   const { exchange, core, plan } = life;
   let response = core.problemPage === null ? null : core.problemPage(exchange);
 
-  if (response === null && plan.onRequest !== null) response = await runRequestHooks(life, "onRequest", plan.onRequest);
-  if (response === null) response = await askOrigin(life);
+  if (response === null && plan.onRequest !== null) response = answerOf(life, await runRequestHooks(life, "onRequest", plan.onRequest));
+  if (response === null) response = await (plan.changesOrigin ? askOrigin(life) : callOrigin(life));
   life.response = response;
 
-  if (plan.onResponse !== null) response = await runResponseHooks(life, "onResponse", plan.onResponse);
+  if (plan.onResponse !== null) response = changed(life, await runResponseHooks(life, "onResponse", plan.onResponse));
   life.throwIfGone();
 
   response.fields.set("x-request-id", life.id);
@@ -46,22 +46,31 @@ async function live(life: Life): Promise<void> {
   else deliver(exchange, response, (error) => (life.error = error));
 }
 
-/** Everything between the cache and the origin. Always ends in a response, if need be one that tells of an error. */
+/**
+ * Everything between the cache and the origin when no rule has a hook there. Promises are handed on, not awaited and made anew: each layer of
+ * `async` costs 0.3 µs and garbage.
+ */
+function callOrigin(life: Life): Promise<GatewayResponse> {
+  return callUpstream(life).catch((thrown: unknown) => {
+    life.throwIfGone();
+    return failed(life, asGatewayError(thrown));
+  });
+}
+
+/** The same with hooks. Always ends in a response, if need be one that tells of an error. */
 async function askOrigin(life: Life): Promise<GatewayResponse> {
-  const { core, plan } = life;
+  const { plan } = life;
   let tries = 1;
   for (;;) {
     try {
-      if (life.upstream === "") life.upstream = route(life);
-      if (!core.upstreams.has(life.upstream))
-        throw new GatewayError("UPSTREAM_UNKNOWN", `found "${life.upstream}", expected one of ${Object.keys(core.config.upstreams).join(", ")}`);
       if (plan.onOriginRequest !== null) {
-        const answer = await runRequestHooks(life, "onOriginRequest", plan.onOriginRequest);
+        expectUpstream(life);
+        const answer = answerOf(life, await runRequestHooks(life, "onOriginRequest", plan.onOriginRequest));
         if (answer !== null) return answer;
       }
       life.response = await callUpstream(life);
       if (plan.onOriginResponse === null) return life.response;
-      return await runResponseHooks(life, "onOriginResponse", plan.onOriginResponse);
+      return changed(life, await runResponseHooks(life, "onOriginResponse", plan.onOriginResponse));
     } catch (thrown) {
       life.throwIfGone();
       const error = asGatewayError(thrown);
@@ -77,6 +86,14 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
   }
 }
 
+/** Finds the route unless a rule has picked an upstream. Throws when there is none. */
+function expectUpstream(life: Life): void {
+  const { core } = life;
+  if (life.upstream === "") life.upstream = route(life);
+  if (!core.upstreams.has(life.upstream))
+    throw new GatewayError("UPSTREAM_UNKNOWN", `found "${life.upstream}", expected one of ${Object.keys(core.config.upstreams).join(", ")}`);
+}
+
 function route(life: Life): string {
   const index = life.core.routes.first(life.matchable());
   if (index < 0) throw new GatewayError("NO_ROUTE", `no route for ${life.request.authority}${life.request.target}`);
@@ -84,39 +101,52 @@ function route(life: Life): string {
   return life.core.config.routes[index]!.upstream;
 }
 
-async function callUpstream(life: Life): Promise<GatewayResponse> {
+function callUpstream(life: Life): Promise<GatewayResponse> {
   const { exchange, core, request } = life;
+  try {
+    expectUpstream(life);
+  } catch (thrown) {
+    return Promise.reject(asGatewayError(thrown));
+  }
   const fields = request.fields.clone();
   addForwarded(fields, life.client, exchange.connection.remoteAddress, exchange.authority, exchange.version, life.id);
   const startedMs = core.clock.now();
-  const answer = await core.upstreams.send(
-    life.upstream,
-    {
-      method: request.method,
-      target: request.target,
-      authority: request.authority,
-      fields,
-      body: life.takeRequestBody(),
-      upgradeProtocol: exchange.upgradeProtocol,
-      pinnedTarget: life.pinnedTarget,
-      onInformational: (status, informational) => exchange.informational(status, informational),
-    },
-    life,
-  );
-  life.upstreamMs = core.clock.now() - startedMs;
-  life.upstreamTarget = answer.target;
-  if (life.gone) {
-    answer.body.cancel();
-    answer.tunnel?.destroy();
-    life.throwIfGone();
-  }
-  addVia(answer.fields, "1.1");
-  return fromUpstream(answer, core.keepHeaders);
+  return core.upstreams
+    .send(
+      life.upstream,
+      {
+        method: request.method,
+        target: request.target,
+        authority: request.authority,
+        fields,
+        body: life.takeRequestBody(),
+        upgradeProtocol: exchange.upgradeProtocol,
+        pinnedTarget: life.pinnedTarget,
+        onInformational: (status, informational) => exchange.informational(status, informational),
+      },
+      life,
+    )
+    .then((answer) => {
+      life.upstreamMs = core.clock.now() - startedMs;
+      life.upstreamTarget = answer.target;
+      if (life.gone) {
+        answer.body.cancel();
+        answer.tunnel?.destroy();
+        life.throwIfGone();
+      }
+      addVia(answer.fields, "1.1");
+      return fromUpstream(answer, core.keepHeaders);
+    });
 }
 
-/** Hooks before the origin. A response when a rule answered or failed closed, else null. */
-async function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse | null> {
-  const outcome = await runHooks(life, phase, hooks, upstreamText(life));
+/** Runs hooks before the origin. */
+function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<HookOutcome> {
+  return runHooks(life, phase, hooks, upstreamText(life));
+}
+
+/** What came of them: a response when a rule answered or failed closed, else null. */
+function answerOf(life: Life, outcome: HookOutcome): GatewayResponse | null {
+  if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.upstream !== "") life.upstream = outcome.upstream;
@@ -125,11 +155,16 @@ async function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pro
   return outcome.answer === null ? null : fromRule(outcome.answer);
 }
 
-/** Hooks behind the origin. They change `life.response`, or put another in its place. */
-async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<GatewayResponse> {
+/** Runs hooks behind the origin. */
+function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<HookOutcome> {
+  return runHooks(life, phase, hooks, `${upstreamText(life)},"from":"${life.response!.from}"`);
+}
+
+/** What came of them: `life.response`, which they have changed, or another in its place. */
+function changed(life: Life, outcome: HookOutcome): GatewayResponse {
   const response = life.response!;
-  const outcome = await runHooks(life, phase, hooks, `${upstreamText(life)},"from":"${response.from}"`);
   const { failure, answer, body } = outcome;
+  if (outcome.rule !== "") life.rule = outcome.rule;
   if (failure !== null || answer !== null) {
     response.body.cancel();
     response.tunnel?.destroy();
@@ -149,6 +184,7 @@ async function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Pr
 async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError, mayRetry: boolean): Promise<GatewayResponse | "retry" | null> {
   const facts = { code: error.code, status: error.status, message: error.detail };
   const outcome = await runHooks(life, "onError", hooks, `${upstreamText(life)},"error":${JSON.stringify(facts)}`);
+  if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.answer !== null) return fromRule(outcome.answer);
@@ -159,13 +195,13 @@ async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError,
 }
 
 function upstreamText(life: Life): string {
-  return life.upstream === "" ? "" : `,"upstream":${JSON.stringify(life.upstream)}`;
+  return life.upstream === "" ? "" : `,"upstream":${life.core.quotedUpstream(life.upstream)}`;
 }
 
 /** `extra`: further members of `HookExtra` as JSON, each with its comma in front. */
-async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: string): Promise<HookOutcome> {
+function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: string): Promise<HookOutcome> {
   const { response } = life;
-  const outcome = await life.core.sandbox!.run({
+  return life.core.sandbox!.run({
     release: life.table.loaded!,
     phase,
     rules: hooks.rules,
@@ -175,8 +211,6 @@ async function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: stri
     extra: life.extraText(extra),
     exchange: life,
   });
-  if (outcome.rule !== "") life.rule = outcome.rule;
-  return outcome;
 }
 
 function failed(life: Life, error: GatewayError): GatewayResponse {

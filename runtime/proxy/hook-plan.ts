@@ -9,9 +9,12 @@ export interface PhaseHooks {
   readonly rules: readonly number[];
   readonly positions: readonly number[];
 }
-export type HookPlan = Readonly<Record<Phase, PhaseHooks | null>>;
+export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
+  /** Is there a hook between the cache and the origin, or for its failure? */
+  readonly changesOrigin: boolean;
+}
 
-const NO_HOOKS: HookPlan = Object.freeze(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>);
+const NO_HOOKS: HookPlan = Object.freeze({ ...(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>), changesOrigin: false });
 const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
 const NO_PARAMS: readonly null[] = Object.freeze([null]);
 
@@ -79,7 +82,8 @@ export class HookTable {
       if (phase === "onResponse") positions.reverse();
       plan[phase] = positions.length === 0 ? null : { positions, rules: positions.map((position) => indices[position]!) };
     }
-    return Object.freeze(plan);
+    const { onOriginRequest, onOriginResponse, onError } = plan;
+    return Object.freeze({ ...plan, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
   }
 }
 

@@ -266,8 +266,12 @@ export class SandboxProcess {
   /** Records come here first; after a death the rest of the frame is not believed. */
   readonly #receiver: RecordEvents = {
     loaded: (release, ok, json) => this.#loaded(release, ok, json),
-    call: (...record) => void (this.death ?? this.#events.call(...record)),
-    done: (...record) => void (this.death ?? this.#events.done(...record)),
+    call: (call, callNo, rule, service, args) => {
+      if (this.death === null) this.#events.call(call, callNo, rule, service, args);
+    },
+    done: (call, tail, outcome, by, failure, cpu, effects) => {
+      if (this.death === null) this.#events.done(call, tail, outcome, by, failure, cpu, effects);
+    },
     tail: (...record) => void (this.death ?? this.#events.tail(...record)),
     stray: (...record) => void (this.death ?? this.#events.stray(...record)),
     lost: (...record) => void (this.death ?? this.#events.lost(...record)),

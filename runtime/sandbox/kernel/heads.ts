@@ -63,7 +63,10 @@ export class FieldList {
   /** name, value, name, value, … in the order of the wire. */
   list(): readonly string[] {
     const list = (this.#list ??= this.#parse());
-    for (const change of this.#changes.splice(0)) apply(list, change);
+    if (this.#changes.length > 0) {
+      for (const change of this.#changes) apply(list, change);
+      this.#changes = [];
+    }
     return list;
   }
 

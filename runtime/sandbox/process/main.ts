@@ -12,6 +12,8 @@ const READ_BYTES = 256 * 1024;
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_DEFECT = 70;
 
+// The allocator has read what was meant for it (`spawn.ts`).
+for (const name of Object.keys(process.env)) delete process.env[name];
 // Before the first isolate: ICU reads it when a context first asks for the zone.
 process.env["TZ"] = "UTC";
 
