@@ -45,7 +45,7 @@ const SCRIPT = [
 
 /**
  * isolated-vm copies each frame through malloc, and glibc gives memory above 128 KiB back at once, to fault it in again for the next frame:
- * 2 of a sandbox's 15 µs for a request with two hooks. Other libraries know no such variables; `process/main.ts` removes them.
+ * 2 of a sandbox's 15 µs for a request with two hooks. Other C libraries know no such variables.
  */
 const MALLOC = "MALLOC_TRIM_THRESHOLD_=8388608 MALLOC_TOP_PAD_=1048576";
 

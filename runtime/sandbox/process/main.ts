@@ -1,5 +1,5 @@
 /**
- * The sandbox process: runs the rules of one worker, which starts it with the permission model on, no environment and
+ * The sandbox process: runs the rules of one worker, which starts it with the permission model on, nothing of its environment and
  * descriptor 3 as its only line out. Whatever goes wrong in here beyond a rule's own doing ends the process (exit code 70,
  * a line on stderr); the worker has a spare and runs unfinished hooks again.
  */
@@ -12,8 +12,6 @@ const READ_BYTES = 256 * 1024;
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_DEFECT = 70;
 
-// The allocator has read what was meant for it (`spawn.ts`).
-for (const name of Object.keys(process.env)) delete process.env[name];
 // Before the first isolate: ICU reads it when a context first asks for the zone.
 process.env["TZ"] = "UTC";
 
