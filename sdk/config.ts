@@ -45,6 +45,68 @@ export interface RouteOptions {
   readonly match?: MatchSpec | readonly MatchSpec[];
   /** A name from `upstreams`. */
   readonly upstream: string;
+  /** What of its answers is stored. Left out: nothing, unless the gateway has a `cache` key of its own; then as `{}`. `false`: nothing. */
+  readonly cache?: RouteCacheOptions | false;
+}
+
+/**
+ * What a route stores and for how long, beyond what the origin says (RFC 9111). `Sluice-Cache-Control`, `CDN-Cache-Control` and `Cache-Control`
+ * count in this order; a rule's `res.cache` comes before all of them.
+ */
+export interface RouteCacheOptions {
+  /** Lifetime of answers that bring none of their own. `"0s"` by default: only what the origin allows is stored. */
+  readonly default?: Duration;
+  /** Longest lifetime guessed from `Last-Modified` (a tenth of the answer's age, RFC 9111 section 4.2.2), before `default`. `"1h"` by default; `"0s"` guesses none. */
+  readonly heuristicLimit?: Duration;
+  /** Lifetimes by status, where the origin says nothing: `{ "404": "10s" }`. None by default. */
+  readonly statuses?: Readonly<Record<string, Duration>>;
+  /** How long a stale answer is served while it is fetched anew (RFC 5861), where the origin says nothing. `"0s"` by default. */
+  readonly staleWhileRevalidate?: Duration;
+  /** How long a stale answer is served when the origin fails, where it says nothing. `"0s"` by default. */
+  readonly staleIfError?: Duration;
+  /** No lifetime exceeds it. `"365d"` by default. */
+  readonly maxLifetime?: Duration;
+  /** How long requests for a URL whose answer could not be stored don't wait for each other. `"60s"` by default. */
+  readonly hitForMiss?: Duration;
+  /** Answers with `Set-Cookie`: `"explicit"` (the default) stores those that say `public`, `s-maxage` or a targeted field; `"strip"` stores without the cookies; `"store"` as RFC 9111 allows. */
+  readonly setCookie?: "explicit" | "strip" | "store";
+  /** Do clients' `Cache-Control` and `Pragma` count? `true` by default; `false` keeps clients from forcing requests to the origin. */
+  readonly clientDirectives?: boolean;
+  /** What, beside the URL and the upstream, makes two requests different. */
+  readonly key?: {
+    /** `true` (the default): the whole query; `false`: none of it; or only some parameters, or all but some. A `*` at the end stands for any rest: `"utm_*"`. */
+    readonly query?: boolean | { readonly include?: readonly string[]; readonly exclude?: readonly string[] };
+    /** Request headers whose values count. None by default; `Vary` of answers counts anyway. */
+    readonly headers?: readonly string[];
+    /** Cookies whose values count. None by default. */
+    readonly cookies?: readonly string[];
+  };
+}
+
+/** The cache of the gateway. With this key every route caches that does not say `cache: false`. */
+export interface CacheOptions {
+  /** Memory for all workers together, bodies included. `"256MiB"` by default. */
+  readonly memory?: Size;
+  /** A larger answer is passed on and not stored. `"8MiB"` by default. */
+  readonly maxObject?: Size;
+  /** How long a request waits for another one that fetches the same; then it fetches itself. `"5s"` by default. */
+  readonly lockTimeout?: Duration;
+  /** What goes into the store for other workers and gateways; `false`: nothing. */
+  readonly shared?:
+    | false
+    | {
+        /** A larger answer stays in the worker that fetched it. `"1MiB"` by default. */
+        readonly maxObject?: Size;
+        /** Longest stay in the store. `"1d"` by default. */
+        readonly lifetime?: Duration;
+        /** Compress what is text. `true` by default. */
+        readonly compress?: boolean;
+      };
+  /**
+   * What entries in the store are signed with, the same on all gateways; entries with another signature are dropped and counted.
+   * Left out: the gateways agree on a key through the store, which finds damage, but does not hold against whoever can read the store.
+   */
+  readonly secret?: SecretSource;
 }
 
 /** Where a secret's value stands. It is read at start and at a reload, and never written anywhere. */
@@ -185,6 +247,7 @@ export interface ConfigOptions {
   /** Folder for the admin token, last good release and the like. `"./.sluice"` by default. */
   readonly stateDir?: string;
   readonly store?: StoreOptions;
+  readonly cache?: CacheOptions;
   readonly log?: LogOptions;
   /** Response headers of origins that are passed on although they tell about software: `"server"`, `"x-powered-by"`. None by default. */
   readonly keepHeaders?: readonly string[];

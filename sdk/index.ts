@@ -18,12 +18,14 @@ export type {
 export { defineConfig } from "./config.ts";
 export type {
   AdminOptions,
+  CacheOptions,
   ConfigOptions,
   FetchOptions,
   LimitOptions,
   ListenerOptions,
   LogOptions,
   RedisOptions,
+  RouteCacheOptions,
   RouteOptions,
   SecretSource,
   StoreOptions,

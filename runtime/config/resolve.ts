@@ -11,7 +11,8 @@ import { isToken } from "../proxy/fields.ts";
 import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./problems.ts";
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, type ConfigInput } from "./schema.ts";
-import { storeOf } from "./store.ts";
+import { cacheOf, routeCacheOf } from "./cache.ts";
+import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
 
 export interface ResolveOptions {
@@ -78,13 +79,14 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       return block;
     }),
     upstreams,
-    routes: routesOf(input, upstreams, report),
+    routes: routesOf(input, upstreams, { baseDir, env, report }),
     rulesDir: input.rules === undefined ? "" : folder(path.resolve(baseDir, input.rules), input.rules, report),
     vars: input.vars ?? {},
     secrets: secretsOf(input, baseDir, env, report),
     fetch: { allow: originsOf(input.fetch?.allow, "allow", report), private: originsOf(input.fetch?.private, "private", report) },
     stateDir: path.resolve(baseDir, input.stateDir ?? ".sluice"),
     store: storeOf(input.store, { baseDir, env, report }),
+    cache: cacheOf(input, { baseDir, env, report }),
     log: {
       accessShare: access === "off" ? 0 : access === "all" || access === "errors" ? 1 : share(access),
       errorsOnly: access === "errors",
@@ -169,13 +171,16 @@ function targetOf(target: string | { url: string; weight?: number | undefined },
   };
 }
 
-function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, UpstreamConfig>>, report: Report): RouteConfig[] {
+function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, UpstreamConfig>>, parts: StoreParts): RouteConfig[] {
+  const { report } = parts;
+  const everywhere = input.cache !== undefined;
   const names = Object.keys(upstreams);
   if (input.routes === undefined) {
     if (names.length > 1) report(["routes"], `found nothing, expected routes: with several upstreams (${names.join(", ")}) they say which request goes where`);
-    return [{ match: [], upstream: names[0] ?? "" }];
+    return [{ match: [], upstream: names[0] ?? "", cache: routeCacheOf(undefined, everywhere, ["cache"], parts) }];
   }
-  return input.routes.map(({ match, upstream }, i) => {
+  return input.routes.map(({ match, upstream, cache: cacheInput }, i) => {
+    const cache = routeCacheOf(cacheInput, everywhere, ["routes", i, "cache"], parts);
     if (!Object.hasOwn(upstreams, upstream)) {
       const near = nearest(upstream, names);
       report(
@@ -183,14 +188,14 @@ function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, Upstrea
         `found "${upstream}", which upstreams does not name${near === "" ? `; it names ${names.join(", ")}` : `; did you mean "${near}"?`}`,
       );
     }
-    if (match === undefined) return { match: [], upstream };
+    if (match === undefined) return { match: [], upstream, cache };
     for (const problem of validateMatchSpec(match)) {
       report(
         ["routes", i, "match", ...(problem.path === "" ? [] : [problem.path])],
         `found ${shown(problem.value)}, expected ${problem.expected}${problem.nearest === "" ? "" : `; did you mean "${problem.nearest}"?`}`,
       );
     }
-    return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream };
+    return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream, cache };
   });
 }
 

@@ -31,9 +31,43 @@ export interface UpstreamConfig {
   readonly maxConnections: number;
 }
 
+/** Per gateway; memory is divided among the workers. */
+export interface CacheConfig {
+  readonly memoryBytes: number;
+  /** A larger body is never stored. */
+  readonly maxObjectBytes: number;
+  /** A request waits this long for another one that fetches the same; then it fetches itself. */
+  readonly lockTimeoutMs: number;
+  /** Tier two, in the store; null: none. */
+  readonly shared: { readonly maxObjectBytes: number; readonly lifetimeMs: number; readonly compress: boolean } | null;
+  /** What entries in the store are signed with; "": a key that the gateways agree on through the store. */
+  readonly secret: string;
+}
+
+/** What a route does with answers. The words are those of `cache/policy`. */
+export interface RouteCacheConfig {
+  readonly defaultMs: number;
+  readonly heuristicLimitMs: number;
+  readonly statusMs: readonly (readonly [status: number, lifetimeMs: number])[];
+  readonly staleWhileRevalidateMs: number;
+  readonly staleIfErrorMs: number;
+  readonly maxMs: number;
+  readonly hitForMissMs: number;
+  readonly setCookie: "explicit" | "strip" | "store";
+  /** Do Cache-Control and Pragma of requests count? */
+  readonly honourClient: boolean;
+  readonly key: {
+    readonly query: { readonly mode: "include" | "exclude"; readonly names: readonly string[] } | null;
+    readonly headers: readonly string[];
+    readonly cookies: readonly string[];
+  };
+}
+
 export interface RouteConfig {
   readonly match: readonly MatchSpec[];
   readonly upstream: string;
+  /** Null: answers are never stored. */
+  readonly cache: RouteCacheConfig | null;
 }
 
 export interface LimitsConfig {
@@ -114,6 +148,8 @@ export interface ResolvedConfig {
   readonly fetch: { readonly allow: readonly string[]; readonly private: readonly string[] };
   readonly stateDir: string;
   readonly store: StoreConfig;
+  /** Null: no route caches. */
+  readonly cache: CacheConfig | null;
   readonly log: {
     /** Share of exchanges logged, 0 – 1; errors (5xx and gateway codes) are logged at any share but "off". */
     readonly accessShare: number;

@@ -97,18 +97,48 @@ const store = z.strictObject({
   memory: size.optional(),
 });
 
+const sharedCache = z.strictObject({ maxObject: size.optional(), lifetime: duration.optional(), compress: z.boolean().optional() });
+const cache = z.strictObject({
+  memory: size.optional(),
+  maxObject: size.optional(),
+  lockTimeout: duration.optional(),
+  shared: z.union([z.literal(false), sharedCache], { error: "false, or { maxObject, lifetime, compress }" }).optional(),
+  secret: secret.optional(),
+});
+const keyedQuery = z.strictObject({ include: names.optional(), exclude: names.optional() });
+const routeCache = z.strictObject({
+  default: durationOrNone.optional(),
+  heuristicLimit: durationOrNone.optional(),
+  statuses: z.record(z.string(), durationOrNone, { error: 'an object: status → duration, such as { "404": "10s" }' }).optional(),
+  staleWhileRevalidate: durationOrNone.optional(),
+  staleIfError: durationOrNone.optional(),
+  maxLifetime: durationOrNone.optional(),
+  hitForMiss: durationOrNone.optional(),
+  setCookie: z.enum(["explicit", "strip", "store"], { error: '"explicit", "strip" or "store"' }).optional(),
+  clientDirectives: z.boolean().optional(),
+  key: z
+    .strictObject({
+      query: z.union([z.boolean(), keyedQuery], { error: "true, false, { include: [names] } or { exclude: [names] }" }).optional(),
+      headers: names.optional(),
+      cookies: names.optional(),
+    })
+    .optional(),
+});
+const cached = z.union([z.literal(false), routeCache], { error: 'false, or an object such as { default: "1m" }' });
+
 export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
   trustedProxies: names.optional(),
   upstreams: z.record(text, upstream, { error: 'an object with at least one upstream: { site: { targets: ["http://127.0.0.1:9001"] } }' }),
-  routes: z.array(z.strictObject({ match: match.optional(), upstream: text }), { error: "a list of routes" }).optional(),
+  routes: z.array(z.strictObject({ match: match.optional(), upstream: text, cache: cached.optional() }), { error: "a list of routes" }).optional(),
   rules: text.optional(),
   vars: z.record(z.string(), json, { error: "an object of JSON values" }).optional(),
   secrets: z.record(text, secret, { error: "an object: name → { env: NAME } or { file: PATH }" }).optional(),
   fetch: z.strictObject({ allow: names.optional(), private: names.optional() }).optional(),
   stateDir: text.optional(),
   store: store.optional(),
+  cache: cache.optional(),
   log: z
     .strictObject({
       access: z.union([z.enum(["all", "errors", "off"]), shareText], { error: '"all", "errors", "off" or a share such as "5%"' }).optional(),
@@ -123,10 +153,10 @@ export type ConfigInput = z.input<typeof Config>;
 
 /** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
 export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
-  "": ["cache", "record", "experiments", "geo"],
+  "": ["record", "experiments", "geo"],
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],
-  "routes.*": ["cache", "limits"],
+  "routes.*": ["limits"],
   log: ["format"],
 };

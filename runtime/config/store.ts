@@ -93,7 +93,7 @@ function nodesOf(nodes: readonly string[], at: readonly (string | number)[], por
   });
 }
 
-function secretOf(source: Secret | undefined, at: readonly string[], { baseDir, env, report }: StoreParts): string {
+export function secretOf(source: Secret | undefined, at: readonly string[], { baseDir, env, report }: StoreParts): string {
   if (source === undefined) return "";
   if ("env" in source) {
     const value = env[source.env];

@@ -11,5 +11,6 @@ export function shareOf(config: ResolvedConfig, workers: number): ResolvedConfig
     ]),
   );
   const limits = { ...config.limits, connections: part(config.limits.connections), connectionsPerClient: part(config.limits.connectionsPerClient) };
-  return { ...config, upstreams, limits };
+  const cache = config.cache === null ? null : { ...config.cache, memoryBytes: part(config.cache.memoryBytes) };
+  return { ...config, upstreams, limits, cache };
 }

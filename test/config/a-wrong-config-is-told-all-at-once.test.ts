@@ -48,13 +48,13 @@ describe("a wrong config", () => {
     const found = problems({
       upstreams: { site: { targets: [{ url: "http://a", backup: true }], balance: "ewma", health: {} } },
       listeners: [{ port: 1, tls: {} }],
-      routes: [{ upstream: "site", cache: {} }],
-      cache: {},
+      routes: [{ upstream: "site", limits: [] }],
+      geo: {},
     });
     assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), [
-      "cache",
+      "geo",
       "listeners[0].tls",
-      "routes[0].cache",
+      "routes[0].limits",
       "upstreams.site.balance",
       "upstreams.site.health",
       "upstreams.site.targets[0].backup",
@@ -103,8 +103,8 @@ describe("a wrong config", () => {
     assert.doesNotMatch(told!, /hunter2/);
   });
   test("tells of references that lead nowhere beside parts of the wrong shape", () => {
-    const told = problems({ upstreams, limits: { headers: "many" }, vars: { f: () => 1 }, routes: [{ upstream: "sit" }], rules: "./nowhere", cache: {} });
-    for (const path of ["limits.headers: ", "vars.f: ", "cache: ", "routes[0].upstream: ", "rules: "])
+    const told = problems({ upstreams, limits: { headers: "many" }, vars: { f: () => 1 }, routes: [{ upstream: "sit" }], rules: "./nowhere", geo: {} });
+    for (const path of ["limits.headers: ", "vars.f: ", "geo: ", "routes[0].upstream: ", "rules: "])
       assert.ok(
         told.some((line) => line.startsWith(path)),
         path,

@@ -5,7 +5,7 @@ import { expectTypeOf } from "expect-type";
 import { jsonSchema, SCHEMA_FILE } from "../../runtime/config/json-schema.ts";
 import { knownKeys } from "../../runtime/config/problems.ts";
 import type { ConfigInput } from "../../runtime/config/schema.ts";
-import type { ConfigOptions, RedisOptions } from "../../sdk/config.ts";
+import type { ConfigOptions, RedisOptions, RouteCacheOptions } from "../../sdk/config.ts";
 
 test("the JSON Schema is what the schema says (node runtime/config/json-schema.ts writes it)", () => {
   assert.deepEqual(JSON.parse(readFileSync(SCHEMA_FILE, "utf8")), JSON.parse(jsonSchema()));
@@ -17,6 +17,8 @@ test("defineConfig takes what the schema takes, and nothing else", () => {
   expectTypeOf<keyof ConfigOptions["upstreams"][string]>().toEqualTypeOf<keyof ConfigInput["upstreams"][string]>();
   expectTypeOf<keyof NonNullable<ConfigOptions["store"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["store"]>>();
   expectTypeOf<keyof RedisOptions>().toEqualTypeOf<keyof Exclude<NonNullable<NonNullable<ConfigInput["store"]>["redis"]>, string>>();
+  expectTypeOf<keyof NonNullable<ConfigOptions["cache"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["cache"]>>();
+  expectTypeOf<keyof RouteCacheOptions>().toEqualTypeOf<keyof Exclude<NonNullable<NonNullable<ConfigInput["routes"]>[number]["cache"]>, false>>();
   expectTypeOf<keyof NonNullable<ConfigOptions["log"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["log"]>>();
 });
 
@@ -26,7 +28,8 @@ test("suggestions know every key of the schema", () => {
     if (properties) {
       const names = Object.keys(properties).filter((name) => name !== "$schema");
       // A choice of { env } and { file }.
-      if (!(path[0] === "secrets" || path.at(-1) === "password")) assert.deepEqual([...knownKeys(path)].sort(), names.sort(), path.join("."));
+      if (!(path[0] === "secrets" || path.at(-1) === "password" || path.at(-1) === "secret"))
+        assert.deepEqual([...knownKeys(path)].sort(), names.sort(), path.join("."));
       for (const [name, child] of Object.entries(properties)) walk(child, [...path, name]);
     }
     const below = (schema["items"] ?? schema["additionalProperties"]) as Record<string, unknown> | undefined;

@@ -47,6 +47,7 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] },
     keepHeaders: [],
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],
+    cache: null,
     admin: null,
     ...overrides,
   };

@@ -35,7 +35,11 @@ defineConfig({});
 // @ts-expect-error unknown
 defineConfig({ upstreams, lisseners: [] });
 // @ts-expect-error coming in a later version
-defineConfig({ upstreams, cache: { memory: "256MiB" } });
+defineConfig({ upstreams, geo: {} });
+defineConfig({ upstreams, cache: { memory: "256MiB", shared: false } });
+defineConfig({ upstreams, routes: [{ upstream: "site", cache: { default: "0s", statuses: { "404": "10s" }, key: { query: { exclude: ["utm_*"] } } } }] });
+// @ts-expect-error a size
+defineConfig({ upstreams, cache: { memory: 256 } });
 defineConfig({ upstreams, store: { redis: "redis://127.0.0.1:6379", timeout: "200ms" } });
 defineConfig({ upstreams, store: { redis: { cluster: ["10.0.0.1:6379"], username: "sluice", password: { env: "REDIS_PASSWORD" }, tls: { ca: "./ca.pem" } } } });
 defineConfig({ upstreams, store: { redis: { sentinels: { name: "mymaster", nodes: ["10.0.0.1"] }, db: 2, prefix: "edge:" }, memory: "1GiB" } });
