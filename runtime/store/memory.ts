@@ -3,7 +3,8 @@ import { systemClock, type Clock } from "../clock.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import { Tables } from "./embedded/tables.ts";
 import { checkScriptKeys } from "./script.ts";
-import type { Store, StoreEvent, StoreHealth } from "./store.ts";
+import { Monitor } from "./monitor.ts";
+import type { Store, StoreEvent } from "./store.ts";
 
 export interface MemoryStoreOptions {
   readonly clock?: Clock;
@@ -24,15 +25,13 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
   const { clock = systemClock, limitBytes = LIMIT_BYTES, gateways = () => 1 } = options;
   const tables = new Tables({ limitBytes, unixMs: () => clock.unixMs() });
   const topics = new Map<string, Set<(event: StoreEvent) => void>>();
-  const listeners = new Set<(health: StoreHealth) => void>();
+  const monitor = new Monitor("memory", clock);
+  monitor.become("ready", "");
   let failing: GatewayError | null = null;
-  let sinceUnixMs = clock.unixMs();
-  let calls = 0;
-  let failures = 0;
 
   /** Settled in a later turn of the loop, as with any other store. */
   const call = async <T>(work: () => T): Promise<T> => {
-    calls++;
+    monitor.calls++;
     await Promise.resolve();
     try {
       if (failing !== null) throw failing;
@@ -40,26 +39,13 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
       tables.takeChanges();
       return result;
     } catch (thrown) {
-      failures++;
+      monitor.failures++;
       throw asGatewayError(thrown);
     }
   };
   const tell = (topic: string, event: StoreEvent): void => {
     for (const handler of topics.get(topic) ?? []) handler(event);
   };
-  const health = (): StoreHealth => ({
-    kind: "memory",
-    state: failing === null ? "ready" : "unavailable",
-    reason: failing?.detail ?? "",
-    sinceUnixMs,
-    calls,
-    failures,
-    timeouts: 0,
-    reconnects: 0,
-    outstanding: 0,
-    roundTripMs: 0,
-  });
-
   return {
     kind: "memory",
     run: (script, keys, args) =>
@@ -77,20 +63,17 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
       topics.set(topic, handlers.add(handler));
       return { ready: Promise.resolve(), close: () => void handlers.delete(handler) };
     },
-    health,
-    onHealth(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    health: () => monitor.health(0),
+    onHealth: (listener) => monitor.listen(listener),
     liveGateways: gateways,
     liveMembers: gateways,
     async close() {
       failing = new GatewayError("STORE_UNAVAILABLE", "the store is closed");
+      monitor.become("unavailable", "closed");
     },
     fail(error) {
       failing = error;
-      sinceUnixMs = clock.unixMs();
-      for (const listener of listeners) listener(health());
+      monitor.become(error === null ? "ready" : "unavailable", error?.detail ?? "");
       if (error === null) for (const topic of topics.keys()) tell(topic, { type: "gap" });
     },
   };

@@ -111,18 +111,22 @@ export class Tables {
     return count;
   }
 
-  /** Looks at some entries, goes on there the next time. */
-  sweep(): void {
+  /** Looks at some entries, goes on there the next time. True when many were past their lifetime: more are to be expected. */
+  sweep(): boolean {
     const nowMs = this.#options.unixMs();
     this.#sweepAt ??= this.#all();
+    let ended = 0;
     for (let i = 0; i < SWEEP_ENTRIES; i++) {
       const next = this.#sweepAt.next();
       if (next.done) {
         this.#sweepAt = null;
-        return;
+        break;
       }
-      if (next.value[1].expiresAtMs <= nowMs) this.#remove(next.value[0]);
+      if (next.value[1].expiresAtMs > nowMs) continue;
+      this.#remove(next.value[0], true);
+      ended++;
     }
+    return ended > SWEEP_ENTRIES / 4;
   }
 
   *#all(): Generator<[string, Entry]> {
@@ -134,7 +138,7 @@ export class Tables {
     const entry = this.#volatile.get(key) ?? this.#durable.get(key);
     if (entry === undefined) return undefined;
     if (entry.expiresAtMs <= nowMs) {
-      this.#remove(key);
+      this.#remove(key, true);
       return undefined;
     }
     if (!entry.durable) {
@@ -167,7 +171,8 @@ export class Tables {
     }
   }
 
-  #remove(key: string): boolean {
+  /** Of an end that everybody can foresee the log needs no record. */
+  #remove(key: string, foreseen = false): boolean {
     const passing = this.#volatile.get(key);
     if (passing !== undefined) {
       this.#volatile.delete(key);
@@ -178,7 +183,7 @@ export class Tables {
     if (lasting === undefined) return false;
     this.#durable.delete(key);
     this.#durableBytes -= lasting.bytes;
-    this.#changes.push({ key, entry: null });
+    if (!foreseen) this.#changes.push({ key, entry: null });
     return true;
   }
 
