@@ -87,7 +87,8 @@ async function collect(): Promise<Results> {
 async function runTests(base: string): Promise<Results> {
   const client = spawn(process.execPath, ["--no-warnings", "cli.mjs"], {
     cwd: folder,
-    env: { PATH: process.env["PATH"], npm_config_base: base.replace(/\/$/, ""), npm_config_id: "" },
+    // Both ids empty: all tests. The second is what npm itself would set from the package's own config.
+    env: { PATH: process.env["PATH"], npm_config_base: base.replace(/\/$/, ""), npm_config_id: "", npm_package_config_id: "" },
     stdio: ["ignore", "pipe", "inherit"],
     timeout: DEADLINE_MS,
   });
