@@ -35,7 +35,7 @@ export class Fill implements BodySink {
     this.#onEnd = onEnd;
   }
 
-  /** Begins to flow. */
+  /** Begins to flow, once the first reader is there or nobody wants to be the first. */
   start(): void {
     this.#source.read(this);
   }

@@ -1,9 +1,11 @@
 /** The proxy core of one process, put together: what `handler.ts` reads. Rules run elsewhere; no user code runs here. */
 import { randomBytes } from "node:crypto";
+import { type Cache, createCache, type RoutePolicy, routePolicyOf } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer } from "../observe/observe.ts";
+import { type Limiter, RouteLimits } from "../ratelimit/ratelimit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
@@ -20,6 +22,7 @@ export interface CoreParts {
   readonly observer: Observer;
   /** Shared with the other workers and gateways. */
   readonly store: Store;
+  readonly limiter: Limiter;
   readonly upstreams: Upstreams;
   /** Starts the sandbox processes; called when the first release with rules comes. */
   readonly startSandbox: () => Promise<Sandbox>;
@@ -40,7 +43,13 @@ export class Core {
   /** Shared with the other workers and gateways. */
   readonly store: Store;
   readonly upstreams: Upstreams;
+  /** Null when no route caches. */
+  readonly cache: Cache | null;
   readonly routes: Matcher;
+  /** Beside each route what it caches; null: nothing. */
+  readonly routePolicies: readonly (RoutePolicy | null)[];
+  /** Null: config limits nothing. */
+  readonly routeLimits: RouteLimits | null;
   readonly trustedProxies: TrustedProxies;
   readonly keepHeaders: ReadonlySet<string>;
   /** The release that new exchanges begin with. Swapped by one assignment. */
@@ -65,6 +74,23 @@ export class Core {
     this.upstreams = parts.upstreams;
     this.#startSandbox = parts.startSandbox;
     this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));
+    const { rateLimits, routes } = parts.config;
+    this.routeLimits = RouteLimits.of(
+      parts.limiter,
+      rateLimits,
+      routes.map(({ limits }) => limits),
+    );
+    this.routePolicies = parts.config.routes.map(({ cache }) => (cache === null ? null : routePolicyOf(cache)));
+    this.cache =
+      parts.config.cache === null
+        ? null
+        : createCache({
+            config: parts.config.cache,
+            store: parts.store,
+            clock: parts.clock,
+            random: Math.random,
+            warn: (event, facts) => parts.observer.note("warn", event, facts),
+          });
     this.trustedProxies = new TrustedProxies(parts.config.trustedProxies);
     this.keepHeaders = new Set(parts.config.keepHeaders);
     this.#quotedUpstreams = new Map(Object.keys(parts.config.upstreams).map((name) => [name, JSON.stringify(name)]));
@@ -112,6 +138,7 @@ export class Core {
   }
 
   async close(): Promise<void> {
+    this.cache?.close();
     this.upstreams.close();
     await this.sandbox?.close();
   }

@@ -23,6 +23,8 @@ export interface BodySink {
 export interface BodySource {
   /** Bytes, when known beforehand; -1 when not; 0 means that there is no body (`read` still ends at once). */
   readonly length: number;
+  /** True: nothing but the end of the connection says where it ends, so nobody can tell whether all of it came. */
+  readonly endsWithConnection?: boolean;
   /** Begins to flow. May call the sink before it returns. Called once. */
   read(sink: BodySink): void;
   pause(): void;

@@ -6,12 +6,14 @@
  *     └ miss → onOriginRequest → upstream → onOriginResponse → cache admit
  *   → onResponse → edits → compress → reply → complete;   any step that fails → onError → error page
  *
- * Fronts have done accept and head. Admission, cache, edits and compression have their seats here and come later.
+ * Fronts have done accept and head. Edits and compression have their seats here and come later.
  */
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Phase } from "../compile/release.ts";
+import type { Admission, RouteLimits } from "../ratelimit/ratelimit.ts";
 import type { HookOutcome } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
+import { askCache } from "./cached.ts";
 import { bodyOf, type Exchange } from "./exchange.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
 import { paramsOf, type PhaseHooks } from "./hook-plan.ts";
@@ -33,9 +35,14 @@ async function live(life: Life): Promise<void> {
   const { exchange, core, plan } = life;
   let response = core.problemPage === null ? null : core.problemPage(exchange);
 
+  if (response === null && core.routeLimits !== null) {
+    const admission = admit(life, core.routeLimits);
+    response = admitted(life, admission instanceof Promise ? await admission : admission);
+  }
   if (response === null && plan.onRequest !== null) response = answerOf(life, await runRequestHooks(life, "onRequest", plan.onRequest));
-  if (response === null) response = await (plan.changesOrigin ? askOrigin(life) : callOrigin(life));
+  if (response === null) response = await (core.cache === null ? fetchAnswer(life) : askThroughCache(life));
   life.response = response;
+  if (life.admission !== null) life.admission.mark(response.fields);
 
   if (plan.onResponse !== null) response = changed(life, await runResponseHooks(life, "onResponse", plan.onResponse));
   life.throwIfGone();
@@ -44,6 +51,36 @@ async function live(life: Life): Promise<void> {
   response.fields.set("sluice-release", life.table.releaseId);
   if (response.tunnel !== null) openTunnel(life, response);
   else deliver(exchange, response, (error) => (life.error = error));
+}
+
+/** Charges the limits of the route that the client asked for, before any rule is entered. */
+function admit(life: Life, limits: RouteLimits): Admission | Promise<Admission> | null {
+  const asked = life.matchable();
+  life.route = life.core.routes.first(asked);
+  return limits.admit(life.route, life.client.address, asked);
+}
+
+/** Null: come in. */
+function admitted(life: Life, admission: Admission | null): GatewayResponse | null {
+  if (admission === null) return null;
+  life.admission = admission;
+  if (admission.release !== null) life.whenOver(admission.release);
+  life.throwIfGone();
+  return admission.error === null ? null : failed(life, admission.error);
+}
+
+function askThroughCache(life: Life): GatewayResponse | Promise<GatewayResponse> {
+  const asked = askCache(life, fetchAnswer);
+  if (!(asked instanceof Promise)) return asked;
+  return asked.catch((thrown: unknown) => {
+    life.throwIfGone();
+    return failed(life, asGatewayError(thrown));
+  });
+}
+
+/** Behind the cache. */
+function fetchAnswer(life: Life): Promise<GatewayResponse> {
+  return life.plan.changesOrigin ? askOrigin(life) : callOrigin(life);
 }
 
 /**
@@ -95,7 +132,8 @@ function expectUpstream(life: Life): void {
 }
 
 function route(life: Life): string {
-  const index = life.core.routes.first(life.matchable());
+  // Limits have looked already, and without a hook nothing has changed since.
+  const index = life.route >= 0 && life.plan.onRequest === null ? life.route : life.core.routes.first(life.matchable());
   if (index < 0) throw new GatewayError("NO_ROUTE", `no route for ${life.request.authority}${life.request.target}`);
   life.route = index;
   return life.core.config.routes[index]!.upstream;

@@ -1,6 +1,7 @@
 /** What is known of one exchange while it lives: the state beside the story that `handler.ts` tells. */
 import { GatewayError } from "../errors.ts";
 import type { ExchangeRecord } from "../observe/record.ts";
+import type { Admission } from "../ratelimit/ratelimit.ts";
 import type { HookExtra } from "../sandbox/protocol.ts";
 import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
@@ -32,6 +33,8 @@ export class Life implements ExchangeHandle {
   rule = "";
   error: GatewayError | null = null;
   response: GatewayResponse | null = null;
+  /** What the limits of the route said, if there are any. */
+  admission: Admission | null = null;
   upstreamTarget = "";
   upstreamMs = 0;
   /** Set while a request is with an upstream. */
@@ -45,14 +48,31 @@ export class Life implements ExchangeHandle {
   #requestBodySent = false;
   #replacedRequestBody: Buffer | null = null;
   #finished = false;
+  #whenOver: (() => void)[] | null = null;
   readonly #startUnixMs: number;
 
-  constructor(exchange: Exchange, core: Core) {
+  /** `original`: it goes on from where that one stands, past its onRequest. */
+  constructor(exchange: Exchange, core: Core, original: Life | null = null) {
     this.exchange = exchange;
     this.core = core;
-    this.table = core.table;
     this.#startUnixMs = core.clock.unixMs();
     const fields = exchange.fields;
+    if (original !== null) {
+      this.table = original.table;
+      this.client = original.client;
+      this.id = original.id;
+      this.request = { ...original.request, fields };
+      this.match = original.match;
+      this.plan = original.plan;
+      this.upstream = original.upstream;
+      this.pinnedTarget = original.pinnedTarget;
+      this.route = original.route;
+      this.ruleWallMs = original.ruleWallMs;
+      this.fetches = original.fetches;
+      this.#state = original.state;
+      return;
+    }
+    this.table = core.table;
     this.client = receive(fields, exchange.connection, core.trustedProxies);
     this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
     this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
@@ -138,7 +158,12 @@ export class Life implements ExchangeHandle {
   finish(): boolean {
     if (this.#finished) return false;
     this.#finished = true;
+    if (this.#whenOver !== null) for (const run of this.#whenOver) run();
     return true;
+  }
+  whenOver(run: () => void): void {
+    if (this.#finished) run();
+    else (this.#whenOver ??= []).push(run);
   }
 
   /** The client left: stop whoever works for it. */

@@ -241,7 +241,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     this.#deadline.set(Infinity);
     // RFC 9112 section 9.5: who sees an error while sending a body stops sending.
     if (answer.status >= 400) this.#stopSending();
-    this.#body = new ResponseBody(length, this);
+    this.#body = new ResponseBody(length, this.#reader.untilClose, this);
     call.answered(answer, this.#body, null);
   }
 

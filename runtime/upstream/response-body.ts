@@ -21,6 +21,7 @@ export interface BodyOrigin {
 
 export class ResponseBody implements BodySource {
   readonly length: number;
+  readonly endsWithConnection: boolean;
   /** Null as soon as the response was received whole, or broke off: the connection may carry another exchange by then. */
   #origin: BodyOrigin | null;
   #sink: BodySink | null = null;
@@ -34,8 +35,9 @@ export class ResponseBody implements BodySource {
   #trailers: Fields | null = null;
   #error: GatewayError | null = null;
 
-  constructor(length: number, origin: BodyOrigin) {
+  constructor(length: number, endsWithConnection: boolean, origin: BodyOrigin) {
     this.length = length;
+    this.endsWithConnection = endsWithConnection;
     this.#origin = origin;
   }
 

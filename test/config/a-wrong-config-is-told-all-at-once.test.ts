@@ -147,7 +147,7 @@ describe("the smallest config", () => {
   test("is one upstream; everything else has the documented default", () => {
     const config = resolveConfig({ upstreams }, { baseDir: "/etc/sluice", file: "" });
     assert.deepEqual(config.listeners, [{ host: "127.0.0.1", port: 8080 }]);
-    assert.deepEqual(config.routes, [{ match: [], upstream: "site" }]);
+    assert.deepEqual(config.routes, [{ match: [], upstream: "site", cache: null, limits: [] }]);
     assert.deepEqual(config.admin, { host: "127.0.0.1", port: 9901 });
     assert.equal(config.stateDir, "/etc/sluice/.sluice");
     assert.deepEqual(config.upstreams["site"]!.targets, [{ url: "http://127.0.0.1:9001", scheme: "http", host: "127.0.0.1", port: 9001, weight: 1 }]);
@@ -232,7 +232,7 @@ describe("a config file", () => {
     );
     assert.equal((await loadConfig(typed)).config.stateDir, join(folder, "a/b"));
     const json = write("plain.json", JSON.stringify({ $schema: "./schema.json", upstreams }));
-    assert.deepEqual((await loadConfig(json)).config.routes, [{ match: [], upstream: "site" }]);
+    assert.deepEqual((await loadConfig(json)).config.routes, [{ match: [], upstream: "site", cache: null, limits: [] }]);
   });
   test("that cannot be read, parsed, run or found says so, with its place", async () => {
     assert.match(await failure(join(folder, "nowhere.json")), /no such file or folder/);

@@ -27,8 +27,8 @@ test("suggestions know every key of the schema", () => {
     const properties = schema["properties"] as Record<string, Record<string, unknown>> | undefined;
     if (properties) {
       const names = Object.keys(properties).filter((name) => name !== "$schema");
-      // A choice of { env } and { file }.
-      if (!(path[0] === "secrets" || path.at(-1) === "password" || path.at(-1) === "secret"))
+      // A choice of { env } and { file }, or of parts of a key.
+      if (!(path[0] === "secrets" || path.at(-1) === "password" || path.at(-1) === "secret" || path.at(-2) === "key"))
         assert.deepEqual([...knownKeys(path)].sort(), names.sort(), path.join("."));
       for (const [name, child] of Object.entries(properties)) walk(child, [...path, name]);
     }

@@ -1,0 +1,192 @@
+/** From asking the origin to an entry in its place: what may be stored, for whom, and how it gets there. */
+import type { Fields } from "../proxy/fields.ts";
+import type { GatewayResponse } from "../proxy/reply.ts";
+import type { CacheExchange, CacheParts, OriginAnswer, PurgeReport } from "./cache.ts";
+import type { CacheCounts } from "./counters.ts";
+import type { Asking } from "./engine.ts";
+import { Entry, type EntryHead, Marker } from "./entry.ts";
+import { Fill } from "./fill.ts";
+import type { Outcome } from "./flight.ts";
+import { placeOf } from "./key.ts";
+import type { Lookup } from "./lookup.ts";
+import { type Freshness, mayServeOnError, merge304, originFields, type Storable, storable, type StoreOptions } from "./policy/policy.ts";
+import { type Read, unkeyedRead } from "./privacy.ts";
+import type { PurgeOrder } from "./purges.ts";
+import { tagsOf } from "./tags.ts";
+
+/** RFC 5861 section 4. */
+const ERROR_STATUSES: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+/** Lifetimes above this end up to this share earlier, each by another part of it: what was filled together does not expire together. */
+const JITTER_FROM_MS = 10_000;
+const JITTER_SHARE = 0.05;
+const JITTER_MOST_MS = 30_000;
+/** One warning for a rule and a read in this time. */
+const WARN_EVERY_MS = 60_000;
+const MAX_WARNINGS = 200;
+
+type Stored = Extract<Storable, { store: true }>;
+
+export class Admission {
+  readonly #parts: CacheParts;
+  readonly #lookup: Lookup;
+  readonly #counts: CacheCounts;
+  readonly #warned = new Map<string, number>();
+
+  constructor(parts: CacheParts, lookup: Lookup, counts: CacheCounts) {
+    this.#parts = parts;
+    this.#lookup = lookup;
+    this.#counts = counts;
+  }
+
+  unkeyed(exchange: CacheExchange, reads: readonly Read[], varyNames: readonly string[]): Read {
+    return reads.length === 0 ? "" : unkeyedRead(reads, exchange.shape, varyNames);
+  }
+
+  /** `onEnd`: nothing arrives any more. */
+  async fetch(asking: Asking, onEnd: () => void): Promise<Outcome> {
+    const { exchange, entry } = asking;
+    const generation = this.#lookup.purges.generation;
+    this.#counts.fetches++;
+    const answer = await exchange.lead(originFields(exchange.fields, entry?.head.fields ?? null));
+    return this.#admit(asking, answer, generation, onEnd);
+  }
+
+  #admit(asking: Asking, answer: OriginAnswer, generation: number, onEnd: () => void): Outcome {
+    const { exchange, terms, entry } = asking;
+    const { response, timing, decision } = answer;
+    const nowMs = timing.responseAtMs;
+    const failing = response.error !== null || ERROR_STATUSES.has(response.status);
+    if (failing && entry !== null && mayServeOnError(terms, entry.freshness, nowMs)) {
+      response.body.cancel();
+      return { kind: "stored", key: asking.key, entry, fwdStatus: response.status };
+    }
+    if (response.from !== "upstream" || response.tunnel !== null) return { kind: "uncacheable", response, reason: "" };
+    const options = optionsOf(exchange.policy.options, answer);
+    const validated = response.status === 304 && entry !== null;
+    const status = validated ? entry.head.status : response.status;
+    const fields = validated ? merge304(entry.head.fields, response.fields, nowMs) : response.fields;
+    const found = storable(terms, status, fields, options, timing);
+    const unkeyed = found.store ? this.unkeyed(exchange, answer.reads, found.varyNames) : "";
+    const personal = unkeyed !== "" && decision?.cacheability !== "yes";
+    if (personal) this.#warn(asking, answer, unkeyed);
+    if (validated && (personal || !found.store)) return this.#validatedOnce(asking, entry, response, fields);
+    if (personal) return this.#refused(asking, response, "personal", options.hitForMissMs);
+    if (!found.store) return this.#refused(asking, response, found.reason, found.hitForMissMs);
+    const head = this.#headOf(exchange, asking.primaryKey, status, found, answer, generation);
+    if (validated) {
+      response.body.cancel();
+      const renewed = new Entry({ ...head, tags: head.tags.length > 0 ? head.tags : entry.head.tags }, entry.body);
+      const key = this.#lookup.keep(renewed, exchange.fields);
+      return { kind: "stored", key: key ?? asking.key, entry: renewed, fwdStatus: 304 };
+    }
+    return this.#fill(asking, response, head, options, onEnd);
+  }
+
+  #fill(asking: Asking, response: GatewayResponse, head: EntryHead, options: StoreOptions, onEnd: () => void): Outcome {
+    const { maxObjectBytes } = this.#parts.config;
+    const { exchange } = asking;
+    const { body } = response;
+    if (body.length > maxObjectBytes || response.declaredLength > maxObjectBytes) {
+      this.#counts.tooLarge++;
+      return this.#refused(asking, response, "too-large", options.hitForMissMs);
+    }
+    // Whether all of it came nobody could tell (RFC 9112 section 8).
+    if (body.endsWithConnection === true) return this.#refused(asking, response, "unframed", options.hitForMissMs);
+    const key = this.#lookup.place(head.primaryKey, head.varyNames, exchange.fields);
+    if (key === null) return this.#refused(asking, response, "vary", options.hitForMissMs);
+    const fill = new Fill(body, maxObjectBytes, (bytes, why) => {
+      if (bytes !== null) this.#keep(new Entry(head, bytes), exchange);
+      else if (why === "torn") this.#counts.torn++;
+      else if (why === "too-large") {
+        this.#counts.tooLarge++;
+        this.#mark(key, "too-large", options.hitForMissMs);
+      }
+      onEnd();
+    });
+    return { kind: "fill", key, head, fill, shared: head.freshness.freshUntilMs > head.freshness.bornAtMs };
+  }
+
+  #keep(entry: Entry, exchange: CacheExchange): void {
+    if (this.#lookup.keep(entry, exchange.fields) !== null) this.#counts.stored++;
+  }
+
+  #headOf(exchange: CacheExchange, primaryKey: string, status: number, found: Stored, answer: OriginAnswer, generation: number): EntryHead {
+    return {
+      primaryKey,
+      varyNames: found.varyNames,
+      status,
+      fields: found.fields,
+      freshness: this.#jittered(found.freshness),
+      tags: tagsOf(found.fields, answer.decision?.tags ?? []),
+      place: placeOf(exchange.authority, exchange.target),
+      publicPlace: placeOf(exchange.publicAuthority, exchange.publicTarget),
+      generation,
+      purgeSequence: -1,
+      requestAtMs: answer.timing.requestAtMs,
+    };
+  }
+
+  #jittered(freshness: Freshness): Freshness {
+    const lifetimeMs = freshness.freshUntilMs - freshness.bornAtMs;
+    if (lifetimeMs < JITTER_FROM_MS) return freshness;
+    const earlierMs = Math.floor(Math.min(lifetimeMs * JITTER_SHARE, JITTER_MOST_MS) * this.#parts.random());
+    return { ...freshness, freshUntilMs: freshness.freshUntilMs - earlierMs };
+  }
+
+  #refused(asking: Asking, response: GatewayResponse, reason: string, markerMs: number): Outcome {
+    const { key, entry } = asking;
+    // What the origin says now takes the place of what it said before, unless it failed, or spoke of this request alone.
+    if (entry !== null && markerMs > 0 && response.status < 500) this.#lookup.delete(key);
+    if (markerMs > 0 && response.status < 500) this.#mark(key, reason, markerMs);
+    return { kind: "uncacheable", response, reason };
+  }
+
+  #mark(key: string, reason: string, ms: number): void {
+    if (ms <= 0) return;
+    this.#lookup.put(key, new Marker(this.#parts.clock.unixMs() + ms, reason, this.#lookup.purges.generation));
+  }
+
+  #warn({ exchange }: Asking, { rules }: OriginAnswer, read: Read): void {
+    this.#counts.personal++;
+    const word = `${rules}\n${read}`;
+    const nowMs = this.#parts.clock.unixMs();
+    if ((this.#warned.get(word) ?? -Infinity) + WARN_EVERY_MS > nowMs) return;
+    if (this.#warned.size >= MAX_WARNINGS) this.#warned.clear();
+    this.#warned.set(word, nowMs);
+    this.#parts.warn("cache-personal", { rules, read, place: placeOf(exchange.authority, exchange.target.split("?", 1)[0]!) });
+  }
+
+  /** The origin says that what is stored holds, and that it may not be stored any longer. */
+  #validatedOnce(asking: Asking, entry: Entry, response: GatewayResponse, fields: Fields): Outcome {
+    response.body.cancel();
+    this.#lookup.delete(asking.key);
+    const last = new Entry({ ...entry.head, fields }, entry.body);
+    return { kind: "stored", key: "", entry: last, fwdStatus: 304 };
+  }
+
+  /** Something at this place was changed through this gateway. */
+  invalidate(place: string): void {
+    this.#lookup.purges.note({ kind: "url", value: place, soft: false }, -1);
+  }
+
+  async purge(order: PurgeOrder): Promise<PurgeReport> {
+    this.#lookup.purges.note(order, -1);
+    this.#counts.purges++;
+    return { done: 1, members: 1, reason: "" };
+  }
+
+  close(): void {
+    this.#warned.clear();
+  }
+}
+
+function optionsOf(options: StoreOptions, { decision }: OriginAnswer): StoreOptions {
+  if (decision === null) return options;
+  return {
+    ...options,
+    cacheability: decision.cacheability ?? options.cacheability,
+    lifetimeMs: decision.lifetimeMs ?? options.lifetimeMs,
+    staleWhileRevalidateMs: decision.staleWhileRevalidateMs ?? options.staleWhileRevalidateMs,
+    staleIfErrorMs: decision.staleIfErrorMs ?? options.staleIfErrorMs,
+  };
+}

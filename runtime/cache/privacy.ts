@@ -1,0 +1,32 @@
+/**
+ * Whatever personal input a rule read while it made an answer, and the key does not hold, keeps that answer out of the cache: it may
+ * be different for the next one who asks for the same. Reads behind the cache (onResponse) don't count.
+ */
+import type { KeyShape } from "./key.ts";
+
+/**
+ * A read as the sandbox tells it: `header:NAME`, `cookie:NAME`, `client` (address, port, country), `random`,
+ * `*` (more than it could list).
+ */
+export type Read = string;
+
+/** The fields of every request that the key holds by itself. */
+const KEYED_HEADERS: ReadonlySet<string> = new Set(["host"]);
+
+/** The first read that the key does not hold, or "". */
+export function unkeyedRead(reads: readonly Read[], shape: KeyShape, varyNames: readonly string[]): Read {
+  return reads.find((read) => !isKeyed(read, shape, varyNames)) ?? "";
+}
+
+function isKeyed(read: Read, shape: KeyShape, varyNames: readonly string[]): boolean {
+  const colon = read.indexOf(":");
+  const name = read.slice(colon + 1);
+  switch (read.slice(0, Math.max(colon, 0))) {
+    case "header":
+      return KEYED_HEADERS.has(name) || shape.headers.includes(name) || varyNames.includes(name);
+    case "cookie":
+      return shape.cookies.includes(name) || varyNames.includes("cookie") || shape.headers.includes("cookie");
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,135 @@
+/** The cache's seat in the life of a request: what it is told of an exchange, and how it asks the origin on behalf of many. */
+import type { CacheExchange, KeyShape, OriginAnswer, Read, RoutePolicy } from "../cache/cache.ts";
+import type { ConnectionFacts, Exchange } from "./exchange.ts";
+import { NO_BODY } from "./exchange.ts";
+import type { Fields } from "./fields.ts";
+import { Life } from "./life.ts";
+import type { GatewayResponse } from "./reply.ts";
+
+type AskOrigin = (life: Life) => Promise<GatewayResponse>;
+
+/** From the cache at once, or in a promise from wherever it comes. */
+export function askCache(life: Life, askOrigin: AskOrigin): GatewayResponse | Promise<GatewayResponse> {
+  const policy = policyOf(life);
+  return policy === null ? askOrigin(life) : life.core.cache!.ask(new CachedLife(life, policy, askOrigin));
+}
+
+/** Null: the cache has nothing to say about it. Picks the route, which says what may be cached; a rule may have picked the upstream already. */
+function policyOf(life: Life): RoutePolicy | null {
+  const { core, exchange } = life;
+  if (exchange.upgradeProtocol !== "") return null;
+  const index = core.routes.first(life.matchable());
+  if (index < 0) return null;
+  if (life.upstream === "") {
+    life.route = index;
+    life.upstream = core.config.routes[index]!.upstream;
+  }
+  const policy = core.routePolicies[index]!;
+  // What a GET's body asks for is no part of a key.
+  return policy !== null && exchange.body.length !== 0 && (exchange.method === "GET" || exchange.method === "HEAD") ? null : policy;
+}
+
+class CachedLife implements CacheExchange {
+  readonly policy: RoutePolicy;
+  readonly partition = "";
+  readonly #life: Life;
+  readonly #askOrigin: AskOrigin;
+
+  constructor(life: Life, policy: RoutePolicy, askOrigin: AskOrigin) {
+    this.#life = life;
+    this.policy = policy;
+    this.#askOrigin = askOrigin;
+  }
+
+  get method(): string {
+    return this.#life.request.method;
+  }
+  get scheme(): "http" | "https" {
+    return this.#life.request.scheme;
+  }
+  get authority(): string {
+    return this.#life.request.authority;
+  }
+  get target(): string {
+    return this.#life.request.target;
+  }
+  get fields(): Fields {
+    return this.#life.request.fields;
+  }
+  get upstream(): string {
+    return this.#life.upstream;
+  }
+  get shape(): KeyShape {
+    return this.policy.shape;
+  }
+  get publicAuthority(): string {
+    return this.#life.exchange.authority;
+  }
+  get publicTarget(): string {
+    return this.#life.exchange.target;
+  }
+  get reads(): readonly Read[] {
+    return NO_READS;
+  }
+
+  pass(): Promise<GatewayResponse> {
+    return this.#askOrigin(this.#life);
+  }
+
+  /** In a life of its own: this client may leave, and others wait for the answer. */
+  async lead(fields: Fields): Promise<OriginAnswer> {
+    const life = this.#life;
+    const { clock } = life.core;
+    const fetching = new Life(new Unattended(life, fields, clock.now()), life.core, life);
+    fetching.table.enter();
+    const requestAtMs = clock.unixMs();
+    try {
+      const response = await this.#askOrigin(fetching);
+      life.upstreamTarget = fetching.upstreamTarget;
+      life.upstreamMs = fetching.upstreamMs;
+      life.rule = fetching.rule;
+      life.error ??= fetching.error;
+      return { response, decision: null, reads: NO_READS, rules: "", timing: { requestAtMs, responseAtMs: clock.unixMs() } };
+    } finally {
+      fetching.finish();
+      fetching.table.leave();
+    }
+  }
+}
+
+/** An exchange with the origin that no client sees the end of. */
+class Unattended implements Exchange {
+  readonly connection: ConnectionFacts;
+  readonly version: Exchange["version"];
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string;
+  readonly fields: Fields;
+  readonly upgradeProtocol = "";
+  readonly body = NO_BODY;
+  readonly startedAtMs: number;
+  onClientGone: (() => void) | null = null;
+  onComplete: ((sentBodyBytes: number, completed: boolean) => void) | null = null;
+
+  constructor(life: Life, fields: Fields, nowMs: number) {
+    this.connection = life.exchange.connection;
+    this.version = life.exchange.version;
+    this.method = life.request.method;
+    this.target = life.request.target;
+    this.authority = life.request.authority;
+    this.fields = fields;
+    this.startedAtMs = nowMs;
+  }
+  get out(): Exchange["out"] {
+    throw new TypeError("nobody listens to an unattended exchange");
+  }
+  informational(): void {}
+  head(): void {}
+  reply(): void {}
+  upgrade(): never {
+    throw new TypeError("an unattended exchange is no tunnel");
+  }
+  abort(): void {}
+}
+
+const NO_READS: readonly Read[] = [];
