@@ -1,5 +1,6 @@
 /** What a worker tells the supervisor about itself: plain data that crosses the IPC channel, and that can be added up. */
 import type { SandboxStatus } from "../sandbox/sandbox.ts";
+import type { StoreHealth } from "../store/store.ts";
 import type { TargetStatus } from "../upstream/upstreams.ts";
 
 /** Label values in the order of the family's label names, and the count. */
@@ -22,6 +23,12 @@ export interface CustomSeries {
   readonly value: number;
 }
 
+/** How the store is doing, as one worker sees it. */
+export interface StoreSnapshot extends StoreHealth {
+  readonly liveGateways: number;
+  readonly liveMembers: number;
+}
+
 /** Made by `Worker.snapshot()`. Everything outside `observed` is how things stand at this moment. */
 export interface WorkerSnapshot {
   readonly observed: CounterSnapshot;
@@ -29,6 +36,7 @@ export interface WorkerSnapshot {
   readonly connections: { readonly open: number; readonly accepted: number };
   readonly upstreams: readonly TargetStatus[];
   readonly sandbox: SandboxStatus | null;
+  readonly store: StoreSnapshot;
   /** Id of the release that new exchanges use. */
   readonly release: string;
 }

@@ -114,6 +114,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
       upstreams: upstreams.status(),
       sandbox: core.sandbox?.status() ?? null,
+      store: { ...store.health(), liveGateways: store.liveGateways(), liveMembers: store.liveMembers() },
       release: core.table.releaseId,
     }),
     async drain() {

@@ -2,7 +2,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import { Tables } from "./embedded/tables.ts";
-import { checkScriptKeys } from "./script.ts";
+import { scriptKeysDefect } from "./script.ts";
 import { Monitor } from "./monitor.ts";
 import type { Store, StoreEvent } from "./store.ts";
 
@@ -50,7 +50,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore
     kind: "memory",
     run: (script, keys, args) =>
       call(() => {
-        checkScriptKeys(script, keys);
+        const defect = scriptKeysDefect(script, keys);
+        if (defect !== null) throw defect;
         return tables.run(script, keys, args);
       }),
     get: (key) => call(() => tables.get(key)),

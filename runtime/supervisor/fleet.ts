@@ -8,7 +8,7 @@ import type { ShownProblem } from "./problem-answer.ts";
 import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
-import { WorkerProcess, type WorkerEnd } from "./worker-process.ts";
+import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions } from "./worker-process.ts";
 
 /** What a worker is started with. Replaced as a whole, never changed. */
 export interface Plan {
@@ -21,6 +21,8 @@ export interface Plan {
 export interface FleetOptions {
   readonly kernel: string;
   readonly entry: string;
+  readonly gateway: string;
+  readonly givePipe: WorkerProcessOptions["givePipe"];
   readonly clock: Clock;
   readonly random: () => number;
   readonly onEvent: (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -164,9 +166,11 @@ export class Fleet {
     const worker = new WorkerProcess({
       number: this.#nextNumber++,
       init: { config: shareOf(plan.config, plan.config.workers), release: plan.release, maps: plan.maps, kernel: this.#options.kernel },
+      gateway: this.#options.gateway,
       sockets: plan.sockets,
       entry: this.#options.entry,
       clock: this.#options.clock,
+      givePipe: this.#options.givePipe,
       onEnd: (ended, end) => this.#onEnd(ended, end),
     });
     if (slot) slot.worker = worker;

@@ -19,8 +19,11 @@ export type Request =
   | { readonly ask: "snapshot" };
 
 export type ToWorker =
-  | { readonly kind: "init"; readonly init: WorkerInit }
+  | /** gateway: one name for all workers of this one; another one after each start. */
+    { readonly kind: "init"; readonly init: WorkerInit; readonly gateway: string }
   | { readonly kind: "ask"; readonly call: number; readonly request: Request }
+  /** With a socket: the pipe to the embedded store that was asked for. */
+  | { readonly kind: "store-pipe" }
   | { readonly kind: "end" };
 
 export type FromWorker =
@@ -28,6 +31,8 @@ export type FromWorker =
   | { readonly kind: "ready" }
   /** Could not start, or cannot go on; the process ends by itself. */
   | { readonly kind: "failed"; readonly reason: string }
+  /** Asks for a pipe to the embedded store: at the start, and whenever the last one broke. */
+  | { readonly kind: "want-store-pipe" }
   | AnswerMessage;
 
 export interface AnswerMessage {
@@ -43,8 +48,9 @@ const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "s
 /** Null for anything that is no message to a worker. */
 export function readToWorker(message: unknown): ToWorker | null {
   if (!isObject(message)) return null;
-  if (message["kind"] === "end") return { kind: "end" };
-  if (message["kind"] === "init" && isObject(message["init"]) && isObject(message["init"]["config"])) return message as unknown as ToWorker;
+  if (message["kind"] === "end" || message["kind"] === "store-pipe") return { kind: message["kind"] };
+  if (message["kind"] === "init" && isObject(message["init"]) && isObject(message["init"]["config"]) && typeof message["gateway"] === "string")
+    return message as unknown as ToWorker;
   if (message["kind"] === "ask" && isCount(message["call"]) && isObject(message["request"]) && ASKS.has(message["request"]["ask"]))
     return message as unknown as ToWorker;
   return null;
@@ -55,7 +61,8 @@ export function readFromWorker(message: unknown): FromWorker | null {
   if (!isObject(message)) return null;
   switch (message["kind"]) {
     case "ready":
-      return { kind: "ready" };
+    case "want-store-pipe":
+      return { kind: message["kind"] };
     case "failed":
       return typeof message["reason"] === "string" ? { kind: "failed", reason: message["reason"] } : null;
     case "answer": {
@@ -76,6 +83,7 @@ function isSnapshot(value: unknown): value is WorkerSnapshot {
     isObject(histograms) &&
     Array.isArray(custom) &&
     Array.isArray(value["upstreams"]) &&
+    isObject(value["store"]) &&
     typeof value["inFlight"] === "number" &&
     typeof value["release"] === "string"
   );

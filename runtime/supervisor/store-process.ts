@@ -70,6 +70,10 @@ export class StoreProcess {
     return { ...this.#status, limitBytes: this.#options.limitBytes, trouble: this.#failure || this.#status.trouble, pid: this.pid, restarts: this.#restarts };
   }
 
+  serves(wanted: { readonly dir: string; readonly limitBytes: number }): boolean {
+    return wanted.dir === this.#options.dir && wanted.limitBytes === this.#options.limitBytes;
+  }
+
   /** Now, or as soon as the process can take the other end. */
   givePipe(take: TakePipe): void {
     if (this.#serving) void this.#connect(take);

@@ -1,4 +1,6 @@
 /** The door of the process tree: sockets, workers, admin listener, reload and shutdown of one gateway. */
+import { randomBytes } from "node:crypto";
+import path from "node:path";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
@@ -11,6 +13,7 @@ import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
+import { StoreProcess } from "./store-process.ts";
 import { WORKER_ENTRY } from "./worker-process.ts";
 
 export { StartError } from "./start-error.ts";
@@ -65,6 +68,8 @@ export interface Supervisor {
 
 const SNAPSHOT_EVERY_MS = 1_000;
 const SCRAPE_DEADLINE_MS = 1_000;
+/** How long a start waits for the embedded store. */
+const STORE_READY_MS = 5_000;
 /** A worker that has not answered for this long holds connections and serves none. */
 const UNRESPONSIVE_MS = 30_000;
 
@@ -81,10 +86,13 @@ class Gateway implements Supervisor {
   readonly #restarts = new Map<string, number>();
   readonly #inheritedFds: readonly number[];
   readonly #startedUnixMs: number;
+  readonly #name = randomBytes(8).toString("hex");
   readonly #lastAnswerMs = new Map<number, number>();
   #state: GatewayState = "starting";
   #sockets: ListeningSocket[] = [];
   #fleet: Fleet | null = null;
+  /** Null: Redis is the store. */
+  #store: StoreProcess | null = null;
   #admin: Admin | null = null;
   #lastReload: Reload | null = null;
   /** Deploys, reloads and replacements run one after the other. */
@@ -110,10 +118,13 @@ class Gateway implements Supervisor {
     try {
       this.#sockets = await openSockets(config.listeners, [], this.#inheritedFds);
       this.#admin = await this.#openAdmin(config);
+      await this.#useStore(config);
       const { release, maps } = await this.#compile(config);
       await this.#startFleet({ config, release, maps, sockets: this.#sockets });
+      await this.#storeReady();
     } catch (thrown) {
       this.#fleet?.killAll();
+      this.#store?.kill();
       await this.#closeDoors();
       throw thrown instanceof StartError ? thrown : new StartError([reasonOf(thrown)], { cause: thrown });
     }
@@ -128,6 +139,9 @@ class Gateway implements Supervisor {
       entry: workerEntry,
       clock: this.#clock,
       random,
+      gateway: this.#name,
+      // A worker that asks while Redis is the store is one of the last config, and about to end.
+      givePipe: (take) => this.#store?.givePipe(take),
       onEvent: log,
       onSnapshot: (worker, snapshot) => this.#book.update(worker, snapshot),
       onEnded: (worker, end) => {
@@ -184,8 +198,10 @@ class Gateway implements Supervisor {
     let admin = this.#admin;
     try {
       if (!sameAddress(config, fleet.plan.config)) admin = await this.#openAdmin(config);
+      await this.#useStore(config);
       await fleet.replaceAll({ config, release, maps, sockets });
     } catch (thrown) {
+      await this.#useStore(fleet.plan.config);
       for (const socket of opened) socket.close();
       if (admin !== this.#admin) await admin?.close();
       throw thrown;
@@ -195,6 +211,28 @@ class Gateway implements Supervisor {
     const last = this.#admin;
     this.#admin = admin;
     if (last !== admin) await last?.close();
+  }
+
+  /** Starts the embedded store that `config` asks for, unless it runs already. */
+  async #useStore(config: ResolvedConfig): Promise<void> {
+    const { stateDir, store } = config;
+    const wanted = store.redis === null ? { dir: stateDir === "" ? "" : path.join(stateDir, "store"), limitBytes: store.memoryBytes } : null;
+    if (wanted === null ? this.#store === null : this.#store?.serves(wanted)) return;
+    // One after the other: both would write the same log.
+    const last = this.#store;
+    this.#store = null;
+    await last?.stop();
+    if (wanted === null) return;
+    const { log, random = Math.random } = this.#options;
+    this.#store = new StoreProcess({ ...wanted, clock: this.#clock, random, onEvent: log });
+  }
+
+  /** Workers serve without it too, as their rules and limits say: its trouble is told, and no reason not to start. */
+  async #storeReady(): Promise<void> {
+    const store = this.#store;
+    if (store === null) return;
+    const late = new Promise<void>((resolve) => void this.#clock.after(STORE_READY_MS, resolve));
+    await Promise.race([store.ready, late]);
   }
 
   async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
@@ -298,6 +336,7 @@ class Gateway implements Supervisor {
     // Ours first: when the workers stop accepting, the port is closed, and new clients are refused instead of waiting for nobody.
     for (const socket of this.#sockets) socket.close();
     await this.#fleet?.drain();
+    await this.#store?.stop();
     this.#state = "stopped";
     await this.#closeDoors();
     this.#options.log("info", "stopped", {});
@@ -306,6 +345,7 @@ class Gateway implements Supervisor {
   kill(): void {
     this.#state = "stopped";
     this.#fleet?.killAll();
+    this.#store?.kill();
     void this.#closeDoors();
   }
 

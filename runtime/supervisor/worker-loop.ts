@@ -2,9 +2,12 @@
  * A worker's side of the IPC channel: starts the proxy core and does what the supervisor asks.
  * The process ends when the channel closes: a worker never outlives its supervisor, nor holds its port.
  */
+import net from "node:net";
+import { systemClock } from "../clock.ts";
 import { createLogSink } from "../observe/log-sink.ts";
 import { createObserver, type Observer } from "../observe/observe.ts";
 import type { PreparedRelease, startWorker, Worker } from "../proxy/worker.ts";
+import { openStore, type OpenedStore } from "../store/store.ts";
 import { readToWorker, type FromWorker, type Request } from "./messages.ts";
 import { problemAnswer } from "./problem-answer.ts";
 import { reasonOf } from "./start-error.ts";
@@ -16,6 +19,7 @@ const CLOSE_DEADLINE_MS = 1_500;
 interface Running {
   readonly worker: Worker;
   readonly observer: Observer;
+  readonly opened: OpenedStore;
   /** Set between "prepare" and "activate" or "discard". */
   prepared: PreparedRelease | null;
   /** Counts "prepare" and "discard": what was prepared for an earlier one has come too late. */
@@ -33,21 +37,34 @@ export function runWorker(start: typeof startWorker): void {
   });
 
   let running: Running | null = null;
-  process.on("message", (raw) => {
+  let opened: OpenedStore | null = null;
+  process.on("message", (raw, handle) => {
     const message = readToWorker(raw);
     if (message === null) throw new Error("the supervisor sent something that is no message");
     switch (message.kind) {
       case "init": {
-        const observer = createObserver({ log: message.init.config.log, sink, now: () => performance.now() });
-        start(message.init, { observer }).then(
-          (worker) => {
-            running = { worker, observer, prepared: null, preparation: 0 };
+        const { init, gateway } = message;
+        const observer = createObserver({ log: init.config.log, sink, now: () => performance.now() });
+        openStore({
+          config: init.config.store,
+          clock: systemClock,
+          gateway,
+          member: true,
+          requestPipe: () => say({ kind: "want-store-pipe" }),
+          warn: (text) => observer.note("warn", "store", { text }),
+        })
+          .then(async (open) => {
+            opened = open;
+            const worker = await start(init, { observer, store: open.store });
+            running = { worker, observer, opened: open, prepared: null, preparation: 0 };
             say({ kind: "ready" });
-          },
-          (thrown: unknown) => fail(reasonOf(thrown)),
-        );
+          })
+          .catch((thrown: unknown) => fail(reasonOf(thrown)));
         return;
       }
+      case "store-pipe":
+        if (handle instanceof net.Socket) opened!.attach(handle);
+        return;
       case "ask":
         void reply(running, message.call, message.request);
         return;
@@ -115,6 +132,7 @@ function forget(running: Running): void {
 async function end(running: Running | null): Promise<void> {
   setTimeout(() => process.exit(0), CLOSE_DEADLINE_MS);
   await running?.worker.close();
+  await running?.opened.store.close();
   process.exit(0);
 }
 

@@ -1,5 +1,6 @@
 /** One worker process as the supervisor sees it: started, asked, ended. Every wait has a deadline. */
 import { spawn, type ChildProcess } from "node:child_process";
+import type net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
@@ -22,10 +23,13 @@ export interface WorkerEnd {
 export interface WorkerProcessOptions {
   readonly number: number;
   readonly init: Omit<WorkerInit, "listenerFds" | "workerNumber">;
+  readonly gateway: string;
   readonly sockets: readonly ListeningSocket[];
   /** The program to run; a test may give another. */
   readonly entry: string;
   readonly clock: Clock;
+  /** Asks for a pipe to the embedded store, now or when there is one. */
+  readonly givePipe: (take: (pipe: net.Socket) => void) => void;
   readonly onEnd: (worker: WorkerProcess, end: WorkerEnd) => void;
 }
 
@@ -95,6 +99,7 @@ export class WorkerProcess {
     else
       this.#send({
         kind: "init",
+        gateway: options.gateway,
         init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => ({ fd: FIRST_SOCKET_FD + listener, listener })) },
       });
   }
@@ -185,11 +190,16 @@ export class WorkerProcess {
     });
   }
 
-  #send(message: ToWorker): void {
+  #send(message: ToWorker, handle?: net.Socket): void {
     // A channel that breaks while something is sent is followed by "exit", which settles everything.
-    this.#child.send(message, (error) => {
+    this.#child.send(message, handle, (error) => {
       if (error) this.#failure ||= error.message;
     });
+  }
+
+  #sendPipe(pipe: net.Socket): void {
+    if (this.#gone() || !this.#child.connected) pipe.destroy();
+    else this.#send({ kind: "store-pipe" }, pipe);
   }
 
   #heard(raw: unknown): void {
@@ -203,6 +213,9 @@ export class WorkerProcess {
         this.#readyDeadline.cancel();
         if (this.state === "starting") this.state = "serving";
         this.#ready.resolve();
+        return;
+      case "want-store-pipe":
+        this.#options.givePipe((pipe) => this.#sendPipe(pipe));
         return;
       case "failed":
         this.#failure = message.reason;

@@ -1,4 +1,5 @@
 /** Records and sinks for the tests of this folder. */
+import { createMemoryStore } from "../../runtime/store/store.ts";
 import type { LogSink } from "../../runtime/observe/observe.ts";
 import type { ExchangeRecord } from "../../runtime/observe/record.ts";
 import type { CounterSnapshot, WorkerSnapshot } from "../../runtime/observe/snapshot.ts";
@@ -43,6 +44,8 @@ export class MemorySink implements LogSink {
 
 export const ALL = { accessShare: 1, errorsOnly: false, off: false, redactHeaders: [], redactQuery: [] };
 
+const STORE = { ...createMemoryStore().health(), liveGateways: 1, liveMembers: 1 };
+
 export function workerSnapshot(observed: CounterSnapshot, overrides: Partial<WorkerSnapshot> = {}): WorkerSnapshot {
-  return { observed, inFlight: 0, connections: { open: 0, accepted: 0 }, upstreams: [], sandbox: null, release: "abc", ...overrides };
+  return { observed, inFlight: 0, connections: { open: 0, accepted: 0 }, upstreams: [], sandbox: null, store: STORE, release: "abc", ...overrides };
 }

@@ -38,6 +38,7 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     trustedProxies: [],
     upstreams: {},
     routes: [],
+    rateLimits: [],
     rulesDir: "",
     vars: {},
     secrets: {},

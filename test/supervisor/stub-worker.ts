@@ -3,15 +3,14 @@ import { createServer, type Server } from "node:http";
 import net from "node:net";
 import { reasonOf } from "../../runtime/supervisor/start-error.ts";
 import { runWorker } from "../../runtime/supervisor/worker-loop.ts";
-import type { startWorker, WorkerInit } from "../../runtime/proxy/worker.ts";
-import type { Observer } from "../../runtime/observe/observe.ts";
+import type { startWorker, WorkerHooks, WorkerInit } from "../../runtime/proxy/worker.ts";
 
 /** Rules of a stub's release are named for what the stub shall do with it. */
 function refuse(init: Pick<WorkerInit, "release">, when: "starting" | "loading"): void {
   for (const { manifest } of init.release.rules) if (manifest.name === `fail-${when}.ts`) throw new Error(`${manifest.name}:1:1: refused while ${when}`);
 }
 
-async function startStub(init: WorkerInit, { observer }: { observer: Observer }) {
+async function startStub(init: WorkerInit, { observer, store }: WorkerHooks) {
   const { config } = init;
   // Shown to tests: what a reload brought.
   const { theme, crash } = config.vars as { theme?: string; crash?: string };
@@ -78,6 +77,7 @@ async function startStub(init: WorkerInit, { observer }: { observer: Observer })
       connections: { open: 0, accepted },
       upstreams: [],
       sandbox: null,
+      store: { ...store!.health(), liveGateways: store!.liveGateways(), liveMembers: store!.liveMembers() },
       release,
     }),
     async drain() {

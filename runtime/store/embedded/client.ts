@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../../clock.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../../errors.ts";
 import { Monitor } from "../monitor.ts";
-import { checkScriptKeys, type StoreScript } from "../script.ts";
+import { scriptKeysDefect, type StoreScript } from "../script.ts";
 import type { SetOptions, Store, StoreArgument, StoreEvent, StoreHealth, StoreReply, Subscription } from "../store.ts";
 import { FrameSplitter, FrameWriter, FromStore, readAnswers, ToStore, type AnswerRecord, type FrameValue } from "./frames.ts";
 import { TopicSubscriptions } from "./subscriptions.ts";
@@ -102,11 +102,8 @@ export class EmbeddedStore implements Store {
   }
 
   run(script: StoreScript, keys: readonly string[], args: readonly StoreArgument[]): Promise<StoreReply> {
-    try {
-      checkScriptKeys(script, keys);
-    } catch (thrown) {
-      return Promise.reject(thrown);
-    }
+    const defect = scriptKeysDefect(script, keys);
+    if (defect !== null) return Promise.reject(defect);
     return this.#ask(ToStore.RUN, script, keys, args, script.repeatable) as Promise<StoreReply>;
   }
 

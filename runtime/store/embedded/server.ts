@@ -1,7 +1,7 @@
 /** The embedded store at work: tables, topics and the log behind any number of pipes. One frame per pipe and event-loop turn. */
 import type { Duplex } from "node:stream";
 import { asGatewayError, GatewayError } from "../../errors.ts";
-import { checkScriptKeys, type StoreScript } from "../script.ts";
+import type { StoreScript } from "../script.ts";
 import { DurableLog } from "./durable-log.ts";
 import { FrameSplitter, FromStore, FrameError, FrameWriter, readCalls, ToStore, type CallRecord, type FrameValue } from "./frames.ts";
 import { Tables } from "./tables.ts";
@@ -175,7 +175,6 @@ export class EmbeddedServer {
   #run(number: number, keys: readonly string[], args: readonly FrameValue[]): readonly FrameValue[] {
     const script = this.#options.scripts[number];
     if (script === undefined) throw new FrameError(`script ${number}`);
-    checkScriptKeys(script, keys);
     if (script.durable) this.#checkLog();
     return this.#tables.run(script, keys, args as readonly (string | number)[]);
   }
