@@ -1,14 +1,19 @@
 /** Conditions in both directions: ours to the origin, the client's to us (RFC 9110 section 13, RFC 9111 section 4.3). */
 import type { Fields } from "../../proxy/fields.ts";
 import { httpDate, parseHttpDate } from "./dates.ts";
+import { SURROGATE_TOKEN } from "./targeted.ts";
 import type { Freshness } from "./terms.ts";
 
 /** Conditions and ranges are the client's; what fills the cache must be whole. */
 const CLIENTS_OWN = ["if-none-match", "if-modified-since", "if-range", "range"];
 
+/** Tells the origin that it may address us in Surrogate-Control (W3C Edge Architecture section 2.1). */
+const CAPABILITY = `${SURROGATE_TOKEN}="Surrogate/1.0"`;
+
 export function originFields(request: Fields, stored: Fields | null): Fields {
   const fields = request.clone();
   for (const name of CLIENTS_OWN) fields.delete(name);
+  fields.append("surrogate-capability", CAPABILITY);
   if (stored === null) return fields;
   const etag = stored.get("etag");
   const lastModified = stored.get("last-modified");

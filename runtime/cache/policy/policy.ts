@@ -13,7 +13,7 @@ export { ageSeconds, decide, mayServeOnError } from "./reuse.ts";
 export { storable } from "./storable.ts";
 /**
  * originFields: the request's fields for the origin when the answer shall fill the cache: the client's conditions and ranges taken
- * out, the stored answer's validators put in. merge304: the stored fields as a 304 makes them; then `storable` once more.
+ * out, the stored answer's validators and our Surrogate-Capability put in. merge304: the stored fields as a 304 makes them; then `storable` once more.
  * headEffect: what a 200 to a HEAD says about the stored GET (RFC 9111 section 4.3.5): "update" as after a 304, or drop it; lengths -1
  * when unknown. notModifiedFor: the client holds what is stored: 304 with `notModifiedFields`.
  */
@@ -24,6 +24,4 @@ export { contentRange, multipartLayout, rangeFor } from "./ranges.ts";
 export { varyKey } from "./vary.ts";
 export { invalidatedTargets } from "./invalidation.ts";
 export { cacheStatus } from "./cache-status.ts";
-/** Announced to origins as `Surrogate-Capability: sluice="Surrogate/1.0"`. */
-export { SURROGATE_TOKEN } from "./targeted.ts";
 export { httpDate } from "./dates.ts";

@@ -48,10 +48,12 @@ test("a 304 carries what updates a stored answer, and no more (RFC 9110 section 
 
 test("a request that fills the cache asks for the whole, with the stored validators and without the client's (RFC 9111 section 4.3.1)", () => {
   const request = fields('if-none-match: "mine"', "if-modified-since: @0", "range: bytes=0-1", 'if-range: "mine"', "accept: */*");
-  assert.deepEqual(originFields(request, null).list, ["accept", "*/*"]);
+  const capability = ["surrogate-capability", 'sluice="Surrogate/1.0"'];
+  assert.deepEqual(originFields(request, null).list, ["accept", "*/*", ...capability]);
   assert.deepEqual(originFields(request, fields(...TAGGED)).list, [
     "accept",
     "*/*",
+    ...capability,
     "if-none-match",
     '"abc"',
     "if-modified-since",
