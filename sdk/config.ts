@@ -1,4 +1,5 @@
 /** `sluice.config.ts`: what `defineConfig` takes. Only what this version has; an unknown key is an error in the types and at start. */
+import type { RouteLimitOptions } from "./limits.ts";
 import type { MatchSpec } from "./match.ts";
 import type { Duration, JsonValue, Share, Size } from "./units.ts";
 
@@ -47,6 +48,11 @@ export interface RouteOptions {
   readonly upstream: string;
   /** What of its answers is stored. Left out: nothing, unless the gateway has a `cache` key of its own; then as `{}`. `false`: nothing. */
   readonly cache?: RouteCacheOptions | false;
+  /**
+   * How often clients may ask, checked before any rule runs, all in one step: a request that one of them refuses takes nothing of the others. Refused is
+   * answered 429 with `RateLimit`, `RateLimit-Policy` and `Retry-After`. None by default.
+   */
+  readonly limits?: readonly RouteLimitOptions[];
 }
 
 /**
@@ -237,6 +243,8 @@ export interface ConfigOptions {
   readonly upstreams: Readonly<Record<string, UpstreamOptions>>;
   /** In order. By default every request goes to the only upstream; with several, routes must say. */
   readonly routes?: readonly RouteOptions[];
+  /** Limits that every request meets before those of its route, also when no route takes it. None by default. */
+  readonly rateLimits?: readonly RouteLimitOptions[];
   /** Folder of the rules, from the config's folder. None by default. */
   readonly rules?: string;
   /** What rules see as `ctx.vars`. */
@@ -265,7 +273,7 @@ export interface ConfigOptions {
  * export default defineConfig({
  *   listeners: [{ host: "127.0.0.1", port: 8080 }],
  *   upstreams: { shop: { targets: ["http://127.0.0.1:9001", { url: "http://127.0.0.1:9002", weight: 2 }], timeouts: { connect: "1s" } } },
- *   routes: [{ match: { host: "shop.example.com" }, upstream: "shop" }],
+ *   routes: [{ match: { host: "shop.example.com" }, upstream: "shop", limits: [{ name: "per-client", rate: "100/1m", key: ["address"] }] }],
  *   rules: "./rules",
  *   vars: { theme: "dark" },
  *   secrets: { jwtKey: { env: "JWT_KEY" } },

@@ -1,5 +1,6 @@
 /** `ctx`: everything a hook can reach beside the message itself. */
 import type { Auth } from "./auth.ts";
+import type { Limit } from "./limits.ts";
 
 /**
  * Config's `vars` as rules see them. Give yours types by adding to this interface:
@@ -89,6 +90,7 @@ export interface Context<State extends object = Record<string, unknown>, Secret 
    */
   metric(name: string, value?: number, labels?: Readonly<Record<string, string>>): void;
   readonly fetch: Fetch;
+  readonly limit: Limit;
   /** Work that may go on when the hook has returned, within the rule's wall time. A rejection is logged and changes nothing. */
   waitUntil(work: Promise<unknown>): void;
   /** Milliseconds since 1970. Stands still within a hook, like `Date.now()`. */

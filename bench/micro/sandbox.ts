@@ -65,6 +65,7 @@ function runOf(loaded: LoadedRelease): HookRun {
       signal,
       readRequestBody: () => Promise.resolve(Buffer.alloc(0)),
       readResponseBody: () => Promise.resolve(Buffer.alloc(0)),
+      whenOver: () => undefined,
     },
   };
 }

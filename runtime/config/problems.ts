@@ -70,6 +70,8 @@ function fits(place: string, path: readonly Key[]): boolean {
   return parts.length === path.length && parts.every((part, i) => part === "*" || part === path[i]);
 }
 
+const LIMIT_KEYS = ["name", "rate", "algorithm", "burst", "key", "cost", "mode", "shadow", "onStoreLoss", "penalty"];
+
 /** Keys by the path of the object that holds them. */
 const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   [
@@ -80,6 +82,7 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
       "trustedProxies",
       "upstreams",
       "routes",
+      "rateLimits",
       "rules",
       "vars",
       "secrets",
@@ -97,7 +100,15 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   ["upstreams.*", ["targets", "timeouts", "keepAlive", "maxConnections"]],
   ["upstreams.*.timeouts", ["connect", "firstByte", "idle"]],
   ["upstreams.*.targets.*", ["url", "weight"]],
-  ["routes.*", ["match", "upstream", "cache"]],
+  ["routes.*", ["match", "upstream", "cache", "limits"]],
+  ["routes.*.limits.*", LIMIT_KEYS],
+  ["routes.*.limits.*.penalty", ["after", "block"]],
+  ["routes.*.limits.*.key.*", ["address", "header", "cookie"]],
+  ["routes.*.limits.*.key.*.address", ["ipv4", "ipv6"]],
+  ["rateLimits.*", LIMIT_KEYS],
+  ["rateLimits.*.penalty", ["after", "block"]],
+  ["rateLimits.*.key.*", ["address", "header", "cookie"]],
+  ["rateLimits.*.key.*.address", ["ipv4", "ipv6"]],
   [
     "routes.*.cache",
     ["default", "heuristicLimit", "statuses", "staleWhileRevalidate", "staleIfError", "maxLifetime", "hitForMiss", "setCookie", "clientDirectives", "key"],

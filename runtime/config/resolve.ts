@@ -12,6 +12,7 @@ import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, type ConfigInput } from "./schema.ts";
 import { cacheOf, routeCacheOf } from "./cache.ts";
+import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
 import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
 
@@ -80,6 +81,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
     }),
     upstreams,
     routes: routesOf(input, upstreams, { baseDir, env, report }),
+    rateLimits: rateLimitsOf(input, report),
     rulesDir: input.rules === undefined ? "" : folder(path.resolve(baseDir, input.rules), input.rules, report),
     vars: input.vars ?? {},
     secrets: secretsOf(input, baseDir, env, report),
@@ -177,9 +179,10 @@ function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, Upstrea
   const names = Object.keys(upstreams);
   if (input.routes === undefined) {
     if (names.length > 1) report(["routes"], `found nothing, expected routes: with several upstreams (${names.join(", ")}) they say which request goes where`);
-    return [{ match: [], upstream: names[0] ?? "", cache: routeCacheOf(undefined, everywhere, ["cache"], parts) }];
+    return [{ match: [], upstream: names[0] ?? "", cache: routeCacheOf(undefined, everywhere, ["cache"], parts), limits: [] }];
   }
-  return input.routes.map(({ match, upstream, cache: cacheInput }, i) => {
+  return input.routes.map(({ match, upstream, cache: cacheInput, limits: limitInput }, i) => {
+    const limits = routeRateLimitsOf(limitInput, ["routes", i, "limits"], report);
     const cache = routeCacheOf(cacheInput, everywhere, ["routes", i, "cache"], parts);
     if (!Object.hasOwn(upstreams, upstream)) {
       const near = nearest(upstream, names);
@@ -188,14 +191,14 @@ function routesOf(input: ConfigInput, upstreams: Readonly<Record<string, Upstrea
         `found "${upstream}", which upstreams does not name${near === "" ? `; it names ${names.join(", ")}` : `; did you mean "${near}"?`}`,
       );
     }
-    if (match === undefined) return { match: [], upstream, cache };
+    if (match === undefined) return { match: [], upstream, cache, limits };
     for (const problem of validateMatchSpec(match)) {
       report(
         ["routes", i, "match", ...(problem.path === "" ? [] : [problem.path])],
         `found ${shown(problem.value)}, expected ${problem.expected}${problem.nearest === "" ? "" : `; did you mean "${problem.nearest}"?`}`,
       );
     }
-    return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream, cache };
+    return { match: Array.isArray(match) ? match : [match as RouteConfig["match"][number]], upstream, cache, limits };
   });
 }
 

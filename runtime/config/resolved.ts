@@ -1,5 +1,6 @@
 /** The config after defaults, units and checks: what every other room reads. All durations in ms, sizes in bytes, shares 0 – 1. Plain data: it crosses process boundaries. */
 import type { MatchSpec } from "../proxy/match/match.ts";
+import type { RateLimitConfig } from "../ratelimit/route-limits.ts";
 
 export interface ListenerConfig {
   readonly host: string;
@@ -68,6 +69,7 @@ export interface RouteConfig {
   readonly upstream: string;
   /** Null: answers are never stored. */
   readonly cache: RouteCacheConfig | null;
+  readonly limits: readonly RateLimitConfig[];
 }
 
 export interface LimitsConfig {
@@ -139,6 +141,8 @@ export interface ResolvedConfig {
   readonly trustedProxies: readonly string[];
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
   readonly routes: readonly RouteConfig[];
+  /** What every request meets before its route's limits. */
+  readonly rateLimits: readonly RateLimitConfig[];
   /** Absolute folder of the rules, or "" for none. */
   readonly rulesDir: string;
   /** JSON values that rules see as `ctx.vars`. */

@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import type { MatchSpec } from "../proxy/match/match.ts";
-import type { Duration, JsonValue, Share, Size } from "../../sdk/index.ts";
+import type { Duration, JsonValue, Rate, Share, Size } from "../../sdk/index.ts";
+import { ALGORITHMS } from "../ratelimit/algorithms.ts";
+import { LIMIT_NAME } from "../ratelimit/policy.ts";
 import { durationMs, share } from "./units.ts";
 
 // Patterns stand beside the checks so that editors that read the JSON Schema know them too.
@@ -126,12 +128,44 @@ const routeCache = z.strictObject({
 });
 const cached = z.union([z.literal(false), routeCache], { error: 'false, or an object such as { default: "1m" }' });
 
+const prefixLength = (most: number) => {
+  const error = { error: `a number of bits from 1 to ${most}` };
+  return z.int(error).min(1, error).max(most, error);
+};
+const limitKey = z.union(
+  [
+    z.enum(["address", "path", "host"]),
+    z.strictObject({ address: z.strictObject({ ipv4: prefixLength(32).optional(), ipv6: prefixLength(128).optional() }) }),
+    z.strictObject({ header: text }),
+    z.strictObject({ cookie: text }),
+  ],
+  { error: '"address", "path", "host", { address: { ipv4, ipv6 } }, { header } or { cookie }' },
+);
+const RATE = 'a rate such as "100/1m", or a number such as "20" for concurrency';
+const rate = z.string({ error: RATE }).regex(/^\d{1,10}(\/\d+(\.\d+)?(ms|s|m|h|d))?$/, { error: RATE }) as unknown as z.ZodType<Rate, Rate>;
+const rateLimit = z.strictObject({
+  name: z.string({ error: "a name" }).regex(LIMIT_NAME, { error: 'a name of letters, digits, ".", "_" and "-", at most 64' }),
+  rate,
+  algorithm: z.enum(ALGORITHMS, { error: `one of ${ALGORITHMS.join(", ")}` }).optional(),
+  burst: count(1).optional(),
+  key: z.array(limitKey, { error: "a list of key parts" }).max(8, { error: "at most 8 key parts" }).optional(),
+  cost: count(1).optional(),
+  mode: z.enum(["exact", "leased"], { error: '"exact" or "leased"' }).optional(),
+  shadow: z.boolean({ error: "true or false" }).optional(),
+  onStoreLoss: z.enum(["local", "open", "closed"], { error: '"local", "open" or "closed"' }).optional(),
+  penalty: z.strictObject({ after: count(1).optional(), block: duration }, { error: "{ after, block }" }).optional(),
+});
+const rateLimits = z.array(rateLimit, { error: "a list of limits" }).max(16, { error: "at most 16 limits" });
+
 export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
   trustedProxies: names.optional(),
   upstreams: z.record(text, upstream, { error: 'an object with at least one upstream: { site: { targets: ["http://127.0.0.1:9001"] } }' }),
-  routes: z.array(z.strictObject({ match: match.optional(), upstream: text, cache: cached.optional() }), { error: "a list of routes" }).optional(),
+  routes: z
+    .array(z.strictObject({ match: match.optional(), upstream: text, cache: cached.optional(), limits: rateLimits.optional() }), { error: "a list of routes" })
+    .optional(),
+  rateLimits: rateLimits.optional(),
   rules: text.optional(),
   vars: z.record(z.string(), json, { error: "an object of JSON values" }).optional(),
   secrets: z.record(text, secret, { error: "an object: name → { env: NAME } or { file: PATH }" }).optional(),
@@ -157,6 +191,5 @@ export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],
-  "routes.*": ["limits"],
   log: ["format"],
 };

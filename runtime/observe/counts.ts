@@ -73,6 +73,10 @@ export class Counts {
     if (entry.event === "lost" || entry.event === "isolate-lost") this.#counters.sluice_sandbox_restarts_total.add(1, entry.reason.slice(0, LABEL_VALUE_LIMIT));
   }
 
+  limit(limit: string, reason: string, by: string): void {
+    this.#counters.sluice_limit_checks_total.add(1, limit, reason, by);
+  }
+
   refused(code: ErrorCode): void {
     this.#counters.sluice_refused_total.add(1, code);
   }

@@ -30,6 +30,11 @@ export const COUNTERS = {
   sluice_rule_fail_open_total: { help: 'Failures passed over because of onFailure "open".', labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_sandbox_events_total: { help: "Sandbox processes and isolates: started, lost, swapped, quarantined.", labels: ["event", "by"], seriesLimit: 50 },
   sluice_sandbox_restarts_total: { help: "Sandboxes or isolates lost and made anew, by reason.", labels: ["reason"], seriesLimit: 50 },
+  sluice_limit_checks_total: {
+    help: "Charges of rate limits, by what came of them and where it was decided (store, lease, known; local, open, closed without the store).",
+    labels: ["limit", "reason", "by"],
+    seriesLimit: 1000,
+  },
   sluice_log_lines_dropped_total: {
     help: "Access log and rule log lines dropped because the reader of the log did not keep up, or a rule logged too fast.",
     labels: ["kind"],

@@ -183,6 +183,16 @@ function momentFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
       "Client connections open now.",
       total((snapshot) => snapshot.connections.open),
     ),
+    gauge(
+      "sluice_limits_degraded",
+      "Workers whose rate limits are decided without the store.",
+      total((snapshot) => (snapshot.limits?.degraded === true ? 1 : 0)),
+    ),
+    gauge(
+      "sluice_limits_in_flight",
+      'Units held under rate limits with algorithm "concurrency".',
+      total((snapshot) => snapshot.limits?.inFlight ?? 0),
+    ),
     family("sluice_upstream_connections", "gauge", "Connections to a target now.", connections),
     family(
       "sluice_rule_quarantined",

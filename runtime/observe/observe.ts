@@ -32,6 +32,8 @@ export interface Observer {
   ruleLog(entry: RuleLogEntry): void;
   ruleMetric(entry: RuleMetricEntry): void;
   sandbox(entry: SandboxEntry): void;
+  /** A rate limit was charged, or refused; `reason` and `by` are closed words. */
+  limit(limit: string, reason: string, by: string): void;
   /** Bytes on the wire that were no request: answered and closed by the front, no exchange was made. */
   refused(error: GatewayError, facts: RefusalFacts): void;
   /** Something that should not happen, outside any answer: logged with its cause and counted under its code. */
@@ -69,6 +71,7 @@ export function createObserver(options: ObserverOptions): Observer {
       counts.sandbox(entry);
       log.sandbox(entry);
     },
+    limit: (limit, reason, by) => counts.limit(limit, reason, by),
     refused(error, facts) {
       counts.refused(error.code);
       log.refused(error, facts);

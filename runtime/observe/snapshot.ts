@@ -35,6 +35,8 @@ export interface WorkerSnapshot {
   readonly inFlight: number;
   readonly connections: { readonly open: number; readonly accepted: number };
   readonly upstreams: readonly TargetStatus[];
+  /** Rate limits: is the store lost to them, and what is held under limits with algorithm `concurrency`. Left out by what knows no limits. */
+  readonly limits?: { readonly degraded: boolean; readonly inFlight: number };
   readonly sandbox: SandboxStatus | null;
   readonly store: StoreSnapshot;
   /** Id of the release that new exchanges use. */

@@ -70,6 +70,7 @@ const TITLES: Readonly<Record<number, string>> = {
   404: "Not found",
   408: "Request timed out",
   413: "Body too large",
+  429: "Too many requests",
   500: "Internal error",
   501: "Not implemented",
   502: "Bad gateway",

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
+import { LimitCall, type Limiter, RuleLimits } from "../ratelimit/ratelimit.ts";
 import type { ServiceName } from "../sandbox/protocol.ts";
 import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { forwardAuth, ForwardCall } from "../security/auth/forward.ts";
@@ -43,9 +44,10 @@ export function createEgress(config: ResolvedConfig): Outgoing {
   });
 }
 
-export function createServices(config: ResolvedConfig, clock: Clock, egress: Outgoing): Services {
+export function createServices(config: ResolvedConfig, clock: Clock, limiter: Limiter, egress: Outgoing): Services {
   const { ruleWallMs } = config.limits;
   const jwt = new JwtVerifier(egress, clock);
+  const limits = new RuleLimits(limiter);
 
   const table: Record<ServiceName, Service> = {
     requestBody: async ({ exchange }) => ({ bytes: (await exchange.readRequestBody()).toString("latin1") }),
@@ -73,6 +75,7 @@ export function createServices(config: ResolvedConfig, clock: Clock, egress: Out
         () => call.exchange.readRequestBody(),
         clock.unixMs(),
       ),
+    limit: (call) => limits.charge(checked(LimitCall, call, "limit"), (run) => call.exchange.whenOver(run)),
     forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),
   };
   return { table, close: () => egress.close() };

@@ -6,6 +6,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
 import type { Outgoing } from "../security/egress.ts";
+import { Limiter } from "../ratelimit/ratelimit.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
@@ -60,7 +61,18 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
   const { config } = init;
   const { observer, clock = systemClock } = hooks;
   const store = hooks.store ?? createMemoryStore({ clock });
-  const services = createServices(config, clock, hooks.egress ?? createEgress(config));
+  const limiter = new Limiter({
+    store,
+    clock,
+    events: {
+      charged: (limit, reason, by) => observer.limit(limit, reason, by),
+      degraded: (lost, why) =>
+        observer.note(lost ? "warn" : "info", "limits", {
+          text: lost ? `rate limits are decided without the store: ${why}` : "the store counts rate limits again",
+        }),
+    },
+  });
+  const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config));
   const upstreams = createUpstreams({
     upstreams: config.upstreams,
     wire: config.limits,
@@ -72,6 +84,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     clock,
     observer,
     store,
+    limiter,
     upstreams,
     startSandbox: () =>
       createSandbox({
@@ -113,6 +126,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       inFlight: core.inFlight,
       connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
       upstreams: upstreams.status(),
+      limits: limiter.status(),
       sandbox: core.sandbox?.status() ?? null,
       store: { ...store.health(), liveGateways: store.liveGateways(), liveMembers: store.liveMembers() },
       release: core.table.releaseId,
@@ -126,6 +140,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       for (const listener of listeners) listener.stopAccepting();
       front.closeAll();
       services.close();
+      limiter.close();
       await core.close();
     },
   };

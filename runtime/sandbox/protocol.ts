@@ -159,4 +159,5 @@ export type ServiceName =
   | "fetch" // FetchArgs → FetchResult
   | "jwt" // see security/auth
   | "hmac"
-  | "forward";
+  | "forward"
+  | "limit"; // LimitCall → RuleLimitReply of ratelimit/rule-limits.ts

@@ -49,6 +49,8 @@ export interface ExchangeHandle {
   /** Reads and keeps the body of the request (or response) up to the limit; what is kept is sent on afterwards. */
   readRequestBody(): Promise<Buffer>;
   readResponseBody(): Promise<Buffer>;
+  /** Calls `run` once, when the exchange is over; at once when it is. */
+  whenOver(run: () => void): void;
 }
 
 /**

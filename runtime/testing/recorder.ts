@@ -16,6 +16,7 @@ export class Recorder {
       ruleLog: ({ rule, level, text }) => void this.#logs.push({ rule, level, text }),
       ruleMetric: () => undefined,
       sandbox: () => undefined,
+      limit: () => undefined,
       refused: () => this.#done.resolve(),
       defect: (error) => void process.stderr.write(`${error.stack}\n`),
       note: (level, event, facts) => void process.stderr.write(`${level} ${event} ${JSON.stringify(facts)}\n`),

@@ -48,13 +48,12 @@ describe("a wrong config", () => {
     const found = problems({
       upstreams: { site: { targets: [{ url: "http://a", backup: true }], balance: "ewma", health: {} } },
       listeners: [{ port: 1, tls: {} }],
-      routes: [{ upstream: "site", limits: [] }],
+      routes: [{ upstream: "site" }],
       geo: {},
     });
     assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), [
       "geo",
       "listeners[0].tls",
-      "routes[0].limits",
       "upstreams.site.balance",
       "upstreams.site.health",
       "upstreams.site.targets[0].backup",

@@ -147,6 +147,7 @@ export function exchangeOf(target = "/"): HookRun["exchange"] {
     signal: new AbortController().signal,
     readRequestBody: async () => Buffer.from("request"),
     readResponseBody: async () => Buffer.from("response"),
+    whenOver: () => undefined,
   };
 }
 

@@ -197,6 +197,7 @@ export class HostileGateway {
       ruleLog: (entry) => void this.logs.push(entry),
       ruleMetric: () => undefined,
       sandbox: (entry) => void this.told.push(entry),
+      limit: () => undefined,
       refused: () => undefined,
       defect: (error) => void this.notes.push(error.stack ?? error.message),
       note: (level, event, facts) => void this.notes.push(`${level} ${event} ${JSON.stringify(facts)}`),

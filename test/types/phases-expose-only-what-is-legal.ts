@@ -45,8 +45,11 @@ export const onRequest = defineRule({
     void ctx.kv;
     // @ts-expect-error coming in a later version
     void ctx.cache;
-    // @ts-expect-error coming in a later version
     void ctx.limit;
+    // @ts-expect-error who counts must be said
+    await ctx.limit("per-user", { rate: "100/1m" });
+    // @ts-expect-error a rate has a number in front
+    await ctx.limit("per-user", { key: "k", rate: "fast" });
     // @ts-expect-error coming in a later version
     void ctx.experiment;
     // @ts-expect-error a key or a key set's URL is needed

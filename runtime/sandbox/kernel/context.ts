@@ -70,6 +70,9 @@ export class RuleContext {
   async fetch(input: unknown, init?: unknown): Promise<unknown> {
     return fetchThrough((call) => this.#run.service("fetch", call) as Promise<FetchResult>, input, init as never);
   }
+  async limit(name: unknown, options: unknown): Promise<unknown> {
+    return Object.freeze(await this.#run.service("limit", limitCall(name, options)));
+  }
   waitUntil(work: unknown): void {
     this.#run.hookCall.waitUntil(this.#run, work);
   }
@@ -79,6 +82,18 @@ export class RuleContext {
   random(): number {
     return this.#run.random();
   }
+}
+
+/** What is wrong with values the worker says; here only what a rule's author most easily gets wrong. */
+function limitCall(name: unknown, options: unknown): object {
+  if (typeof name !== "string") throw new TypeError(`ctx.limit: a name is expected, found ${describe(name)}`);
+  if (typeof options !== "object" || options === null) throw new TypeError(`ctx.limit: ${name}: options are expected, found ${describe(options)}`);
+  const { key, rate, burst, algorithm, cost, mode, shadow, onStoreLoss, penalty, ...rest } = options as Record<string, unknown>;
+  // Without this a forgotten key would let everybody count as one.
+  if (typeof key !== "string") throw new TypeError(`ctx.limit: ${name}: key: a string is expected, found ${describe(key)}`);
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw new TypeError(`ctx.limit: ${name}: ${describe(unknown)} is no option`);
+  return { name, key, rate, burst, algorithm, cost, mode, shadow, onStoreLoss, penalty };
 }
 
 function logger(run: RuleRun): Logger {
