@@ -103,7 +103,7 @@ export class Admission {
       }
       onEnd();
     });
-    return { kind: "fill", key, head, fill, shared: head.freshness.freshUntilMs > head.freshness.bornAtMs };
+    return { kind: "fill", key, head, own: response.fields, fill, shared: head.freshness.freshUntilMs > this.#parts.clock.unixMs() };
   }
 
   #keep(entry: Entry, exchange: CacheExchange): void {

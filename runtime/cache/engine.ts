@@ -165,7 +165,8 @@ export class Engine implements Cache {
       case "fill": {
         this.#count("miss");
         const status = this.#forwarded(asking, outcome.head.status, true, false, "");
-        const served = serveFill(outcome.head, outcome.fill, terms, exchange.fields, this.#parts.clock.unixMs(), status);
+        const own = { ...outcome.head, fields: outcome.own };
+        const served = serveFill(own, outcome.fill, terms, exchange.fields, this.#parts.clock.unixMs(), status);
         if (served === null) return this.#alone(asking, "too-large");
         if (served.fields.get("age") === "0") served.fields.delete("age");
         outcome.fill.start();

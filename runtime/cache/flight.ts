@@ -1,5 +1,6 @@
 /** One fetch that many requests wait for. */
 import type { Clock, Timer } from "../clock.ts";
+import type { Fields } from "../proxy/fields.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 import type { Entry, EntryHead } from "./entry.ts";
 import type { Fill } from "./fill.ts";
@@ -8,8 +9,8 @@ import type { Fill } from "./fill.ts";
 export type Outcome =
   /** Complete in the cache. `fwdStatus`: what the origin said, 0 when it was not asked. */
   | { readonly kind: "stored"; readonly key: string; readonly entry: Entry; readonly fwdStatus: number }
-  /** Arriving. `shared`: those who waited may have it too. */
-  | { readonly kind: "fill"; readonly key: string; readonly head: EntryHead; readonly fill: Fill; readonly shared: boolean }
+  /** Arriving. `own`: the fields for the leader, with those that are not stored. `shared`: those who waited may have it too. */
+  | { readonly kind: "fill"; readonly key: string; readonly head: EntryHead; readonly own: Fields; readonly fill: Fill; readonly shared: boolean }
   /** The leader's alone. */
   | { readonly kind: "uncacheable"; readonly response: GatewayResponse; readonly reason: string }
   /** The cache does not hold it, and this request is to ask for itself. */
