@@ -103,7 +103,7 @@ export class Admission {
       }
       onEnd();
     });
-    return { kind: "fill", key, head, own: response.fields, fill, shared: head.freshness.freshUntilMs > this.#parts.clock.unixMs() };
+    return { kind: "fill", key, head, own: response.fields, fill, shared: head.freshness.freshUntilMs > head.requestAtMs };
   }
 
   #keep(entry: Entry, exchange: CacheExchange): void {

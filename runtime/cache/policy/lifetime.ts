@@ -27,12 +27,6 @@ export function wordOf(fields: Fields): Word {
   return { directives: parseCacheControl(fields.getAll("cache-control")), targeted: false };
 }
 
-/** The origin's clock, or ours when it gave none that can be read (RFC 9110 section 6.6.1). */
-export function dateOf(fields: Fields, responseAtMs: number): number {
-  const dateMs = parseHttpDate(fields.get("date") ?? "", responseAtMs);
-  return Number.isNaN(dateMs) ? responseAtMs : dateMs;
-}
-
 /** Milliseconds; 0 without Age; -1 when Age makes no sense: then it can't be told to be fresh. */
 function ageValueMs(fields: Fields): number {
   const lines = fields.getAll("age");
@@ -46,15 +40,18 @@ function ageValueMs(fields: Fields): number {
 }
 
 /**
- * When the answer was made, on our clock: responseAt − corrected_initial_age (RFC 9111 section 4.2.3). What the origin's Date says
- * about age counts only when something stood between (Via): straight from an origin it would only tell of a clock that goes slow,
- * and nothing would ever be fresh.
+ * When the answer was made, on our clock (RFC 9111 section 4.2.3). Through other caches (Age, Via) the larger of both of its ways
+ * to tell the age counts. Straight from an origin the smaller: Date alone would tell of a clock that goes slow, so that nothing
+ * would ever be fresh; the time that the answer took alone would expire what a slow origin lets live for a second.
  */
 function bornAt(fields: Fields, dateMs: number, ageMs: number, timing: Timing): number {
-  const correctedMs = Math.max(0, ageMs) + Math.max(0, timing.responseAtMs - timing.requestAtMs);
+  const { requestAtMs, responseAtMs } = timing;
+  const correctedMs = Math.max(0, ageMs) + Math.max(0, responseAtMs - requestAtMs);
   // Date has a resolution of one second: without rounding every answer would lose up to one of its lifetime.
-  const apparentMs = fields.has("via") ? Math.floor((timing.responseAtMs - dateMs) / 1000) * 1000 : 0;
-  return timing.responseAtMs - Math.max(correctedMs, apparentMs);
+  const apparentMs = Math.max(0, Math.floor((responseAtMs - dateMs) / 1000) * 1000);
+  if (Number.isNaN(dateMs)) return responseAtMs - correctedMs;
+  if (fields.has("via")) return responseAtMs - Math.max(correctedMs, apparentMs);
+  return responseAtMs - (fields.has("age") ? correctedMs : Math.min(correctedMs, apparentMs));
 }
 
 /** -1: the origin named no lifetime. */
@@ -84,9 +81,11 @@ function impliedMs(status: number, word: Word, fields: Fields, options: StoreOpt
 export function freshnessOf(status: number, word: Word, fields: Fields, options: StoreOptions, timing: Timing): Freshness | null {
   const { directives } = word;
   const { responseAtMs } = timing;
-  const dateMs = dateOf(fields, responseAtMs);
+  const saidMs = parseHttpDate(fields.get("date") ?? "", responseAtMs);
   const ageMs = ageValueMs(fields);
-  const bornAtMs = bornAt(fields, dateMs, ageMs, timing);
+  const bornAtMs = bornAt(fields, saidMs, ageMs, timing);
+  // The origin's clock, or ours when it gave none that can be read (RFC 9110 section 6.6.1).
+  const dateMs = Number.isNaN(saidMs) ? responseAtMs : saidMs;
 
   let freshUntilMs: number;
   if (options.lifetimeMs >= 0) {
