@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
+import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
 import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
@@ -27,6 +28,7 @@ const CLAIMS: readonly Claim[] = [
   freshCloneDemo,
   freshCloneTests,
   mixedTraffic,
+  fuzzing,
 ];
 
 const HELP = `npm run prove -- [options]

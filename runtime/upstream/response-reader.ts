@@ -42,6 +42,8 @@ export class ResponseReader {
   #withoutBody = false;
   #upgradeProtocol = "";
   #partialHead = "";
+  /** Its last characters, where the blank line may have begun. */
+  #partialEnd = "";
   #informationalLeft = 0;
   #answer: Answer | null = null;
   #bodyBytes = 0;
@@ -126,6 +128,16 @@ export class ResponseReader {
   #readHead(buffer: Buffer, at: number, length: number): number | ResponseProblem {
     const before = this.#partialHead.length;
     const longest = this.#limits.headerBytes + STATUS_LINE_BYTES;
+    if (before >= STATUS_LINE_START.length && before + length - at <= longest && length - at <= FIRST_LOOK_BYTES) {
+      // Looking only at what is new keeps a head that comes byte by byte from costing its square (32 KiB: 150 ms).
+      const piece = buffer.latin1Slice(at, length);
+      const seam = this.#partialEnd + piece;
+      if (!seam.includes("\r\n\r\n")) {
+        this.#partialHead += piece;
+        this.#partialEnd = seam.slice(-3);
+        return length;
+      }
+    }
     const searchFrom = Math.max(0, before - 3);
     let text = this.#partialHead + buffer.latin1Slice(at, Math.min(length, at + FIRST_LOOK_BYTES));
     let end = text.indexOf("\r\n\r\n", searchFrom);
@@ -137,6 +149,7 @@ export class ResponseReader {
       if (text.length > longest) return { code: "UPSTREAM_HEAD_TOO_LARGE", detail: `more than ${longest} bytes of a response head without its end` };
       if (!couldBeHead(text)) return { code: "UPSTREAM_MALFORMED", detail: `expected a status line, found ${JSON.stringify(text.slice(0, 80))}` };
       this.#partialHead = text;
+      this.#partialEnd = text.slice(-3);
       return length;
     }
     this.#partialHead = "";

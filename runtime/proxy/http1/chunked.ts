@@ -165,6 +165,8 @@ export class ChunkedDecoder {
     if (section.length > 2) {
       const refused = readFieldLines(section, 0, this.#limits);
       if (refused !== null) return this.#refuse(`trailers: ${refused.detail}`, refused.refused === "HEADERS_TOO_LARGE" ? refused.refused : "CHUNK_MALFORMED");
+      // Another reader may frame what follows by them, as llhttp tries to (RFC 9110 section 6.5.1 forbids them here).
+      if (fieldLines.contentLengths + fieldLines.transferEncodings > 0) return this.#refuse("a trailer that speaks of framing");
       this.trailers = allowedTrailers(fieldLines.list);
     }
     this.#state = "end";

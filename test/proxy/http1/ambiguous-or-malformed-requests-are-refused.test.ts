@@ -139,6 +139,8 @@ const ATTACKS: readonly [name: string, request: string, code: ErrorCode][] = [
   ["a flood of chunk extensions", chunked(`1;${"a".repeat(5000)}\r\nh\r\n0\r\n\r\n`), "CHUNK_MALFORMED"],
   ["a flood of small chunk extensions", chunked(`${`1;${"a".repeat(100)}\r\nh\r\n`.repeat(60)}0\r\n\r\n`), "CHUNK_MALFORMED"],
   ["a malformed trailer", chunked("0\r\nX A: 1\r\n\r\n"), "CHUNK_MALFORMED"],
+  ["a Content-Length in the trailers", chunked("0\r\nContent-Length: 5\r\n\r\n"), "CHUNK_MALFORMED"],
+  ["a Transfer-Encoding in the trailers", chunked("0\r\nTransfer-Encoding: chunked\r\n\r\n"), "CHUNK_MALFORMED"],
   ["a folded trailer", chunked("0\r\nX-A: 1\r\n 2\r\n\r\n"), "CHUNK_MALFORMED"],
   ["a bare LF in the trailers", chunked("0\r\nX-A: 1\n\r\n"), "CHUNK_MALFORMED"],
   ["a bare LF behind the last chunk", chunked("0\r\n\n"), "CHUNK_MALFORMED"],
