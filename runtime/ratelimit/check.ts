@@ -121,7 +121,7 @@ export class Check {
         return this.#decideWithoutStore(asks);
       }
       this.#parts.gate.answered();
-      this.#read(reply as readonly number[], at, true);
+      this.#read(reply.slice(at, at + asks.length * REPLY_STRIDE).map(Number), true);
       this.#finish();
     });
   }
@@ -141,14 +141,14 @@ export class Check {
     }
     const reply: number[] = [];
     this.#parts.withoutStore.take(asks, reply);
-    this.#read(reply, 0, false);
+    this.#read(reply, false);
     this.#finish();
   }
 
-  #read(reply: readonly number[], at: number, told: boolean): void {
-    const refused = this.#open.some((i, n) => reply[at + n * REPLY_STRIDE]! < 0 && !this.#asks[i]!.policy.shadow);
+  #read(reply: readonly number[], told: boolean): void {
+    const refused = this.#open.some((i, n) => reply[n * REPLY_STRIDE]! < 0 && !this.#asks[i]!.policy.shadow);
     this.#open.forEach((i, n) => {
-      const from = at + n * REPLY_STRIDE;
+      const from = n * REPLY_STRIDE;
       const ask = this.#asks[i]!;
       const [code, remaining, resetMs, retryMs] = [reply[from]!, reply[from + 1]!, reply[from + 2]!, reply[from + 3]!];
       if (code < 0) {
