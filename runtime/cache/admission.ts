@@ -9,7 +9,7 @@ import { Fill } from "./fill.ts";
 import type { Outcome } from "./flight.ts";
 import { placeOf } from "./key.ts";
 import type { Lookup } from "./lookup.ts";
-import { type Freshness, mayServeOnError, merge304, originFields, type Storable, storable, type StoreOptions } from "./policy/policy.ts";
+import { type Freshness, headEffect, mayServeOnError, merge304, originFields, type Storable, storable, type StoreOptions } from "./policy/policy.ts";
 import { type Read, unkeyedRead } from "./privacy.ts";
 import type { PurgeOrder } from "./purges.ts";
 import { tagsOf } from "./tags.ts";
@@ -80,6 +80,25 @@ export class Admission {
       return { kind: "stored", key: key ?? asking.key, entry: renewed, fwdStatus: 304 };
     }
     return this.#fill(asking, response, head, options, onEnd);
+  }
+
+  /** A HEAD asked while its GET was stored: it renews that, or shows that it is outdated (RFC 9111 section 4.3.5). */
+  heard(asking: Asking, entry: Entry, answer: OriginAnswer): void {
+    const { exchange, terms } = asking;
+    const { response, timing } = answer;
+    if (response.from !== "upstream" || response.status !== 200) return;
+    if (headEffect(entry.head.fields, entry.body.length, response.fields, response.declaredLength) === "invalidate") {
+      this.#lookup.delete(asking.key);
+      return;
+    }
+    const fields = merge304(entry.head.fields, response.fields, timing.responseAtMs);
+    const found = storable({ ...terms, kind: "get" }, entry.head.status, fields, optionsOf(exchange.policy.options, answer), timing);
+    if (found.store) {
+      if (this.unkeyed(exchange, answer.reads, found.varyNames) !== "") return;
+      const { varyNames } = found;
+      const head = { ...entry.head, varyNames, fields: found.fields, freshness: this.#jittered(found.freshness), requestAtMs: timing.requestAtMs };
+      this.#lookup.keep(new Entry(head, entry.body), exchange.fields);
+    } else if (found.hitForMissMs > 0) this.#lookup.delete(asking.key);
   }
 
   #fill(asking: Asking, response: GatewayResponse, head: EntryHead, options: StoreOptions, onEnd: () => void): Outcome {

@@ -9,7 +9,7 @@ import { Flight, type Outcome } from "./flight.ts";
 import { keyOf, placeOf } from "./key.ts";
 import { Lookup } from "./lookup.ts";
 import { MemoryTier } from "./memory-tier.ts";
-import { type CacheStatus, decide, headEffect, invalidatedTargets, readRequest, type RequestTerms, type Verdict } from "./policy/policy.ts";
+import { type CacheStatus, decide, invalidatedTargets, readRequest, type RequestTerms, type Verdict } from "./policy/policy.ts";
 import type { PurgeOrder } from "./purges.ts";
 import { addCacheStatus, type Served, serveEntry, serveFill } from "./serve.ts";
 
@@ -215,14 +215,15 @@ export class Engine implements Cache {
     return fromCache(serveEntry(outcome.entry, asking.terms, asking.exchange.fields, nowMs, status));
   }
 
-  /** HEAD is not worth a fetch of the whole; what it says counts for the stored answer (RFC 9111 section 4.3.5). */
+  /** HEAD is not worth a fetch of the whole. */
   async #head(asking: Asking): Promise<GatewayResponse> {
     const { exchange, entry } = asking;
-    const response = await this.#pass(exchange, entry === null ? "miss" : "stale", "");
-    if (entry !== null && response.status === 200 && response.from === "upstream") {
-      if (headEffect(entry.head.fields, entry.body.length, response.fields, response.declaredLength) === "invalidate") this.#lookup.delete(asking.key);
-    }
-    return response;
+    if (entry === null) return this.#pass(exchange, "miss", "");
+    this.#count("bypass");
+    const answer = await exchange.lead(exchange.fields);
+    this.#admission.heard(asking, entry, answer);
+    addCacheStatus(answer.response.fields, this.#forwarded(asking, answer.response.status, false, false, ""));
+    return answer.response;
   }
 
   async #alone(asking: Asking, reason: string): Promise<GatewayResponse> {
@@ -233,7 +234,7 @@ export class Engine implements Cache {
     return response;
   }
 
-  async #pass(exchange: CacheExchange, fwd: "method" | "bypass" | "request" | "miss" | "stale", detail: string): Promise<GatewayResponse> {
+  async #pass(exchange: CacheExchange, fwd: "method" | "bypass" | "request" | "miss", detail: string): Promise<GatewayResponse> {
     this.#count("bypass");
     const response = await exchange.pass();
     const status: CacheStatus = { hit: false, fwd, fwdStatus: 0, ttlMs: null, stored: false, collapsed: false, detail };
