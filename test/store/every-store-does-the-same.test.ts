@@ -1,7 +1,10 @@
+import { after } from "node:test";
 import { ManualClock } from "../../runtime/clock.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
 import { storeContract } from "./contract.ts";
 import { startEmbedded } from "./embedded.ts";
+import { redisWorkers } from "./redis.ts";
+import { startRedis } from "./redis-server.ts";
 
 storeContract(
   "memory",
@@ -12,7 +15,7 @@ storeContract(
   { sharedByAll: false },
 );
 
-/** The store's process has the system's clock. */
+/** Processes have the system's clock. */
 const pass = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
 
 storeContract(
@@ -23,3 +26,8 @@ storeContract(
   },
   { sharedByAll: true },
 );
+
+const redis = await startRedis();
+after(() => redis.stop());
+
+storeContract("redis", async (t) => ({ open: redisWorkers(t, redis.url), pass }), { sharedByAll: true });

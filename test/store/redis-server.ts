@@ -1,0 +1,98 @@
+/** Real Redis servers for tests: each on a free port of its own, with a folder of its own, and gone when the test is. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  readonly pid: number;
+  signal(signal: NodeJS.Signals): void;
+  /** Ends it (`SIGKILL`) and resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  restart(): Promise<void>;
+  /** Sends one command of plain words, resolves with the answer's first line. */
+  ask(...words: string[]): Promise<string>;
+  /** Ends it for good. */
+  stop(): Promise<void>;
+}
+
+export interface RedisServerOptions {
+  readonly args?: readonly string[];
+  /** Where only TLS is spoken: what `ask` connects with is of no use then. */
+  readonly tls?: boolean;
+}
+
+export async function startRedis({ args = [], tls = false }: RedisServerOptions = {}): Promise<RedisServer> {
+  const dir = mkdtempSync(path.join(tmpdir(), "sluice-redis-"));
+  const port = await freePort();
+  let child = await launch(port, dir, args, tls);
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  };
+  const killAtExit = () => void child.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    get pid() {
+      return child.pid!;
+    },
+    signal: (signal) => void child.kill(signal),
+    kill,
+    async restart() {
+      await kill();
+      child = await launch(port, dir, args, tls);
+    },
+    ask: (...words) => ask(port, words),
+    async stop() {
+      await kill();
+      process.off("exit", killAtExit);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Free a moment ago; a server that finds it taken fails to start, and the test says so. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo;
+      // A cluster's second port is 10,000 above.
+      server.close(() => (port < 55_000 ? resolve(port) : resolve(freePort())));
+    });
+  });
+}
+
+function launch(port: number, dir: string, args: readonly string[], tls: boolean): Promise<ChildProcess> {
+  const listen = tls ? ["--port", "0", "--tls-port", String(port)] : ["--port", String(port)];
+  const child = spawn("redis-server", ["--bind", "127.0.0.1", ...listen, "--dir", dir, "--save", "", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (piece: string) => {
+      text = (text + piece).slice(-4000);
+      if (/Ready to accept connections/.test(text)) resolve(child);
+    });
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error(`redis-server ended: ${text}`)));
+  });
+}
+
+function ask(port: number, words: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.once("error", reject);
+    socket.setEncoding("utf8").once("data", (text: string) => {
+      socket.destroy();
+      resolve(text.split("\r\n")[0]!);
+    });
+    socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`);
+  });
+}
