@@ -2,6 +2,7 @@
 import type { Fields } from "../proxy/fields.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 import type { CacheExchange, CacheParts, OriginAnswer, PurgeReport } from "./cache.ts";
+import { Claims } from "./claims.ts";
 import type { CacheCounts } from "./counters.ts";
 import type { Asking } from "./engine.ts";
 import { Entry, type EntryHead, Marker } from "./entry.ts";
@@ -12,6 +13,8 @@ import type { Lookup } from "./lookup.ts";
 import { type Freshness, headEffect, mayServeOnError, merge304, originFields, type Storable, storable, type StoreOptions } from "./policy/policy.ts";
 import { type Read, unkeyedRead } from "./privacy.ts";
 import type { PurgeOrder } from "./purges.ts";
+import { PurgeBoard } from "./purge-board.ts";
+import { SharedTier } from "./shared-tier.ts";
 import { tagsOf } from "./tags.ts";
 
 /** RFC 5861 section 4. */
@@ -30,28 +33,79 @@ export class Admission {
   readonly #parts: CacheParts;
   readonly #lookup: Lookup;
   readonly #counts: CacheCounts;
+  readonly #shared: SharedTier | null = null;
+  readonly #claims: Claims | null = null;
+  readonly #board: PurgeBoard | null = null;
   readonly #warned = new Map<string, number>();
 
   constructor(parts: CacheParts, lookup: Lookup, counts: CacheCounts) {
     this.#parts = parts;
     this.#lookup = lookup;
     this.#counts = counts;
+    if (!parts.shares) return;
+    if (parts.config.shared !== null) {
+      const shared = (this.#shared = new SharedTier(parts, counts));
+      this.#claims = new Claims(parts, lookup, shared);
+      lookup.onVariants = (primaryKey, variants) => {
+        if (shared.usable) void shared.write(primaryKey, variants);
+      };
+    }
+    this.#board = new PurgeBoard(parts, lookup, counts, (trusted) => {
+      if (this.#shared === null) return;
+      this.#shared.trusted = trusted;
+      if (trusted) void this.#shared.agree();
+    });
   }
 
   unkeyed(exchange: CacheExchange, reads: readonly Read[], varyNames: readonly string[]): Read {
     return reads.length === 0 ? "" : unkeyedRead(reads, exchange.shape, varyNames);
   }
 
-  /** `onEnd`: nothing arrives any more. */
-  async fetch(asking: Asking, onEnd: () => void): Promise<Outcome> {
-    const { exchange, entry } = asking;
+  /** `forAll`: on behalf of all workers, asking the store first. `onEnd`: nothing arrives any more. */
+  async fetch(asking: Asking, forAll: boolean, onEnd: () => void): Promise<Outcome> {
+    const { exchange } = asking;
+    if (forAll && this.#claims !== null && this.#shared!.usable && !this.#isForced(asking)) {
+      const found = await this.#claims.take(asking);
+      if (found !== null) return found;
+    }
     const generation = this.#lookup.purges.generation;
+    const sequence = this.#board?.known ?? -1;
     this.#counts.fetches++;
-    const answer = await exchange.lead(originFields(exchange.fields, entry?.head.fields ?? null));
-    return this.#admit(asking, answer, generation, onEnd);
+    try {
+      const answer = await exchange.lead(originFields(exchange.fields, asking.entry?.head.fields ?? null));
+      const outcome = this.#admit(asking, answer, generation, sequence, onEnd);
+      if (outcome.kind !== "fill") this.#share(asking, outcome);
+      return outcome;
+    } catch (thrown) {
+      this.#release(asking);
+      throw thrown;
+    }
   }
 
-  #admit(asking: Asking, answer: OriginAnswer, generation: number, onEnd: () => void): Outcome {
+  /** The client wants the origin's word, although what is stored is fresh. */
+  #isForced({ verdict, entry }: Asking): boolean {
+    return verdict === "revalidate" && entry !== null && this.#parts.clock.unixMs() < entry.freshness.freshUntilMs;
+  }
+
+  /** Lets the other workers have what came, and then the lock. */
+  #share(asking: Asking, outcome: Outcome): void {
+    const shared = this.#shared;
+    if (shared === null || !shared.usable) return;
+    const marker = outcome.kind === "uncacheable" ? this.#lookup.find(asking.key, this.#parts.clock.unixMs()) : undefined;
+    if (outcome.kind === "stored" && outcome.fwdStatus === 304 && outcome.key !== "") this.#write(shared, asking, outcome.key, outcome.entry);
+    else if (marker?.kind === "marker") this.#write(shared, asking, asking.key, marker);
+    else this.#release(asking);
+  }
+  #write(shared: SharedTier, asking: Asking, key: string, slot: Entry | Marker): void {
+    void shared.write(key, slot).then(() => this.#release(asking));
+  }
+  #release(asking: Asking): void {
+    const { lockKey } = asking;
+    asking.lockKey = "";
+    if (lockKey !== "") void this.#shared?.release(lockKey);
+  }
+
+  #admit(asking: Asking, answer: OriginAnswer, generation: number, sequence: number, onEnd: () => void): Outcome {
     const { exchange, terms, entry } = asking;
     const { response, timing, decision } = answer;
     const nowMs = timing.responseAtMs;
@@ -72,7 +126,7 @@ export class Admission {
     if (validated && (personal || !found.store)) return this.#validatedOnce(asking, entry, response, fields);
     if (personal) return this.#refused(asking, response, "personal", options.hitForMissMs);
     if (!found.store) return this.#refused(asking, response, found.reason, found.hitForMissMs);
-    const head = this.#headOf(exchange, asking.primaryKey, status, found, answer, generation);
+    const head = this.#headOf(exchange, asking.primaryKey, status, found, answer, { generation, sequence });
     if (validated) {
       response.body.cancel();
       const renewed = new Entry({ ...head, tags: head.tags.length > 0 ? head.tags : entry.head.tags }, entry.body);
@@ -114,22 +168,33 @@ export class Admission {
     const key = this.#lookup.place(head.primaryKey, head.varyNames, exchange.fields);
     if (key === null) return this.#refused(asking, response, "vary", options.hitForMissMs);
     const fill = new Fill(body, maxObjectBytes, (bytes, why) => {
-      if (bytes !== null) this.#keep(new Entry(head, bytes), exchange);
+      if (bytes !== null) this.#keep(asking, new Entry(head, bytes));
       else if (why === "torn") this.#counts.torn++;
       else if (why === "too-large") {
         this.#counts.tooLarge++;
         this.#mark(key, "too-large", options.hitForMissMs);
       }
+      if (bytes === null) this.#release(asking);
       onEnd();
     });
     return { kind: "fill", key, head, own: response.fields, fill, shared: head.freshness.freshUntilMs > head.requestAtMs };
   }
 
-  #keep(entry: Entry, exchange: CacheExchange): void {
-    if (this.#lookup.keep(entry, exchange.fields) !== null) this.#counts.stored++;
+  #keep(asking: Asking, entry: Entry): void {
+    const key = this.#lookup.keep(entry, asking.exchange.fields);
+    if (key !== null) this.#counts.stored++;
+    if (key !== null && this.#shared?.usable === true) this.#write(this.#shared, asking, key, entry);
+    else this.#release(asking);
   }
 
-  #headOf(exchange: CacheExchange, primaryKey: string, status: number, found: Stored, answer: OriginAnswer, generation: number): EntryHead {
+  #headOf(
+    exchange: CacheExchange,
+    primaryKey: string,
+    status: number,
+    found: Stored,
+    answer: OriginAnswer,
+    since: { generation: number; sequence: number },
+  ): EntryHead {
     return {
       primaryKey,
       varyNames: found.varyNames,
@@ -139,8 +204,8 @@ export class Admission {
       tags: tagsOf(found.fields, answer.decision?.tags ?? []),
       place: placeOf(exchange.authority, exchange.target),
       publicPlace: placeOf(exchange.publicAuthority, exchange.publicTarget),
-      generation,
-      purgeSequence: -1,
+      generation: since.generation,
+      purgeSequence: since.sequence,
       requestAtMs: answer.timing.requestAtMs,
     };
   }
@@ -154,9 +219,13 @@ export class Admission {
 
   #refused(asking: Asking, response: GatewayResponse, reason: string, markerMs: number): Outcome {
     const { key, entry } = asking;
-    // What the origin says now takes the place of what it said before, unless it failed, or spoke of this request alone.
-    if (entry !== null && markerMs > 0 && response.status < 500) this.#lookup.delete(key);
-    if (markerMs > 0 && response.status < 500) this.#mark(key, reason, markerMs);
+    if (response.status >= 500 || markerMs === 0) return { kind: "uncacheable", response, reason };
+    if (reason === "authorization") this.#mark(authorizedKey(key), reason, markerMs);
+    else {
+      // What the origin says now takes the place of what it said before.
+      if (entry !== null) this.#lookup.delete(key);
+      this.#mark(key, reason, markerMs);
+    }
     return { kind: "uncacheable", response, reason };
   }
 
@@ -183,20 +252,30 @@ export class Admission {
     return { kind: "stored", key: "", entry: last, fwdStatus: 304 };
   }
 
-  /** Something at this place was changed through this gateway. */
-  invalidate(place: string): void {
-    this.#lookup.purges.note({ kind: "url", value: place, soft: false }, -1);
+  /** It was changed through this gateway. */
+  invalidate(primaryKey: string): void {
+    this.#lookup.invalidate(primaryKey);
+    if (this.#board === null) return;
+    void this.#shared?.delete(primaryKey);
+    this.#board.changed(primaryKey);
   }
 
   async purge(order: PurgeOrder): Promise<PurgeReport> {
+    if (this.#board !== null) return this.#board.purge(order);
     this.#lookup.purges.note(order, -1);
     this.#counts.purges++;
     return { done: 1, members: 1, reason: "" };
   }
 
   close(): void {
+    this.#board?.close();
     this.#warned.clear();
   }
+}
+
+/** Where a marker for requests with Authorization stands: a client that sends one must not switch the cache off for the others. */
+export function authorizedKey(key: string): string {
+  return `${key}\0authorized`;
 }
 
 function optionsOf(options: StoreOptions, { decision }: OriginAnswer): StoreOptions {

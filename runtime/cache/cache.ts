@@ -95,6 +95,8 @@ export interface CacheParts {
   readonly config: CacheConfig;
   readonly store: Store;
   readonly clock: Clock;
+  /** Are there other workers, here or on other gateways? Alone, the store is not asked. */
+  readonly shares: boolean;
   /** From 0 up to, not including, 1: spreads expiry and retries. */
   readonly random: () => number;
   readonly warn: (event: string, facts: Readonly<Record<string, unknown>>) => void;

@@ -1,12 +1,12 @@
 /** What the door promises, step by step: look, judge, serve or fetch. Fetching and storing stand in `admission.ts`, waiting in `flight.ts`. */
 import { GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
-import { Admission } from "./admission.ts";
+import { Admission, authorizedKey } from "./admission.ts";
 import type { Cache, CacheExchange, CacheParts, CacheStatusReport, PurgeReport } from "./cache.ts";
 import { newCounts, type CacheOutcome } from "./counters.ts";
 import type { Entry, Slot } from "./entry.ts";
 import { Flight, type Outcome } from "./flight.ts";
-import { keyOf, placeOf } from "./key.ts";
+import { keyOf } from "./key.ts";
 import { Lookup } from "./lookup.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import { type CacheStatus, decide, invalidatedTargets, readRequest, type RequestTerms, type Verdict } from "./policy/policy.ts";
@@ -27,6 +27,8 @@ export interface Asking {
   key: string;
   entry: Entry | null;
   verdict: Verdict;
+  /** Under which this worker fetches for all workers, or "". */
+  lockKey: string;
 }
 
 export class Engine implements Cache {
@@ -59,7 +61,7 @@ export class Engine implements Cache {
         this.#counts.requests.hit++;
         return fromCache(serveEntry(entry!, terms, exchange.fields, nowMs, null));
       case "stale":
-        this.#refresh({ exchange, terms, primaryKey, key, entry, verdict }, nowMs);
+        this.#refresh({ exchange, terms, primaryKey, key, entry, verdict, lockKey: "" }, nowMs);
         this.#counts.requests.stale++;
         return fromCache(serveEntry(entry!, terms, exchange.fields, nowMs, null));
       case "stale-allowed":
@@ -71,7 +73,7 @@ export class Engine implements Cache {
         return this.#pass(exchange, terms.forOrigin ? "bypass" : "request", "");
       case "revalidate":
       case "miss":
-        return this.#forward({ exchange, terms, primaryKey, key, entry, verdict }, slot);
+        return this.#forward({ exchange, terms, primaryKey, key, entry, verdict, lockKey: "" }, slot);
     }
   }
 
@@ -79,7 +81,10 @@ export class Engine implements Cache {
   #forward(asking: Asking, slot: Slot | undefined): Promise<GatewayResponse> {
     const { exchange, terms, entry } = asking;
     if (terms.kind === "head") return this.#head(asking);
-    if (slot?.kind === "marker") return this.#alone(asking, slot.reason);
+    // Set-Cookie is for one visitor: the next one's answer may be for all.
+    if (slot?.kind === "marker") return slot.reason === "set-cookie" ? this.#solo(asking) : this.#alone(asking, slot.reason);
+    if (terms.authorization && entry === null && this.#lookup.find(authorizedKey(asking.key), this.#parts.clock.unixMs()) !== undefined)
+      return this.#alone(asking, "authorization");
     // What a rule read in onRequest keeps the answer out: nobody can wait for it.
     if (this.#admission.unkeyed(exchange, exchange.reads, []) !== "") return this.#alone(asking, "personal");
     // An answer that is never fresh is each client's own.
@@ -124,7 +129,7 @@ export class Engine implements Cache {
     const leave = (): void => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     };
-    this.#admission.fetch(asking, leave).then(
+    this.#admission.fetch(asking, true, leave).then(
       (outcome) => {
         // While a body arrives, whoever asks joins it.
         if (outcome.kind !== "fill" || !outcome.shared || outcome.key !== key) leave();
@@ -151,7 +156,7 @@ export class Engine implements Cache {
 
   /** With the entry's validators, waiting for nobody and nobody waiting. */
   async #solo(asking: Asking): Promise<GatewayResponse> {
-    return this.#finish(asking, await this.#admission.fetch(asking, () => undefined));
+    return this.#finish(asking, await this.#admission.fetch(asking, false, () => undefined));
   }
 
   /** The leader's own answer. */
@@ -245,9 +250,9 @@ export class Engine implements Cache {
   async #unsafe(exchange: CacheExchange, terms: RequestTerms): Promise<GatewayResponse> {
     const response = await this.#pass(exchange, "method", "");
     if (response.from === "upstream") {
-      const { scheme, authority, target } = exchange;
+      const { partition, shape, scheme, authority, target, method, fields, upstream } = exchange;
       for (const changed of invalidatedTargets(terms, response.status, response.fields, scheme, authority, target))
-        this.#admission.invalidate(placeOf(authority, changed));
+        this.#admission.invalidate(keyOf(partition, { method, scheme, authority, target: changed, fields, upstream }, shape));
     }
     return response;
   }

@@ -67,8 +67,11 @@ export class Marker {
 export class Variants {
   readonly kind = "variants";
   readonly names: readonly string[];
-  constructor(names: readonly string[]) {
+  /** Part of the variants' keys: with another salt, variants from before an invalidation are out of reach for good. */
+  readonly salt: string;
+  constructor(names: readonly string[], salt: string) {
     this.names = names;
+    this.salt = salt;
   }
 }
 

@@ -69,6 +69,11 @@ export class Purges {
     this.#all.hardGeneration = this.generation;
   }
 
+  /** The store's log begins behind `sequence`: what lies in the store from before may have been purged. */
+  noteDropped(sequence: number): void {
+    this.#all.hardSequence = Math.max(this.#all.hardSequence, sequence);
+  }
+
   /** An entry of this worker: purges after `generation` count. */
   judge(entry: Purgeable, generation: number): Judgement {
     return this.#judge(entry, generation, "hardGeneration", "softGeneration");

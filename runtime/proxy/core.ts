@@ -88,6 +88,7 @@ export class Core {
             config: parts.config.cache,
             store: parts.store,
             clock: parts.clock,
+            shares: parts.store.kind === "redis" || (parts.store.kind === "embedded" && parts.config.workers > 1),
             random: Math.random,
             warn: (event, facts) => parts.observer.note("warn", event, facts),
           });

@@ -65,7 +65,7 @@ function refusalOf(
 
 /** What lies in one request alone leaves no marker: a client could switch off coalescing for everybody. */
 function refuse(reason: Uncacheable, options: StoreOptions): Storable {
-  const alone = reason === "method" || reason === "request-no-store" || reason === "authorization" || (reason === "rule" && options.cacheability === "no");
+  const alone = reason === "method" || reason === "request-no-store" || (reason === "rule" && options.cacheability === "no");
   return { store: false, reason, hitForMissMs: alone ? 0 : options.hitForMissMs };
 }
 

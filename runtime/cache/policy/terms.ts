@@ -103,7 +103,11 @@ export type Storable =
       /** What is stored and served: without Age, proxy authentication, withheld fields; with a valid Date. */
       readonly fields: Fields;
     }
-  | { readonly store: false; readonly reason: Uncacheable; /** 0: leave no marker, the reason lies in this request alone. */ readonly hitForMissMs: number };
+  | {
+      readonly store: false;
+      readonly reason: Uncacheable;
+      /** 0: leave no marker, the reason lies in this request alone. For "authorization" only requests that carry it too may be told by the marker. */ readonly hitForMissMs: number;
+    };
 
 /** Stands in Cache-Status as `detail`, in logs and in `explain`. */
 export type Uncacheable =
