@@ -46,8 +46,7 @@ const LAST_STRIKE = 5;
 const IN_FLIGHT_RETRY_MS = 1000;
 
 export interface KeyStates {
-  /** To be changed in place. */
-  read(key: string): KeyState | undefined;
+  read(key: string): readonly number[] | undefined;
   /** `ttlMs`: after that the key is as good as new. */
   write(key: string, state: KeyState, ttlMs: number): void;
 }
@@ -56,7 +55,8 @@ export interface KeyStates {
 export function take(asks: readonly Ask[], states: KeyStates, asking: Asking, reply: number[]): void {
   const { nowMs } = asking;
   const found = asks.map(({ policy, key }) => {
-    const state = states.read(key) ?? (policy.algorithm === "concurrency" ? [] : [...FRESH]);
+    // A copy: what is not written is not changed, as in Redis.
+    const state = [...(states.read(key) ?? (policy.algorithm === "concurrency" ? [] : FRESH))];
     roll(state, policy, nowMs);
     return state;
   });
@@ -172,7 +172,7 @@ function takeEmbedded(db: EmbeddedDb, keys: readonly string[], args: readonly St
   const asking: Asking = { nowMs: unixMs - EPOCH_MS, holder: Number(args[0]), holdMs: Number(args[1]) };
   const policies = Array.from({ length: Number(args[2]) }, (_, i) => policyAt(args, HEAD_ARGS + i * POLICY_ARGS));
   const states: KeyStates = {
-    read: (key) => db.get(key) as KeyState | undefined,
+    read: (key) => db.get(key) as readonly number[] | undefined,
     write: (key, state, ttlMs) => db.set(key, state as readonly EmbeddedValue[], ttlMs),
   };
   const reply: number[] = [];
