@@ -87,6 +87,8 @@ export interface Cache {
   ask(exchange: CacheExchange): GatewayResponse | Promise<GatewayResponse>;
   /** On every gateway; resolves when no worker serves what was purged any more, or at the deadline with the reason. */
   purge(order: PurgeOrder): Promise<PurgeReport>;
+  /** On this worker alone: for when the store can't carry it to the others. */
+  purgeHere(order: PurgeOrder): void;
   status(): CacheStatusReport;
   close(): void;
 }

@@ -272,6 +272,9 @@ export class Engine implements Cache {
   purge(order: PurgeOrder): Promise<PurgeReport> {
     return this.#admission.purge(order);
   }
+  purgeHere(order: PurgeOrder): void {
+    this.#lookup.purges.note(order, -1);
+  }
   status(): CacheStatusReport {
     const { entries, bytes, evictions } = this.#memory;
     return { counts: this.#counts, entries, bytes, evictions, limitBytes: this.#parts.config.memoryBytes };

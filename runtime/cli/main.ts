@@ -7,6 +7,7 @@ import { check } from "./check.ts";
 import { dev } from "./dev.ts";
 import { init } from "./init.ts";
 import { packageRoot } from "./package-root.ts";
+import { purge, type PurgeOptions } from "./purge.ts";
 import { start } from "./start.ts";
 import { Terminal } from "./terminal.ts";
 import { runTests } from "./test.ts";
@@ -72,6 +73,16 @@ function program(): { command: Command; code: () => number } {
       .option("--coverage", "show the coverage of the tests' own process", false)
       .argument("[files...]", "test files; all of the project by default"),
     (options: { config: string; coverage: boolean; args: [string[]] }, terminal) => runTests({ ...options, files: options.args[0] }, terminal),
+  );
+  add(
+    configured("purge", "take answers out of the cache of every gateway")
+      .option("--url <url>", "this URL, whatever its variants")
+      .option("--prefix <url>", "every URL that begins with this")
+      .option("--tag <tag>", "everything with this tag (Cache-Tag, Surrogate-Key, or a rule's)")
+      .option("--all", "everything", false)
+      .option("--soft", "make it stale instead: still there for stale-while-revalidate, stale-if-error and validation", false)
+      .option("--admin <url>", "the admin listener, instead of the config's"),
+    (options: PurgeOptions, terminal) => purge(options, terminal),
   );
   return { command, code: () => code };
 }

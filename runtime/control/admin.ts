@@ -1,7 +1,9 @@
 /** The door of the control room: the admin listener of one gateway. Knows the gateway only through `AdminGateway`. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { ListenerConfig } from "../config/resolved.ts";
 import { bearerMatches, hostAllowed, originAllowed } from "./admission.ts";
+import { readPurge } from "./purge-request.ts";
 
 /** What the admin API asks of the gateway. */
 export interface AdminGateway {
@@ -9,6 +11,8 @@ export interface AdminGateway {
   notReady(): string;
   status(): Promise<object> | object;
   metrics(): Promise<string>;
+  /** Null: this gateway has no cache. */
+  purge(order: PurgeOrder): Promise<PurgeReport | null>;
 }
 
 export interface AdminOptions {
@@ -25,16 +29,29 @@ export interface Admin {
 
 /** Every error of the admin API. */
 export interface AdminError {
-  readonly code: "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "UNAUTHORIZED" | "HOST_REFUSED" | "ORIGIN_REFUSED" | "NOT_READY" | "INTERNAL";
+  readonly code:
+    | "NOT_FOUND"
+    | "METHOD_NOT_ALLOWED"
+    | "UNAUTHORIZED"
+    | "HOST_REFUSED"
+    | "ORIGIN_REFUSED"
+    | "NOT_READY"
+    | "BODY_REFUSED"
+    | "NO_CACHE"
+    | "PURGE_INCOMPLETE"
+    | "INTERNAL";
   readonly found: string;
   readonly expected: string;
 }
 
 interface Endpoint {
   readonly open: boolean;
-  readonly answer: (gateway: AdminGateway) => Promise<Answer> | Answer;
+  /** What comes with a body is a POST. */
+  readonly method: "GET" | "POST";
+  /** `body`: the JSON of a POST, else undefined. */
+  readonly answer: (gateway: AdminGateway, body: unknown) => Promise<Answer> | Answer;
 }
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
@@ -44,12 +61,18 @@ const HEAD_DEADLINE_MS = 5_000;
 const REQUEST_DEADLINE_MS = 30_000;
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const CONNECTIONS_LIMIT = 200;
+const BODY_LIMIT_BYTES = 64 * 1024;
 
 const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
-  "/health": { open: true, answer: () => json(200, { status: "alive" }) },
-  "/ready": { open: true, answer: ready },
-  "/metrics": { open: false, answer: async (gateway) => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await gateway.metrics() }) },
-  "/v1/status": { open: false, answer: async (gateway) => json(200, await gateway.status()) },
+  "/health": { open: true, method: "GET", answer: () => json(200, { status: "alive" }) },
+  "/ready": { open: true, method: "GET", answer: ready },
+  "/metrics": {
+    open: false,
+    method: "GET",
+    answer: async (gateway) => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await gateway.metrics() }),
+  },
+  "/v1/status": { open: false, method: "GET", answer: async (gateway) => json(200, await gateway.status()) },
+  "/v1/cache/purge": { open: false, method: "POST", answer: purge },
 };
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
@@ -62,8 +85,6 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       connectionsCheckingInterval: 1_000,
     },
     (request, response) => {
-      // Nothing here takes a body; bytes that come anyway are thrown away until the answer closes the connection.
-      request.resume();
       answer(request, options).then(
         (made) => send(request, response, made),
         (thrown: unknown) => {
@@ -107,8 +128,44 @@ async function answer(request: IncomingMessage, { listen, token, gateway }: Admi
     });
   }
   if (endpoint === null) return failure(404, { code: "NOT_FOUND", found: path.slice(0, 200), expected: Object.keys(ENDPOINTS).join(", ") });
-  if (method !== "GET" && method !== "HEAD") return failure(405, { code: "METHOD_NOT_ALLOWED", found: method, expected: "GET" });
-  return endpoint.answer(gateway);
+  if (method !== endpoint.method && !(method === "HEAD" && endpoint.method === "GET"))
+    return failure(405, { code: "METHOD_NOT_ALLOWED", found: method, expected: endpoint.method });
+  if (endpoint.method === "GET") return endpoint.answer(gateway, undefined);
+  const body = await jsonOf(request);
+  return body === undefined
+    ? failure(400, { code: "BODY_REFUSED", found: "no JSON, or too much of it", expected: `JSON of at most ${BODY_LIMIT_BYTES} bytes` })
+    : endpoint.answer(gateway, body);
+}
+
+/** Undefined: none that can be read. The request's deadline bounds the wait. */
+async function jsonOf(request: IncomingMessage): Promise<unknown> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > BODY_LIMIT_BYTES) return undefined;
+    pieces.push(piece);
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString("utf8")) as unknown;
+  } catch {
+    // Said to the caller as such.
+    return undefined;
+  }
+}
+
+async function purge(gateway: AdminGateway, body: unknown): Promise<Answer> {
+  const order = readPurge(body);
+  if ("expected" in order) return failure(400, { code: "BODY_REFUSED", ...order });
+  const report = await gateway.purge(order);
+  if (report === null) return failure(409, { code: "NO_CACHE", found: "a config without cache", expected: "cache: {}, or a route with cache" });
+  if (report.reason !== "")
+    return failure(503, {
+      code: "PURGE_INCOMPLETE",
+      found: `${report.done} of ${report.members} workers: ${report.reason}`,
+      expected: "every worker of every gateway",
+    });
+  return json(200, { purged: { [order.kind]: order.kind === "all" ? true : order.value }, soft: order.soft, workers: report.done });
 }
 
 function ready(gateway: AdminGateway): Answer {
@@ -116,11 +173,11 @@ function ready(gateway: AdminGateway): Answer {
   return why === "" ? json(200, { status: "ready" }) : failure(503, { code: "NOT_READY", found: why, expected: "at least one worker that serves" });
 }
 
-function failure(status: number, error: AdminError): Answer {
+export function failure(status: number, error: AdminError): Answer {
   return json(status, error);
 }
 
-function json(status: number, value: object): Answer {
+export function json(status: number, value: object): Answer {
   return { status, type: "application/json", body: `${JSON.stringify(value)}\n` };
 }
 
@@ -133,8 +190,9 @@ function send(request: IncomingMessage, response: ServerResponse, { status, type
     "X-Content-Type-Options": "nosniff",
   };
   if (status === 401) headers["WWW-Authenticate"] = 'Bearer realm="sluice admin"';
-  if (status === 405) headers["Allow"] = "GET, HEAD";
-  // A request with a body is none of ours: its bytes are not waited for.
+  if (status === 405) headers["Allow"] = ENDPOINTS[(request.url ?? "/").split("?", 1)[0]!]?.method === "POST" ? "POST" : "GET, HEAD";
+  // Bytes that nobody has read are thrown away, not waited for.
+  request.resume();
   if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) headers["Connection"] = "close";
   response.writeHead(status, headers);
   response.end(request.method === "HEAD" ? undefined : bytes);

@@ -1,4 +1,5 @@
 /** What supervisor and worker say to each other over the IPC channel. Both check what they read: a message of another version must not pass for one of this. */
+import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
@@ -16,7 +17,9 @@ export type Request =
   | { readonly ask: "show-problem"; readonly problem: ShownProblem | null }
   /** Stop accepting, finish what runs. Answered with the last snapshot. */
   | { readonly ask: "drain" }
-  | { readonly ask: "snapshot" };
+  | { readonly ask: "snapshot" }
+  /** `everywhere`: on all workers of all gateways, through the store; else on this worker alone. Answered with `purged`. */
+  | { readonly ask: "purge"; readonly order: PurgeOrder; readonly everywhere: boolean };
 
 export type ToWorker =
   | /** gateway: one name for all workers of this one; another one after each start. */
@@ -41,9 +44,10 @@ export interface AnswerMessage {
   readonly ok: boolean;
   readonly reason: string;
   readonly snapshot: WorkerSnapshot | null;
+  readonly purged?: PurgeReport;
 }
 
-const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "show-problem", "drain", "snapshot"] satisfies Request["ask"][]);
+const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "show-problem", "drain", "snapshot", "purge"] satisfies Request["ask"][]);
 
 /** Null for anything that is no message to a worker. */
 export function readToWorker(message: unknown): ToWorker | null {

@@ -1,6 +1,7 @@
 /** The door of the process tree: sockets, workers, admin listener, reload and shutdown of one gateway. */
 import { randomBytes } from "node:crypto";
 import path from "node:path";
+import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
@@ -313,11 +314,23 @@ class Gateway implements Supervisor {
     return {
       notReady: () => this.#notReady(),
       metrics: () => this.metrics(),
+      purge: (order) => this.#purge(order),
       status: async () => {
         await this.#poll(SCRAPE_DEADLINE_MS);
         return this.status();
       },
     };
+  }
+
+  /** One worker tells all others, here and elsewhere, through the store; without it at least the workers of this gateway are told. */
+  async #purge(order: PurgeOrder): Promise<PurgeReport | null> {
+    const fleet = this.#running;
+    if (fleet.plan.config.cache === null) return null;
+    const [first, ...others] = fleet.serving;
+    if (first === undefined) throw new StartError(["no worker serves"]);
+    const report = await first.purge(order, true);
+    if (report.reason !== "") await Promise.allSettled(others.map((worker) => worker.purge(order, false)));
+    return report;
   }
 
   #notReady(): string {

@@ -4,6 +4,7 @@
  */
 import net from "node:net";
 import { systemClock } from "../clock.ts";
+import type { PurgeReport } from "../cache/cache.ts";
 import { createLogSink } from "../observe/log-sink.ts";
 import { createObserver, type Observer } from "../observe/observe.ts";
 import type { PreparedRelease, startWorker, Worker } from "../proxy/worker.ts";
@@ -77,6 +78,10 @@ export function runWorker(start: typeof startWorker): void {
 async function reply(running: Running | null, call: number, request: Request): Promise<void> {
   try {
     if (running === null) throw new Error("the worker has not started");
+    if (request.ask === "purge") {
+      say({ kind: "answer", call, ok: true, reason: "", snapshot: null, purged: await purge(running.worker, request) });
+      return;
+    }
     const snapshot = await obey(running, request);
     say({ kind: "answer", call, ok: true, reason: "", snapshot });
   } catch (thrown) {
@@ -84,7 +89,14 @@ async function reply(running: Running | null, call: number, request: Request): P
   }
 }
 
-async function obey(running: Running, request: Request) {
+async function purge({ core: { cache } }: Worker, { order, everywhere }: Extract<Request, { ask: "purge" }>): Promise<PurgeReport> {
+  if (cache === null) throw new Error("this gateway has no cache");
+  if (everywhere) return cache.purge(order);
+  cache.purgeHere(order);
+  return { done: 1, members: 1, reason: "" };
+}
+
+async function obey(running: Running, request: Exclude<Request, { ask: "purge" }>) {
   const { worker } = running;
   switch (request.ask) {
     case "prepare":

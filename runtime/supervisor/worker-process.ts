@@ -4,6 +4,7 @@ import type net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
+import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
@@ -37,6 +38,8 @@ export interface WorkerProcessOptions {
 const FIRST_SOCKET_FD = 4;
 const READY_DEADLINE_MS = 60_000;
 const ACTIVATE_DEADLINE_MS = 10_000;
+/** The store may be away, and its time-out long. */
+const PURGE_DEADLINE_MS = 10_000;
 const PREPARE_DEADLINE_MS = 60_000;
 const SNAPSHOT_DEADLINE_MS = 5_000;
 /** Added to limits.drain before a worker that does not come to its end is killed. */
@@ -130,6 +133,12 @@ export class WorkerProcess {
     const { snapshot } = await this.#ask({ ask: "snapshot" }, deadlineMs);
     if (snapshot === null) throw new Error(`worker ${this.number} sent no snapshot`);
     return snapshot;
+  }
+
+  async purge(order: PurgeOrder, everywhere: boolean): Promise<PurgeReport> {
+    const { purged } = await this.#ask({ ask: "purge", order, everywhere }, PURGE_DEADLINE_MS);
+    if (purged === undefined) throw new Error(`worker ${this.number} did not say what it purged`);
+    return purged;
   }
 
   /** Drains, ends, and at the latest kills. Resolves when the process is gone; `onLast` takes its last snapshot before. */

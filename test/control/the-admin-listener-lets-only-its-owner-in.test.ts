@@ -11,7 +11,13 @@ import { startAdmin, type AdminGateway } from "../../runtime/control/admin.ts";
 const TOKEN = "0123456789abcdef-token";
 
 async function admin(t: TestContext, overrides: Partial<AdminGateway> = {}): Promise<number> {
-  const gateway: AdminGateway = { notReady: () => "", status: () => ({ state: "serving" }), metrics: async () => "a_metric 1\n", ...overrides };
+  const gateway: AdminGateway = {
+    notReady: () => "",
+    status: () => ({ state: "serving" }),
+    metrics: async () => "a_metric 1\n",
+    purge: async () => null,
+    ...overrides,
+  };
   const started = await startAdmin({ listen: { host: "127.0.0.1", port: 0 }, token: TOKEN, gateway, log: () => undefined });
   t.after(() => started.close());
   return started.address.port;
@@ -54,7 +60,7 @@ test("the token opens metrics and status; unknown paths name the known ones", as
   assert.deepEqual(JSON.parse((await ask(port, "/v1/status?x=1", bearer)).body), { state: "serving" });
   const lost = await ask(port, "/v1/statsu", bearer);
   assert.equal(lost.status, 404);
-  assert.deepEqual(JSON.parse(lost.body), { code: "NOT_FOUND", found: "/v1/statsu", expected: "/health, /ready, /metrics, /v1/status" });
+  assert.deepEqual(JSON.parse(lost.body), { code: "NOT_FOUND", found: "/v1/statsu", expected: "/health, /ready, /metrics, /v1/status, /v1/cache/purge" });
 });
 
 test("tokens that nearly fit do not", async (t) => {
@@ -124,7 +130,7 @@ test("a port that is taken is told with its place in config", async (t) => {
   const options = {
     listen: { host: "127.0.0.1", port },
     token: TOKEN,
-    gateway: { notReady: () => "", status: () => ({}), metrics: async () => "" },
+    gateway: { notReady: () => "", status: () => ({}), metrics: async () => "", purge: async () => null },
     log: () => undefined,
   };
   await assert.rejects(startAdmin(options), {
