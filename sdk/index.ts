@@ -36,6 +36,7 @@ export type {
 export type { Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
 export { fromFetchHandler } from "./fetch-handler.ts";
 export type { ExecutionContext, FetchAnswer, FetchHandler, FetchHook } from "./fetch-handler.ts";
+export type { Kv, KvDeleteOptions, KvEntry, KvIncrementOptions, KvSetOptions, KvStored } from "./kv.ts";
 export type { Limit, LimitAlgorithm, LimitCallOptions, LimitKey, LimitResult, Rate, RateLimitOptions, RouteLimitOptions } from "./limits.ts";
 export type { MatchSpec, OneOrMany } from "./match.ts";
 export type {

@@ -9,6 +9,8 @@ import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { forwardAuth, ForwardCall } from "../security/auth/forward.ts";
 import { verifyHmac, HmacCall } from "../security/auth/hmac.ts";
 import { JwtCall, JwtVerifier } from "../security/auth/jwt.ts";
+import { KvCall, kvCall } from "../store/kv/kv.ts";
+import type { Store } from "../store/store.ts";
 import { Egress, type Outgoing } from "../security/egress.ts";
 import { isFieldValue, isToken } from "./fields.ts";
 
@@ -44,7 +46,7 @@ export function createEgress(config: ResolvedConfig): Outgoing {
   });
 }
 
-export function createServices(config: ResolvedConfig, clock: Clock, limiter: Limiter, egress: Outgoing): Services {
+export function createServices(config: ResolvedConfig, clock: Clock, limiter: Limiter, egress: Outgoing, store: Store): Services {
   const { ruleWallMs } = config.limits;
   const jwt = new JwtVerifier(egress, clock);
   const limits = new RuleLimits(limiter);
@@ -75,6 +77,7 @@ export function createServices(config: ResolvedConfig, clock: Clock, limiter: Li
         () => call.exchange.readRequestBody(),
         clock.unixMs(),
       ),
+    kv: (call) => kvCall(store, checked(KvCall, call, "kv"), call.idempotencyId),
     limit: (call) => limits.charge(checked(LimitCall, call, "limit"), (run) => call.exchange.whenOver(run)),
     forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),
   };

@@ -72,7 +72,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         }),
     },
   });
-  const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config));
+  const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config), store);
   const upstreams = createUpstreams({
     upstreams: config.upstreams,
     wire: config.limits,

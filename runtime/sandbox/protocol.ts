@@ -160,4 +160,5 @@ export type ServiceName =
   | "jwt" // see security/auth
   | "hmac"
   | "forward"
+  | "kv" // KvCall → KvReply of store/kv/kv.ts
   | "limit"; // LimitCall → RuleLimitReply of ratelimit/rule-limits.ts

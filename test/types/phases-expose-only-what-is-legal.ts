@@ -1,6 +1,6 @@
 /** Type tests: `tsc -p .` runs them. Each hook's parameters show what may be done in its phase, and nothing else. */
 import { expectTypeOf } from "expect-type";
-import { defineRule, next, redirect, respond, type Answer, type AuthReason, type Claims, type Rule } from "sluice";
+import { defineRule, next, redirect, respond, type Answer, type AuthReason, type Claims, type JsonValue, type KvStored, type Rule } from "sluice";
 
 export const onRequest = defineRule({
   async onRequest(req, ctx) {
@@ -41,8 +41,14 @@ export const onRequest = defineRule({
     req.target = "http://127.0.0.1:9001";
     // @ts-expect-error the request's body is replaced in onOriginRequest
     req.setBody("x");
-    // @ts-expect-error coming in a later version
-    void ctx.kv;
+    expectTypeOf(await ctx.kv.get<{ a: number }>("k")).toEqualTypeOf<{ a: number } | null>();
+    expectTypeOf(await ctx.kv.get("k")).toEqualTypeOf<JsonValue>();
+    expectTypeOf(await ctx.kv.set("k", { any: ["thing"] }, { ttl: "1h", ifVersion: "" })).toEqualTypeOf<KvStored>();
+    expectTypeOf(await ctx.kv.increment("k", { by: -2, ttl: "30s" })).toEqualTypeOf<number>();
+    // @ts-expect-error a lifetime has a unit
+    await ctx.kv.set("k", 1, { ttl: 30 });
+    // @ts-expect-error what is stored must be said
+    await ctx.kv.set("k");
     // @ts-expect-error coming in a later version
     void ctx.cache;
     void ctx.limit;

@@ -2,6 +2,7 @@
 import { RuleAuth } from "./auth.ts";
 import { describe } from "./failure.ts";
 import { format } from "./format.ts";
+import { RuleKv } from "./kv.ts";
 import type { RequestFacade } from "./request.ts";
 import type { LogLevel, RuleRun } from "./rule-run.ts";
 import { fetchThrough, type FetchResult } from "./web/web.ts";
@@ -15,6 +16,7 @@ export class RuleContext {
   readonly #run: RuleRun;
   readonly #req: RequestFacade;
   #auth: RuleAuth | null = null;
+  #kv: RuleKv | null = null;
   #log: Logger | null = null;
   #client: object | null = null;
 
@@ -48,6 +50,9 @@ export class RuleContext {
   get auth(): RuleAuth {
     if (this.#run.phase !== "onRequest" && this.#run.phase !== "onOriginRequest") throw new TypeError(`ctx.auth is not to be had in ${this.#run.phase}`);
     return (this.#auth ??= new RuleAuth(this.#run, this.#req));
+  }
+  get kv(): RuleKv {
+    return (this.#kv ??= new RuleKv(this.#run));
   }
   get log(): Logger {
     return (this.#log ??= logger(this.#run));
