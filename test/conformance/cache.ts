@@ -1,6 +1,7 @@
 /**
- * The public HTTP cache tests (npm `http-cache-tests`) against a whole gateway whose only route has a cache. Prints the table, and what
- * did not pass with its reason; exit code 1 when less passes than is asked, or anything fails outright.
+ * The public HTTP cache tests (npm `http-cache-tests`) against a whole gateway whose only route has a cache, with all settings as they
+ * come; `--workers N` (2): several share what is stored. Prints the table, and what did not pass with its reason; exit code 1 when
+ * less passes than is asked, or anything fails outright.
  *
  * The package is installed into a folder of its own, not with ours: it depends on npm 6, whose commands would lie in front of npm's
  * own for every script of this project.
@@ -9,6 +10,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { startGateway } from "../support/running-gateway.ts";
 
 const VERSION = "0.4.5";
@@ -41,6 +43,7 @@ interface Row {
   checks: number;
 }
 
+const { values } = parseArgs({ options: { workers: { type: "string", default: "2" } } });
 const folder = install();
 const module = async (path: string): Promise<Record<string, unknown>> => (await import(pathToFileURL(join(folder, path)).href)) as Record<string, unknown>;
 const suites = [...((await module("tests/index.mjs"))["default"] as Suite[]), (await module("tests/surrogate-control.mjs"))["default"] as Suite];
@@ -70,6 +73,7 @@ async function collect(): Promise<Results> {
     const port = await printed(origin.stdout, /:(\d+)\/\s*$/m);
     const gateway = await startGateway({
       config: {
+        workers: Number(values.workers),
         upstreams: { tests: { targets: [`http://127.0.0.1:${port}`] } },
         routes: [{ match: { path: "/*" }, upstream: "tests", cache: {} }],
       },
