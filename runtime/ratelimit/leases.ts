@@ -36,6 +36,8 @@ interface Lease {
   waiters: Waiter[];
   remaining: number;
   resetAtMs: number;
+  /** The store had less than was wanted: until then nobody asks again. */
+  dryUntilMs: number;
 }
 
 /** What the store said when it was asked for units. */
@@ -75,8 +77,14 @@ export class Leases {
   take(key: string, policy: LimitPolicy, cost: number, now: () => number, ask: AskForUnits, settle: (outcome: LeaseOutcome) => void): void {
     let lease = this.#leases.get(key);
     if (lease === undefined) {
-      lease = { units: 0, untilMs: 0, size: 1, takenMs: 0, asking: false, waiters: [], remaining: 0, resetAtMs: 0 };
+      lease = { units: 0, untilMs: 0, size: 1, takenMs: 0, asking: false, waiters: [], remaining: 0, resetAtMs: 0, dryUntilMs: 0 };
       this.#leases.set(key, lease);
+    }
+    const nowMs = now();
+    if (nowMs < lease.dryUntilMs) {
+      const pauseMs = lease.dryUntilMs - nowMs;
+      settle({ kind: "refused", resetMs: Math.max(0, lease.resetAtMs - nowMs), retryMs: Math.ceil(pauseMs), pauseMs });
+      return;
     }
     lease.waiters.push({ cost, settle });
     if (!lease.asking) this.#ask(lease, policy, now, ask);
@@ -117,6 +125,7 @@ export class Leases {
       }
       lease.remaining = granted.remaining;
       lease.resetAtMs = atMs + granted.resetMs;
+      if (granted.units < want) lease.dryUntilMs = atMs + Math.max(granted.retryMs, pauseMs(policy));
       const unserved = serve(lease, policy, waiters, granted, want);
       lease.waiters.unshift(...unserved);
       if (lease.waiters.length > 0) this.#ask(lease, policy, now, ask);

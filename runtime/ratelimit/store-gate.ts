@@ -86,10 +86,13 @@ export class StoreGate {
     return true;
   }
 
-  /** FNV-1a: when, within the return, this key's turn is. */
+  /** When, within the return, this key's turn is. FNV-1a, and MurmurHash3's end, which lets the salt reorder keys instead of shifting all alike. */
   #turnMs(key: string): number {
-    let hash = 0x811c9dc5 ^ this.#salt;
+    let hash = 0x811c9dc5;
     for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-    return (hash >>> 0) % RETURN_MS;
+    hash ^= this.#salt;
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    return ((hash ^ (hash >>> 16)) >>> 0) % RETURN_MS;
   }
 }
