@@ -104,8 +104,10 @@ export class Engine implements Cache {
       const outcome = await running.awaited;
       const response = this.#share(asking, outcome);
       if (response !== null) return response;
-      if (outcome.kind === "uncacheable" || outcome.kind === "alone") return this.#alone(asking, outcome.reason);
-      if (outcome.kind === "failed") failure = outcome.error;
+      const failed = outcome.kind === "failed" ? outcome.error : outcome.kind === "uncacheable" ? outcome.response.error : null;
+      // An origin that can't be reached is asked by one after the other, not by the whole crowd at once.
+      if (failed !== null) failure = failed;
+      else if (outcome.kind === "uncacheable" || outcome.kind === "alone") return this.#alone(asking, outcome.reason);
       // Another variant than this one was fetched, or the leader was slow or failed.
       asking.key = this.#lookup.keyFor(asking.primaryKey, exchange.fields);
       const nowMs = this.#parts.clock.unixMs();
