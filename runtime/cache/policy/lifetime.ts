@@ -73,7 +73,8 @@ function impliedMs(status: number, word: Word, fields: Fields, options: StoreOpt
   if (!HEURISTICALLY_CACHEABLE.has(status) && !word.directives.public && options.cacheability !== "yes") return -1;
   const modified = options.heuristicLimitMs > 0 ? fields.get("last-modified") : undefined;
   const modifiedMs = modified === undefined ? NaN : parseHttpDate(modified, nowMs);
-  if (Number.isNaN(modifiedMs)) return options.defaultMs;
+  // An error that a client can provoke (404, 405, 414, 501) is not to stand for everybody by default: `statusMs` names those that may.
+  if (Number.isNaN(modifiedMs)) return status < 400 || options.cacheability === "yes" ? options.defaultMs : 0;
   return Math.min(options.heuristicLimitMs, Math.max(0, dateMs - modifiedMs) / 10);
 }
 

@@ -53,7 +53,7 @@ export interface ResponseDirectives {
 
 /** What a route's config and its rules decide; made when a config or release is swapped in, or per answer when a rule spoke. */
 export interface StoreOptions {
-  /** Lifetime of an answer that brings none of its own and whose status is heuristically cacheable. 0: none. */
+  /** Lifetime of an answer that brings none of its own, when its status is heuristically cacheable and no error. 0: none. */
   readonly defaultMs: number;
   /** Upper bound of a heuristic lifetime (a tenth of the time since Last-Modified, RFC 9111 section 4.2.2). 0: no heuristics. Comes before `defaultMs`. */
   readonly heuristicLimitMs: number;

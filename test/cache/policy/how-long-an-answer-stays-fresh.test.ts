@@ -55,6 +55,7 @@ const CASES: readonly [what: string, section: string, answer: Answer, seconds: n
   ["a Last-Modified in the future", "4.2.2", { fields: ["last-modified: @1000"] }, 0],
   ["heuristics switched off", "4.2.2", { fields: ["last-modified: @-1000"], options: { heuristicLimitMs: 0 } }, 0],
   ["a default", "config", { fields: [], options: { defaultMs: 7000 } }, 7],
+  ["no default for an error that a client can provoke", "config", { status: 404, fields: [ETAG], options: { defaultMs: 7000 } }, 0],
   ["heuristics before the default", "config", { fields: ["last-modified: @-1000"], options: { defaultMs: 7000 } }, 100],
   ["a status's lifetime", "config", { status: 404, fields: [], options: { defaultMs: 7000, statusMs: new Map([[404, 2000]]) } }, 2],
   [
