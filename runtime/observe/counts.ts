@@ -5,11 +5,16 @@ import type { SandboxEvents } from "../sandbox/sandbox.ts";
 import { COUNTERS, CUSTOM_LABELS_LIMIT, CUSTOM_METRICS_LIMIT, CUSTOM_SERIES_LIMIT, HISTOGRAMS, LABEL_VALUE_LIMIT, OTHER } from "./families.ts";
 import type { CounterName, HistogramName } from "./families.ts";
 import type { ExchangeRecord } from "./record.ts";
-import { Counter, Histogram } from "./series.ts";
+import { type Count, Counter, Histogram } from "./series.ts";
 import type { CounterSnapshot, CustomSeries } from "./snapshot.ts";
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const STATUS_CLASSES = [OTHER, "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+interface RuleCells {
+  readonly calls: Count;
+  readonly cpuSeconds: Count;
+}
 
 /** Client-chosen values never become labels: methods and statuses fall into closed classes, hosts and paths stay out. */
 export class Counts {
@@ -18,6 +23,7 @@ export class Counts {
   readonly #custom = new Map<string, { name: string; labels: Record<string, string>; value: number }>();
   readonly #customNames = new Set<string>();
   readonly #routeLabels: string[] = [];
+  readonly #ruleCells = new Map<string, Map<string, RuleCells>>();
   readonly #received: { value: number };
   readonly #sent: { value: number };
 
@@ -57,8 +63,9 @@ export class Counts {
   hook(entry: Parameters<SandboxEvents["hook"]>[0]): void {
     const { rule, phase } = entry;
     const counters = this.#counters;
-    counters.sluice_rule_calls_total.add(1, rule, phase);
-    counters.sluice_rule_cpu_seconds_total.add(entry.cpuUs / 1e6, rule, phase);
+    const cells = this.#ruleCells.get(rule)?.get(phase) ?? this.#cellsOf(rule, phase);
+    cells.calls.value++;
+    cells.cpuSeconds.value += entry.cpuUs / 1e6;
     if (entry.outcome === "next") return;
     if (entry.outcome === "answer") {
       counters.sluice_rule_answers_total.add(1, rule, phase);
@@ -66,6 +73,17 @@ export class Counts {
     }
     counters.sluice_rule_failures_total.add(1, rule, phase, entry.failure?.kind ?? OTHER);
     if (entry.outcome === "failed-open") counters.sluice_rule_fail_open_total.add(1, rule, phase);
+  }
+
+  /** Kept at hand for as many rules as have series of their own. */
+  #cellsOf(rule: string, phase: string): RuleCells {
+    const { sluice_rule_calls_total: calls, sluice_rule_cpu_seconds_total: cpuSeconds } = this.#counters;
+    const cells = { calls: calls.cell(rule, phase), cpuSeconds: cpuSeconds.cell(rule, phase) };
+    if (cells.calls.labels[0] !== rule) return cells;
+    let phases = this.#ruleCells.get(rule);
+    if (!phases) this.#ruleCells.set(rule, (phases = new Map()));
+    phases.set(phase, cells);
+    return cells;
   }
 
   sandbox(entry: Parameters<SandboxEvents["sandbox"]>[0]): void {

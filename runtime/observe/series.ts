@@ -6,7 +6,7 @@ import { OTHER } from "./families.ts";
 import type { Family, HistogramFamily } from "./families.ts";
 import type { CounterSeries, HistogramSeries } from "./snapshot.ts";
 
-interface Count {
+export interface Count {
   readonly labels: readonly string[];
   value: number;
 }

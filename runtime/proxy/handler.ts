@@ -132,8 +132,10 @@ function expectUpstream(life: Life): void {
 }
 
 function route(life: Life): string {
+  const { routes } = life.core;
+  if (routes.always >= 0) return life.core.config.routes[(life.route = routes.always)]!.upstream;
   // Limits have looked already, and without a hook nothing has changed since.
-  const index = life.route >= 0 && life.plan.onRequest === null ? life.route : life.core.routes.first(life.matchable());
+  const index = life.route >= 0 && life.plan.onRequest === null ? life.route : routes.first(life.matchable());
   if (index < 0) throw new GatewayError("NO_ROUTE", `no route for ${life.request.authority}${life.request.target}`);
   life.route = index;
   return life.core.config.routes[index]!.upstream;

@@ -66,6 +66,10 @@ export class TextReader {
   slice(start: number, end: number): string {
     return this.#text.slice(start, end);
   }
+  /** Goes on within a string whose text is values itself. */
+  enter(): void {
+    this.#digits(58 /* : */);
+  }
   /** Passes over one string. */
   skip(): void {
     const length = this.#digits(58 /* : */);

@@ -38,8 +38,15 @@ const RESERVED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const LEGAL: Readonly<Record<Phase, ReadonlySet<number>>> = {
-  onRequest: new Set([
+/** One bit for each kind. */
+export type LegalEffects = number & { readonly __legal: unique symbol };
+
+function legal(...kinds: readonly number[]): LegalEffects {
+  return kinds.reduce((bits, kind) => bits | (1 << kind), 0) as LegalEffects;
+}
+
+const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
+  onRequest: legal(
     Effect.METHOD,
     Effect.TARGET,
     Effect.SET_FIELD,
@@ -50,8 +57,8 @@ const LEGAL: Readonly<Record<Phase, ReadonlySet<number>>> = {
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
-  ]),
-  onOriginRequest: new Set([
+  ),
+  onOriginRequest: legal(
     Effect.METHOD,
     Effect.TARGET,
     Effect.SET_FIELD,
@@ -62,19 +69,18 @@ const LEGAL: Readonly<Record<Phase, ReadonlySet<number>>> = {
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
-  ]),
-  onOriginResponse: new Set([Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE]),
-  onResponse: new Set([Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.STATUS, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE]),
-  onError: new Set([Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE]),
-  onComplete: new Set([Effect.LOG, Effect.METRIC, Effect.STATE]),
+  ),
+  onOriginResponse: legal(Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE),
+  onResponse: legal(Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.STATUS, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE),
+  onError: legal(Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE),
+  onComplete: legal(Effect.LOG, Effect.METRIC, Effect.STATE),
 };
 /** After DONE only these are taken. */
-export const TAIL_LEGAL: ReadonlySet<number> = new Set([Effect.LOG, Effect.METRIC]);
+export const TAIL_LEGAL: LegalEffects = legal(Effect.LOG, Effect.METRIC);
 
 const NAMES = Object.fromEntries(Object.entries(Effect).map(([name, kind]) => [kind, name])) as Readonly<Record<number, string>>;
 // RFC 9112 section 3.2.1: origin-form; visible ASCII only, no fragment.
 const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
-const UPPER = /[A-Z]/;
 const VISIBLE = /^[\x21-\x7e]+$/;
 const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_.:-]{0,99}$/;
 const DECIMAL = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?$/;
@@ -100,7 +106,7 @@ export interface CheckedEffect {
 }
 
 export interface EffectBounds {
-  readonly legal: ReadonlySet<number>;
+  readonly legal: LegalEffects;
   /** Rules that ran, in order. */
   readonly rules: readonly number[];
   readonly crossingBytes: number;
@@ -114,7 +120,7 @@ export interface CheckedEffects {
 
 const NOTHING: CheckedEffects = { list: [], refused: null };
 
-export function legalIn(phase: Phase, response: ResponseView | null): ReadonlySet<number> {
+export function legalIn(phase: Phase, response: ResponseView | null): LegalEffects {
   return response === null && (phase === "onResponse" || phase === "onOriginResponse") ? LEGAL.onComplete : LEGAL[phase];
 }
 
@@ -148,10 +154,11 @@ function readEffect(reader: TextReader): CheckedEffect {
   switch (kind) {
     case Effect.SET_FIELD:
     case Effect.APPEND_FIELD: {
-      const name = reader.str();
-      return { kind, rule, name: UPPER.test(name) ? name.toLowerCase() : name, value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
+      const name = fieldName(reader.str());
+      return { kind, rule, name, value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
     }
     case Effect.DELETE_FIELD:
+      return { kind, rule, name: fieldName(reader.str()), value: "", status: 0, fields: NO_LIST, labels: "" };
     case Effect.METHOD:
     case Effect.TARGET:
     case Effect.UPSTREAM:
@@ -189,7 +196,7 @@ function readAnswer(reader: TextReader, rule: number): CheckedEffect {
 
 /** Why the effect can't be had, or "". */
 function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
-  if (!bounds.legal.has(effect.kind)) return "not allowed in this phase";
+  if ((bounds.legal & (1 << effect.kind)) === 0) return "not allowed in this phase";
   switch (effect.kind) {
     case Effect.SET_FIELD:
     case Effect.APPEND_FIELD:
@@ -228,7 +235,21 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
   }
 }
 
+/** Names that were found good, in lowercase: rules use the same few again and again. */
+const GOOD_NAMES = new Map<string, string>();
+const MAX_GOOD_NAMES = 512;
+const MAX_GOOD_NAME_UNITS = 64;
+
+function fieldName(written: string): string {
+  const good = GOOD_NAMES.get(written);
+  if (good !== undefined) return good;
+  const name = written.toLowerCase();
+  if (GOOD_NAMES.size < MAX_GOOD_NAMES && written.length <= MAX_GOOD_NAME_UNITS && nameFault(name) === "") GOOD_NAMES.set(name, name);
+  return name;
+}
+
 function nameFault(name: string): string {
+  if (GOOD_NAMES.has(name)) return "";
   if (name.length > MAX_NAME_UNITS || !isToken(name)) return `${quoted(name)} is no header name (RFC 9110 section 5.1)`;
   return RESERVED.has(name) ? `${name} belongs to the gateway` : "";
 }

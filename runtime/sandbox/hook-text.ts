@@ -38,13 +38,13 @@ export interface HookWords {
   readonly extra: string;
 }
 
-/** A HOOK record up to its rules. */
+/** A HOOK record. `rules`: how many there are, and each with its params and state. */
 export function hookRecord(words: HookWords, rules: string): string {
   const { response } = words;
-  return (
-    `${ToSandbox.HOOK};${words.call};${words.release};${words.context};${PHASE_NUMBERS[words.phase]};${words.clockMs};${str(words.seed)}${words.cpuMs};` +
-    `${str(headText(words.request))}${response === null ? "0:" : str(responseText(response))}${str(words.extra)}${rules}`
-  );
+  const rest =
+    `${PHASE_NUMBERS[words.phase]};${words.clockMs};${str(words.seed)}` +
+    `${str(headText(words.request))}${response === null ? "0:" : str(responseText(response))}${str(words.extra)}${rules}`;
+  return `${ToSandbox.HOOK};${words.call};${words.release};${words.context};${words.cpuMs};${str(rest)}`;
 }
 
 export const replyRecord = (call: number, callNo: number, ok: boolean, json: string): string =>

@@ -16,9 +16,10 @@ export const ToSandbox = {
   /** release num. Disposes the isolate; hooks still running in it are gone (the worker waits for them first). */
   UNLOAD: 2,
   /**
-   * call num, release num, context num, phase num (index in PHASES), clockMs num, seed str (32 hex digits), cpuMs num (CPU bound per rule and phase),
+   * call num, release num, context num, cpuMs num (CPU bound per rule and phase), str of: phase num (index in PHASES), clockMs num, seed str (32 hex digits),
    * request str (HEAD text), response str (RESPONSE text or ""), extra str (JSON: `HookExtra`),
    * n num, then n × (rule num, params str (JSON or ""), state str (JSON or "")).
+   * Whoever only hands it on passes over all of that with one length.
    * Runs the phase's hook of these rules in the order given, each seeing the effects of those before. Stops at the first answer or failure.
    * All rules of one HOOK stand in one context.
    */

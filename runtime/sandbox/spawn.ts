@@ -38,16 +38,10 @@ const SCRIPT = [
   'ulimit -S -d "$1" || exit 97',
   '[ "$2" = fixed ] && ulimit -H -d "$1"',
   "shift 2",
-  'if setpriv --pdeathsig KILL --no-new-privs true 2>/dev/null; then exec setpriv --pdeathsig KILL --no-new-privs /usr/bin/env -i $MALLOC "$@"; fi',
+  'if setpriv --pdeathsig KILL --no-new-privs true 2>/dev/null; then exec setpriv --pdeathsig KILL --no-new-privs /usr/bin/env -i "$@"; fi',
   // The shell has set PWD and more.
-  'exec /usr/bin/env -i $MALLOC "$@"',
+  'exec /usr/bin/env -i "$@"',
 ].join("\n");
-
-/**
- * isolated-vm copies each frame through malloc, and glibc gives memory above 128 KiB back at once, to fault it in again for the next frame:
- * 2 of a sandbox's 15 µs for a request with two hooks. Other C libraries know no such variables.
- */
-const MALLOC = "MALLOC_TRIM_THRESHOLD_=8388608 MALLOC_TOP_PAD_=1048576";
 
 /** Can the limit of a running process be moved? */
 export const canMoveLimits = PRLIMIT !== "";
@@ -75,7 +69,7 @@ export function spawnSandbox(options: SpawnOptions): Spawned {
   const limitKib = String(Math.ceil(options.dataLimitBytes / 1024));
   const child = spawn("/bin/sh", ["-c", SCRIPT, "sandbox", limitKib, canMoveLimits ? "movable" : "fixed", node, ...args], {
     cwd: "/",
-    env: { MALLOC },
+    env: {},
     stdio: ["ignore", "ignore", "pipe", "pipe"],
     ...identity,
   });

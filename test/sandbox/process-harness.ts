@@ -179,21 +179,15 @@ export class SandboxProcess implements AsyncDisposable {
       rules = [{ rule: 0 }],
     } = options;
     const head = `${options.head ?? "GET http shop.example.com /old/x?a=1"}\n${headers.map((line) => `${line}\n`).join("")}`;
-    const text = new TextWriter()
-      .num(ToSandbox.HOOK)
-      .num(call)
-      .num(release)
-      .num(context)
-      .num(PHASES.indexOf(phase))
-      .num(clockMs)
-      .str(seed.toString(16).padStart(8, "0").padEnd(32, "5"))
-      .num(cpuMs);
-    text.str(head).str(response).str(JSON.stringify(extra)).num(rules.length);
+    const text = new TextWriter().num(ToSandbox.HOOK).num(call).num(release).num(context).num(cpuMs);
+    const rest = new TextWriter().num(PHASES.indexOf(phase)).num(clockMs).str(seed.toString(16).padStart(8, "0").padEnd(32, "5"));
+    rest.str(head).str(response).str(JSON.stringify(extra)).num(rules.length);
     for (const { rule, params, state } of rules)
-      text
+      rest
         .num(rule)
         .str(params === undefined ? "" : JSON.stringify(params))
         .str(state === undefined ? "" : JSON.stringify(state));
+    text.str(rest.take());
     return { call, record: text.take() };
   }
   async hook(options: HookOptions = {}): Promise<WordOf<"DONE">> {

@@ -34,6 +34,7 @@ export function canonicalPath(path: string): string {
 }
 
 class CompiledMatcher implements Matcher {
+  readonly always: number;
   readonly #anyHost = new PathTree();
   readonly #exactHosts = new Map<string, PathTree>();
   /** By what stands behind "*.". */
@@ -48,6 +49,8 @@ class CompiledMatcher implements Matcher {
 
   constructor(entries: readonly MatchEntry[], internLimit: number) {
     this.#results = new ResultTable(internLimit);
+    // An entry without conditions that stands first.
+    this.always = entries[0]?.specs.every((spec) => Object.keys(spec).length === 0) === true ? 0 : -1;
     const plans = new Map<string, PathPlan>();
     let rank = 0;
     for (const [entry, { specs }] of entries.entries()) {

@@ -56,6 +56,8 @@ export interface MatchResult {
 export interface Matcher {
   /** All entries that match. Cost does not grow with the number of entries that don't. */
   all(request: Matchable): MatchResult;
+  /** The index that `first` gives for every request, or -1 when it depends on the request. */
+  readonly always: number;
   /** The first entry that matches, or -1. */
   first(request: Matchable): number;
 }

@@ -13,7 +13,7 @@ import { HeaderFields } from "./header-fields.ts";
 import { HookCall, type Realm } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import { loadRule, type RuleInput } from "./load.ts";
-import { Mark } from "./mark.ts";
+import { Mark, MARK_BYTES } from "./mark.ts";
 import { Meter } from "./meter.ts";
 import { Query } from "./query.ts";
 import { RequestFacade } from "./request.ts";
@@ -34,8 +34,11 @@ export interface Kernel {
   load(inputJson: string, factory: unknown): string;
   /** After the last `load`: no further globals. `shared`: nor any that a module's microtasks added. */
   seal(shared: boolean): void;
-  /** Records of `ToSandbox` in, records of `FromSandbox` out. "" goes on with what is left. */
-  enter(records: string): string;
+  /**
+   * Records of `ToSandbox` in, in pieces; none goes on with what is left. Records of `FromSandbox` out: as many bytes in the output region of
+   * the shared memory, or as a string where they do not fit there.
+   */
+  enter(...pieces: readonly string[]): number | string;
   /** What the last `enter` returned, for when a stray rejection took its place, and what came since. */
   recover(): string;
 }
@@ -44,7 +47,8 @@ export interface Kernel {
 const OUTPUT_UNITS = 4 * 1024 * 1024;
 
 export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], takeCpuUs: Lent["takeCpuUs"], entryCpuUs: Lent["entryCpuUs"]): Kernel {
-  const mark = new Float64Array(markBuffer);
+  const mark = new Float64Array(markBuffer, 0, MARK_BYTES / Float64Array.BYTES_PER_ELEMENT);
+  const outputBytes = new Uint8Array(markBuffer, MARK_BYTES);
   const meter = new Meter(mark, { takeUs: () => takeCpuUs(), entryUs: () => entryCpuUs() }, wallClock());
   install(webSync);
   const globals = new GlobalNames();
@@ -100,18 +104,18 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
       if (shared) globals.takeBack();
       Object.preventExtensions(globalThis);
     },
-    enter(records) {
+    enter(...pieces) {
       mark[Mark.RETURNED] = 0;
       mark[Mark.AGAIN] = 0;
       mark[Mark.BEGUN] = 0;
       meter.enter();
-      if (records !== "") reader = new TextReader(records);
+      if (pieces.length > 0) reader = new TextReader(pieces.length === 1 ? pieces[0]! : joined(pieces));
       work();
       returned = output;
       output = "";
       mark[Mark.PENDING] = waiting.size;
       mark[Mark.RETURNED] = 1;
-      return returned;
+      return put(returned, outputBytes) ? returned.length : returned;
     },
     recover() {
       const text = returned + output;
@@ -119,6 +123,24 @@ export function boot(markBuffer: ArrayBufferLike, webSync: Lent["webSync"], take
       return text;
     },
   };
+}
+
+function joined(pieces: readonly string[]): string {
+  let text = "";
+  for (let i = 0; i < pieces.length; i++) text += pieces[i];
+  return text;
+}
+
+/** False: `text` has more or other characters than fit. */
+function put(text: string, bytes: Uint8Array): boolean {
+  const { length } = text;
+  if (length > bytes.length) return false;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0xff) return false;
+    bytes[i] = unit;
+  }
+  return true;
 }
 
 function install(webSync: Lent["webSync"]): void {

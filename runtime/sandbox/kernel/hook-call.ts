@@ -63,10 +63,11 @@ export class HookCall {
     this.number = reader.num();
     reader.num();
     reader.num();
+    this.cpuMs = reader.num();
+    reader.enter();
     this.phase = PHASES[reader.num()]!;
     this.clockMs = reader.num();
     this.seed = reader.str();
-    this.cpuMs = reader.num();
     this.request = new RequestHead(reader.str());
     const response = reader.str();
     this.response = response === "" ? null : new ResponseHead(response);

@@ -87,18 +87,8 @@ export class Loop {
     const call = reader.num();
     const isolate = this.#isolates.get(reader.num());
     const context = reader.num();
-    reader.num();
-    reader.num();
-    reader.skip();
     const cpuMs = reader.num();
     reader.skip();
-    reader.skip();
-    reader.skip();
-    for (let left = reader.num(); left > 0; left--) {
-      reader.num();
-      reader.skip();
-      reader.skip();
-    }
     if (isolate === undefined) {
       this.#emit(lost(call, null));
       return;

@@ -1,5 +1,5 @@
 /**
- * The sandbox process: runs the rules of one worker, which starts it with the permission model on, nothing of its environment and
+ * The sandbox process: runs the rules of one worker, which starts it with the permission model on, no environment and
  * descriptor 3 as its only line out. Whatever goes wrong in here beyond a rule's own doing ends the process (exit code 70,
  * a line on stderr); the worker has a spare and runs unfinished hooks again.
  */
