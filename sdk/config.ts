@@ -56,11 +56,11 @@ export interface RouteOptions {
 }
 
 /**
- * What a route stores and for how long, beyond what the origin says (RFC 9111). `Sluice-Cache-Control`, `CDN-Cache-Control` and `Cache-Control`
- * count in this order; a rule's `res.cache` comes before all of them.
+ * What a route stores and for how long, beyond what the origin says (RFC 9111). `Sluice-Cache-Control`, `CDN-Cache-Control`,
+ * `Surrogate-Control` and `Cache-Control` count in this order; a rule's `res.cache` comes before all of them.
  */
 export interface RouteCacheOptions {
-  /** Lifetime of answers that bring none of their own. `"0s"` by default: only what the origin allows is stored. */
+  /** Lifetime of answers that bring none of their own; errors get none, `statuses` names those that shall. `"0s"` by default: only what the origin allows is stored. */
   readonly default?: Duration;
   /** Longest lifetime guessed from `Last-Modified` (a tenth of the answer's age, RFC 9111 section 4.2.2), before `default`. `"1h"` by default; `"0s"` guesses none. */
   readonly heuristicLimit?: Duration;
