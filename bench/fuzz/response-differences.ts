@@ -23,6 +23,7 @@ const STRICTER: readonly [pattern: RegExp, reason: string][] = [
     "ours: HTTP/1.0 and 1.1, status 100 to 599; llhttp also takes 0.9, 2.0, other numbers and line ends before it",
   ],
   [/^UPSTREAM_MALFORMED: 101 /, "llhttp does not know what was asked for"],
+  [/^UPSTREAM_MALFORMED: an informational response/, "llhttp reads the bytes behind it as its body (RFC 9110 section 8.6: it has none)"],
   [/^UPSTREAM_MALFORMED: more than \d+ informational/, "llhttp takes any number"],
   [/^UPSTREAM_MALFORMED: Transfer-Encoding (?:in HTTP\/1\.0|is )/, 'only one final "chunked" in HTTP/1.1 has one meaning (RFC 9112 section 6.1)'],
   [/^UPSTREAM_MALFORMED: Content-Length is "[0-9]{17,}"/, "more than sixteen digits; llhttp counts to 2^64"],

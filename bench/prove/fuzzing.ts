@@ -13,7 +13,7 @@ const SEED = 20_261_121;
 export const fuzzing: Claim = {
   name: "fuzzing",
   asked: "10 million mutated heads and bodies: no crash, no hang, no difference from llhttp that is not listed",
-  when: "soak",
+  when: "always",
   measure,
 };
 

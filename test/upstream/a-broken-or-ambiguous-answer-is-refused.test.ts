@@ -45,6 +45,7 @@ for (const [what, bytes] of [
   ["a folded field", "HTTP/1.1 200 OK\r\na: b\r\n c\r\ncontent-length: 0\r\n\r\n"],
   ["a space before the colon", "HTTP/1.1 200 OK\r\ncontent-length : 0\r\n\r\n"],
   ["NUL in a value", "HTTP/1.1 200 OK\r\na: b\0c\r\ncontent-length: 0\r\n\r\n"],
+  ["an informational response with a body", `HTTP/1.1 103 Early Hints\r\ncontent-length: ${GOOD.length}\r\n\r\n${GOOD}${GOOD}`],
   ["101 that nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"],
 ] as const) {
   test(`${what} is UPSTREAM_MALFORMED`, async () => {

@@ -269,6 +269,10 @@ function responseBodyKind(status: number, version: "1.0" | "1.1", declaredLength
       return refusal("UPSTREAM_MALFORMED", `Transfer-Encoding is ${JSON.stringify(lines.transferEncoding.slice(0, 80))}, expected one "chunked"`);
     }
   }
+  // RFC 9110 section 8.6 forbids it, and llhttp reads the final response's first bytes as such a body.
+  if (status < 200 && (lines.transferEncodings > 0 || declaredLength > 0)) {
+    return refusal("UPSTREAM_MALFORMED", `an informational response (${status}) that declares a body`);
+  }
   if (status < 200 || status === 204 || status === 304) return "none";
   if (lines.transferEncodings > 0) return "chunked";
   return declaredLength >= 0 ? "length" : "close";
