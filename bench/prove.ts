@@ -13,6 +13,7 @@ import { killedWorker } from "./prove/killed-worker.ts";
 import { largeBodies } from "./prove/large-bodies.ts";
 import { liveProtocols } from "./prove/live-protocols.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
+import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { twoHookRule } from "./prove/two-hook-rule.ts";
 
@@ -28,6 +29,8 @@ const CLAIMS: readonly Claim[] = [
   freshCloneDemo,
   freshCloneTests,
   mixedTraffic,
+  rateLimits,
+  rateLimitCost,
   fuzzing,
 ];
 

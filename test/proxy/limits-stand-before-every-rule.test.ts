@@ -11,7 +11,7 @@ describe("a gateway with limits on its routes", () => {
   let asked = 0;
   let holding = false;
   let held = 0;
-  const origin = createServer((req, res) => {
+  const origin = createServer((_, res) => {
     asked++;
     if (holding) held++;
     else res.setHeader("ratelimit", '"origin";r=7;t=1').end("ok");
