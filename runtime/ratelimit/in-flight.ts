@@ -2,7 +2,7 @@
  * `concurrency`: who holds how many, as triples of holder, count and when the holder is taken for dead. A holder is a worker, not a
  * request: a key's state is as large as there are workers, and what a killed one held comes free by itself.
  */
-import { defineScript, type EmbeddedDb, type EmbeddedValue, type StoreArgument, type StoreReply } from "../store/store.ts";
+import { defineScript, type EmbeddedDb, type StoreArgument, type StoreReply } from "../store/store.ts";
 import { EPOCH_MS } from "./algorithms.ts";
 
 type Holders = number[];
@@ -60,7 +60,7 @@ function holdEmbedded(db: EmbeddedDb, keys: readonly string[], args: readonly St
     if (args[2 + i * 2] === "add") inFlight.add(state, holder, units, expiresAtMs);
     else inFlight.set(state, holder, units, expiresAtMs);
     if (state.length === 0) db.delete(key);
-    else db.set(key, state as readonly EmbeddedValue[], Math.max(1, Math.ceil(holderExpiryMs(state) - nowMs)));
+    else db.set(key, state, Math.max(1, Math.ceil(holderExpiryMs(state) - nowMs)));
     return inFlight.count(state);
   });
 }

@@ -2,7 +2,7 @@
  * Asks of one moment, decided: in the embedded store as the script's function, in a worker that lost the store, and (as `take.lua`) in Redis.
  * Several asks make a check: either all that are not in shadow are granted, or none takes anything.
  */
-import { defineScript, type EmbeddedDb, type EmbeddedValue, type StoreReply, type StoreArgument } from "../store/store.ts";
+import { defineScript, type EmbeddedDb, type StoreReply, type StoreArgument } from "../store/store.ts";
 import { type Algorithm, EPOCH_MS, type Quota, TIMED, type TimedState, wholeMs } from "./algorithms.ts";
 import { holderExpiryMs, inFlight } from "./in-flight.ts";
 import type { LimitPolicy } from "./policy.ts";
@@ -173,7 +173,7 @@ function takeEmbedded(db: EmbeddedDb, keys: readonly string[], args: readonly St
   const policies = Array.from({ length: Number(args[2]) }, (_, i) => policyAt(args, HEAD_ARGS + i * POLICY_ARGS));
   const states: KeyStates = {
     read: (key) => db.get(key) as readonly number[] | undefined,
-    write: (key, state, ttlMs) => db.set(key, state as readonly EmbeddedValue[], ttlMs),
+    write: (key, state, ttlMs) => db.set(key, state, ttlMs),
   };
   const reply: number[] = [];
   for (let at = HEAD_ARGS + policies.length * POLICY_ARGS; at < args.length;) {
