@@ -1,5 +1,6 @@
 /** `ctx`: everything a hook can reach beside the message itself. */
 import type { Auth } from "./auth.ts";
+import type { RuleCache } from "./cache.ts";
 import type { Kv } from "./kv.ts";
 import type { Limit } from "./limits.ts";
 
@@ -92,6 +93,7 @@ export interface Context<State extends object = Record<string, unknown>, Secret 
   metric(name: string, value?: number, labels?: Readonly<Record<string, string>>): void;
   readonly fetch: Fetch;
   readonly kv: Kv;
+  readonly cache: RuleCache;
   readonly limit: Limit;
   /** Work that may go on when the hook has returned, within the rule's wall time. A rejection is logged and changes nothing. */
   waitUntil(work: Promise<unknown>): void;

@@ -15,6 +15,7 @@ export type {
   JwtAlgorithm,
   JwtOptions,
 } from "./auth.ts";
+export type { CacheDecision, CacheKeyOptions, CachePutOptions, RuleCache } from "./cache.ts";
 export { defineConfig } from "./config.ts";
 export type {
   AdminOptions,

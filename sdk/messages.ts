@@ -1,4 +1,5 @@
 /** The request and response as each phase sees them. What a phase may not change is read-only in its type and refused at run time. */
+import type { CacheDecision, CacheKeyOptions } from "./cache.ts";
 import type { BodyInput } from "./answers.ts";
 
 /** Header fields, read-only. Names are matched in any case and come back in lowercase. */
@@ -110,6 +111,18 @@ export interface RuleRequest extends Omit<RequestFacts, "method" | "path" | "que
   readonly headers: MutableHeaders;
   /** Name of the upstream chosen so far, or `""`. Assign a name from `upstreams` to serve from there; one that config does not have fails with `UPSTREAM_UNKNOWN`. */
   upstream: string;
+  /**
+   * Says what, beside URL and upstream, makes this request different from others for the cache. May be called several times; what it says adds up.
+   *
+   * @example
+   * import { defineRule } from "sluice"
+   * export default defineRule({
+   *   onRequest(req) {
+   *     req.cacheKey({ query: { exclude: ["utm_*"] }, parts: [req.cookie("plan") === "pro" ? "pro" : "free"], cookies: ["plan"] })
+   *   },
+   * })
+   */
+  cacheKey(options: CacheKeyOptions): void;
 }
 
 /**
@@ -124,7 +137,7 @@ export interface RuleRequest extends Omit<RequestFacts, "method" | "path" | "que
  *   },
  * })
  */
-export interface OriginRequest extends Omit<RuleRequest, "upstream"> {
+export interface OriginRequest extends Omit<RuleRequest, "upstream" | "cacheKey"> {
   readonly upstream: string;
   /** `""`: balancing decides. Assign the URL of one of the upstream's targets, as config writes it, to send this request there and nowhere else. */
   target: string;
@@ -148,6 +161,19 @@ export interface OriginResponse extends Omit<ResponseFacts, "headers">, BodyRead
   readonly headers: MutableHeaders;
   /** Replaces the body; `content-encoding` and `content-length` of the old one go with it. At most 1 MiB. */
   setBody(body: BodyInput): void;
+  /**
+   * Says whether and for how long the cache stores this answer, and by which tags it can be purged. Later calls and rules win, tags add up.
+   *
+   * @example
+   * import { defineRule } from "sluice"
+   * export default defineRule({
+   *   when: { path: "/products/:id" },
+   *   onOriginResponse(res, req) {
+   *     if (res.status === 200) res.cache({ lifetime: "5m", staleWhileRevalidate: "1h", tags: [`product-${req.params["id"]}`] })
+   *   },
+   * })
+   */
+  cache(decision: CacheDecision): void;
 }
 
 /**
@@ -162,7 +188,7 @@ export interface OriginResponse extends Omit<ResponseFacts, "headers">, BodyRead
  *   },
  * })
  */
-export interface RuleResponse extends Omit<OriginResponse, "status"> {
+export interface RuleResponse extends Omit<OriginResponse, "status" | "cache"> {
   /** 200 – 599. */
   status: number;
 }

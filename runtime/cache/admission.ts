@@ -11,10 +11,11 @@ import type { Outcome } from "./flight.ts";
 import { placeOf } from "./key.ts";
 import type { Lookup } from "./lookup.ts";
 import { type Freshness, headEffect, mayServeOnError, merge304, originFields, type Storable, storable, type StoreOptions } from "./policy/policy.ts";
-import { type Read, unkeyedRead } from "./privacy.ts";
+import { type RuleRead, unkeyedRead } from "./privacy.ts";
 import type { PurgeOrder } from "./purges.ts";
 import { PurgeBoard } from "./purge-board.ts";
 import { SharedTier } from "./shared-tier.ts";
+import { createValues, type Values } from "./values.ts";
 import { tagsOf } from "./tags.ts";
 
 /** RFC 5861 section 4. */
@@ -36,13 +37,17 @@ export class Admission {
   readonly #shared: SharedTier | null = null;
   readonly #claims: Claims | null = null;
   readonly #board: PurgeBoard | null = null;
+  readonly values: Values;
   readonly #warned = new Map<string, number>();
 
   constructor(parts: CacheParts, lookup: Lookup, counts: CacheCounts) {
     this.#parts = parts;
     this.#lookup = lookup;
     this.#counts = counts;
-    if (!parts.shares) return;
+    if (!parts.shares) {
+      this.values = createValues(parts, lookup, counts, null, null);
+      return;
+    }
     if (parts.config.shared !== null) {
       const shared = (this.#shared = new SharedTier(parts, counts));
       this.#claims = new Claims(parts, lookup, shared);
@@ -55,10 +60,11 @@ export class Admission {
       this.#shared.trusted = trusted;
       if (trusted) void this.#shared.agree();
     });
+    this.values = createValues(parts, lookup, counts, this.#shared, this.#board);
   }
 
-  unkeyed(exchange: CacheExchange, reads: readonly Read[], varyNames: readonly string[]): Read {
-    return reads.length === 0 ? "" : unkeyedRead(reads, exchange.shape, varyNames);
+  unkeyed(exchange: CacheExchange, reads: readonly RuleRead[], varyNames: readonly string[]): RuleRead | null {
+    return reads.length === 0 ? null : unkeyedRead(reads, exchange.shape, varyNames);
   }
 
   /** `forAll`: on behalf of all workers, asking the store first. `onEnd`: nothing arrives any more. */
@@ -120,11 +126,12 @@ export class Admission {
     const status = validated ? entry.head.status : response.status;
     const fields = validated ? merge304(entry.head.fields, response.fields, nowMs) : response.fields;
     const found = storable(terms, status, fields, options, timing);
-    const unkeyed = found.store ? this.unkeyed(exchange, answer.reads, found.varyNames) : "";
-    const personal = unkeyed !== "" && decision?.cacheability !== "yes";
-    if (personal) this.#warn(asking, answer, unkeyed);
+    const unkeyed = found.store ? this.unkeyed(exchange, answer.reads, found.varyNames) : null;
+    const personal = unkeyed !== null && decision?.cacheability !== "yes";
+    if (personal) this.#warn(asking, unkeyed);
     if (validated && (personal || !found.store)) return this.#validatedOnce(asking, entry, response, fields);
-    if (personal) return this.#refused(asking, response, "personal", options.hitForMissMs);
+    // What was read in onRequest is this client's affair: the next one may bring nothing to be read.
+    if (personal) return this.#refused(asking, response, "personal", exchange.reads.includes(unkeyed) ? 0 : options.hitForMissMs);
     if (!found.store) return this.#refused(asking, response, found.reason, found.hitForMissMs);
     const head = this.#headOf(exchange, asking.primaryKey, status, found, answer, { generation, sequence });
     if (validated) {
@@ -148,7 +155,7 @@ export class Admission {
     const fields = merge304(entry.head.fields, response.fields, timing.responseAtMs);
     const found = storable({ ...terms, kind: "get" }, entry.head.status, fields, optionsOf(exchange.policy.options, answer), timing);
     if (found.store) {
-      if (this.unkeyed(exchange, answer.reads, found.varyNames) !== "") return;
+      if (this.unkeyed(exchange, answer.reads, found.varyNames) !== null) return;
       const { varyNames } = found;
       const head = { ...entry.head, varyNames, fields: found.fields, freshness: this.#jittered(found.freshness), requestAtMs: timing.requestAtMs };
       this.#lookup.keep(new Entry(head, entry.body), exchange.fields);
@@ -234,14 +241,14 @@ export class Admission {
     this.#lookup.put(key, new Marker(this.#parts.clock.unixMs() + ms, reason, this.#lookup.purges.generation));
   }
 
-  #warn({ exchange }: Asking, { rules }: OriginAnswer, read: Read): void {
+  #warn({ exchange }: Asking, { rule, read }: RuleRead): void {
     this.#counts.personal++;
-    const word = `${rules}\n${read}`;
+    const word = `${rule}\n${read}`;
     const nowMs = this.#parts.clock.unixMs();
     if ((this.#warned.get(word) ?? -Infinity) + WARN_EVERY_MS > nowMs) return;
     if (this.#warned.size >= MAX_WARNINGS) this.#warned.clear();
     this.#warned.set(word, nowMs);
-    this.#parts.warn("cache-personal", { rules, read, place: placeOf(exchange.authority, exchange.target.split("?", 1)[0]!) });
+    this.#parts.warn("cache-personal", { rule, read, place: placeOf(exchange.authority, exchange.target.split("?", 1)[0]!) });
   }
 
   /** The origin says that what is stored holds, and that it may not be stored any longer. */

@@ -7,16 +7,17 @@ import type { CacheCounts } from "./counters.ts";
 import { Engine } from "./engine.ts";
 import type { KeyedRequest, KeyShape } from "./key.ts";
 import type { StoreOptions, Timing } from "./policy/policy.ts";
+import type { Values } from "./values.ts";
 import type { PurgeOrder } from "./purges.ts";
 import type { Fields } from "../proxy/fields.ts";
-import type { Read } from "./privacy.ts";
+import type { RuleRead } from "./privacy.ts";
 
 export type { PurgeKind, PurgeOrder } from "./purges.ts";
 export { placeOfUrl } from "./purges.ts";
 export { isTag } from "./tags.ts";
 export { type CacheCounts, type CacheOutcome, OUTCOMES } from "./counters.ts";
 export { type KeyShape, PLAIN_SHAPE, withShape } from "./key.ts";
-export type { Read } from "./privacy.ts";
+export type { RuleRead } from "./privacy.ts";
 
 /** A route's word on caching, made when config is swapped in. */
 export interface RoutePolicy {
@@ -36,7 +37,9 @@ export interface CacheExchange extends KeyedRequest {
   readonly publicAuthority: string;
   readonly publicTarget: string;
   /** What rules read in onRequest. */
-  readonly reads: readonly Read[];
+  readonly reads: readonly RuleRead[];
+  /** Is there a rule that may have the answer stored all the same (`cacheability: "yes"`)? */
+  readonly mayDecide: boolean;
   /**
    * onOriginRequest → upstream → onOriginResponse, for whoever waits: goes on when this client leaves. Resolves with an answer that
    * tells of an error rather than reject.
@@ -51,9 +54,7 @@ export interface OriginAnswer {
   /** What rules decided about it. */
   readonly decision: CacheDecision | null;
   /** What rules read in all phases before the cache. */
-  readonly reads: readonly Read[];
-  /** Who read it, for the warning: names of rules. */
-  readonly rules: string;
+  readonly reads: readonly RuleRead[];
   readonly timing: Timing;
 }
 
@@ -85,6 +86,8 @@ export interface PurgeReport {
 export interface Cache {
   /** Answers at once from memory, else in a promise. Rejects only with what `pass` rejects with, or with a `GatewayError`. */
   ask(exchange: CacheExchange): GatewayResponse | Promise<GatewayResponse>;
+  /** `ctx.cache`. */
+  readonly values: Values;
   /** On every gateway; resolves when no worker serves what was purged any more, or at the deadline with the reason. */
   purge(order: PurgeOrder): Promise<PurgeReport>;
   /** On this worker alone: for when the store can't carry it to the others. */

@@ -11,6 +11,7 @@ import { Lookup } from "./lookup.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import { type CacheStatus, decide, invalidatedTargets, readRequest, type RequestTerms, type Verdict } from "./policy/policy.ts";
 import type { PurgeOrder } from "./purges.ts";
+import type { Values } from "./values.ts";
 import { addCacheStatus, type Served, serveEntry, serveFill } from "./serve.ts";
 
 /** A request that has waited for so many leaders in vain asks by itself. */
@@ -86,7 +87,7 @@ export class Engine implements Cache {
     if (terms.authorization && entry === null && this.#lookup.find(authorizedKey(asking.key), this.#parts.clock.unixMs()) !== undefined)
       return this.#alone(asking, "authorization");
     // What a rule read in onRequest keeps the answer out: nobody can wait for it.
-    if (this.#admission.unkeyed(exchange, exchange.reads, []) !== "") return this.#alone(asking, "personal");
+    if (this.#admission.unkeyed(exchange, exchange.reads, []) !== null) return exchange.mayDecide ? this.#solo(asking) : this.#alone(asking, "personal");
     // An answer that is never fresh is each client's own.
     if (entry !== null && entry.head.freshness.freshUntilMs <= entry.head.freshness.bornAtMs) return this.#solo(asking);
     return this.#wait(asking);
@@ -271,6 +272,9 @@ export class Engine implements Cache {
     this.#counts.requests[outcome]++;
   }
 
+  get values(): Values {
+    return this.#admission.values;
+  }
   purge(order: PurgeOrder): Promise<PurgeReport> {
     return this.#admission.purge(order);
   }

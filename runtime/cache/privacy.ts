@@ -8,17 +8,20 @@ import type { KeyShape } from "./key.ts";
  * A read as the sandbox tells it: `header:NAME`, `cookie:NAME`, `client` (address, port, country), `random`,
  * `*` (more than it could list).
  */
-export type Read = string;
+export interface RuleRead {
+  readonly rule: string;
+  readonly read: string;
+}
 
 /** The fields of every request that the key holds by itself. */
 const KEYED_HEADERS: ReadonlySet<string> = new Set(["host"]);
 
-/** The first read that the key does not hold, or "". */
-export function unkeyedRead(reads: readonly Read[], shape: KeyShape, varyNames: readonly string[]): Read {
-  return reads.find((read) => !isKeyed(read, shape, varyNames)) ?? "";
+/** The first read that the key does not hold, or null. */
+export function unkeyedRead(reads: readonly RuleRead[], shape: KeyShape, varyNames: readonly string[]): RuleRead | null {
+  return reads.find(({ read }) => !isKeyed(read, shape, varyNames)) ?? null;
 }
 
-function isKeyed(read: Read, shape: KeyShape, varyNames: readonly string[]): boolean {
+function isKeyed(read: string, shape: KeyShape, varyNames: readonly string[]): boolean {
   const colon = read.indexOf(":");
   const name = read.slice(colon + 1);
   switch (read.slice(0, Math.max(colon, 0))) {

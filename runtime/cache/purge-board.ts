@@ -2,6 +2,7 @@
  * Purges over all gateways. A purge is numbered and logged in the store, then published; every worker notes it and says so, and the
  * purge is over when all have. A worker that was away reads the log when it is back, before it looks at what lies in the store.
  */
+import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { asGatewayError } from "../errors.ts";
 import type { StoreEvent, Subscription } from "../store/store.ts";
@@ -30,6 +31,7 @@ export class PurgeBoard {
   readonly #lookup: Lookup;
   readonly #counts: CacheCounts;
   readonly #onTrust: (trusted: boolean) => void;
+  readonly #name = randomBytes(9).toString("base64url");
   readonly #subscriptions: Subscription[] = [];
   readonly #endHealth: () => void;
   /** Every purge up to this number has been noted; -1: none is known. */
@@ -94,11 +96,15 @@ export class PurgeBoard {
   /** Told to the other workers; one that is cut off hears it later. */
   changed(primaryKey: string): void {
     if (primaryKey.length > MAX_KEY_UNITS) return;
-    this.#parts.store.publish(CHANGED_TOPIC, primaryKey).catch(() => void this.#counts.sharedFailures++);
+    this.#parts.store.publish(CHANGED_TOPIC, `${this.#name}\n${primaryKey}`).catch(() => void this.#counts.sharedFailures++);
   }
 
   #changed(event: StoreEvent): void {
-    if (event.type === "message") this.#lookup.invalidate(event.message);
+    if (event.type === "message") {
+      const [by, key] = splitOnce(event.message, "\n");
+      // This worker has done it already, and may have stored anew since.
+      if (by !== this.#name) this.#lookup.invalidate(key);
+    }
     // What was missed is not in the log of purges: whatever is stored may be out of date.
     else this.#lookup.purges.noteGap();
   }
@@ -153,7 +159,7 @@ export class PurgeBoard {
     try {
       const [last, dropped, ...log] = await this.#parts.store.run(PURGE_LOG, KEYS, []);
       for (const text of log) {
-        const [number, json] = splitOnce(String(text));
+        const [number, json] = splitOnce(String(text), " ");
         const order = orderOf(json);
         if (order !== null && Number(number) > this.#known) this.#note(order, Number(number));
       }
@@ -191,7 +197,7 @@ function parsed<T>(schema: z.ZodType<T>, text: string): T | null {
     return null;
   }
 }
-function splitOnce(text: string): [string, string] {
-  const space = text.indexOf(" ");
-  return [text.slice(0, space), text.slice(space + 1)];
+function splitOnce(text: string, at: string): [string, string] {
+  const end = text.indexOf(at);
+  return [text.slice(0, end), text.slice(end + 1)];
 }

@@ -71,6 +71,17 @@ export class SharedTier {
     }
   }
 
+  async read(key: string, generation: number): Promise<Slot | null> {
+    const place = placeOf(key);
+    try {
+      const bytes = await this.#parts.store.get(place.slot);
+      return bytes === null ? null : await this.#decoded(bytes, place.slot, generation);
+    } catch (thrown) {
+      this.#failed(thrown);
+      return null;
+    }
+  }
+
   async #decoded(bytes: Buffer, storeKey: string, generation: number): Promise<Slot | null> {
     try {
       return await decodeSlot(bytes, storeKey, this.#signingKey!, generation, this.#parts.config.maxObjectBytes);

@@ -10,6 +10,7 @@ const SERVICE_WORDS: Readonly<Record<string, RegExp>> = {
   jwt: /\bjwt\b/,
   hmac: /\bhmac\b/,
   forward: /\bforward\b/,
+  cache: /\bcache\b/,
   kv: /\bkv\b/,
   limit: /\blimit\b/,
   timer: /\b(?:setTimeout|timeout)\b/,

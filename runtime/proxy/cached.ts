@@ -1,5 +1,5 @@
 /** The cache's seat in the life of a request: what it is told of an exchange, and how it asks the origin on behalf of many. */
-import type { CacheExchange, KeyShape, OriginAnswer, Read, RoutePolicy } from "../cache/cache.ts";
+import type { CacheExchange, KeyShape, OriginAnswer, RoutePolicy, RuleRead } from "../cache/cache.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { NO_BODY } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
@@ -31,6 +31,7 @@ function policyOf(life: Life): RoutePolicy | null {
 
 class CachedLife implements CacheExchange {
   readonly policy: RoutePolicy;
+  readonly shape: KeyShape;
   readonly partition = "";
   readonly #life: Life;
   readonly #askOrigin: AskOrigin;
@@ -38,6 +39,7 @@ class CachedLife implements CacheExchange {
   constructor(life: Life, policy: RoutePolicy, askOrigin: AskOrigin) {
     this.#life = life;
     this.policy = policy;
+    this.shape = life.saysToCache ? life.cacheWords.shape(policy.shape) : policy.shape;
     this.#askOrigin = askOrigin;
   }
 
@@ -59,8 +61,8 @@ class CachedLife implements CacheExchange {
   get upstream(): string {
     return this.#life.upstream;
   }
-  get shape(): KeyShape {
-    return this.policy.shape;
+  get mayDecide(): boolean {
+    return this.#life.plan.onOriginResponse !== null;
   }
   get publicAuthority(): string {
     return this.#life.exchange.authority;
@@ -68,8 +70,9 @@ class CachedLife implements CacheExchange {
   get publicTarget(): string {
     return this.#life.exchange.target;
   }
-  get reads(): readonly Read[] {
-    return NO_READS;
+  get reads(): readonly RuleRead[] {
+    const life = this.#life;
+    return readsOf(life);
   }
 
   pass(): Promise<GatewayResponse> {
@@ -81,6 +84,7 @@ class CachedLife implements CacheExchange {
     const life = this.#life;
     const { clock } = life.core;
     const fetching = new Life(new Unattended(life, fields, clock.now()), life.core, life);
+    if (life.saysToCache) fetching.cacheWords.takeOver(life.cacheWords);
     fetching.table.enter();
     const requestAtMs = clock.unixMs();
     try {
@@ -89,7 +93,8 @@ class CachedLife implements CacheExchange {
       life.upstreamMs = fetching.upstreamMs;
       life.rule = fetching.rule;
       life.error ??= fetching.error;
-      return { response, decision: null, reads: NO_READS, rules: "", timing: { requestAtMs, responseAtMs: clock.unixMs() } };
+      const decision = fetching.saysToCache ? fetching.cacheWords.decision : null;
+      return { response, decision, reads: readsOf(fetching), timing: { requestAtMs, responseAtMs: clock.unixMs() } };
     } finally {
       fetching.finish();
       fetching.table.leave();
@@ -132,4 +137,9 @@ class Unattended implements Exchange {
   abort(): void {}
 }
 
-const NO_READS: readonly Read[] = [];
+/** What rules read, and what had to be looked at to know that they match. */
+function readsOf(life: Life): readonly RuleRead[] {
+  const { plan } = life;
+  if (!life.saysToCache) return plan.matchReads;
+  return plan.matchReads.length === 0 ? life.cacheWords.reads : [...plan.matchReads, ...life.cacheWords.reads];
+}

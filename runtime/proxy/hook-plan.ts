@@ -2,6 +2,8 @@
 import { type LoadedRelease } from "../sandbox/sandbox.ts";
 import { PHASES, type Phase } from "../compile/release.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
+import type { RuleRead } from "../cache/cache.ts";
+import { readsOfMatch } from "./match/reads.ts";
 import type { Matchable, Matcher, MatchResult, Params } from "./match/match.ts";
 
 /** The rules of one phase in running order, and where each stands in the match result. */
@@ -12,9 +14,15 @@ export interface PhaseHooks {
 export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   /** Is there a hook between the cache and the origin, or for its failure? */
   readonly changesOrigin: boolean;
+  /** Personal input by which rules match that have a say before the cache stores: who asks without it must not get their answer. */
+  readonly matchReads: readonly RuleRead[];
 }
 
-const NO_HOOKS: HookPlan = Object.freeze({ ...(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>), changesOrigin: false });
+const NO_HOOKS: HookPlan = Object.freeze({
+  ...(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>),
+  changesOrigin: false,
+  matchReads: Object.freeze([]),
+});
 const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
 const NO_PARAMS: readonly null[] = Object.freeze([null]);
 
@@ -83,7 +91,12 @@ export class HookTable {
       plan[phase] = positions.length === 0 ? null : { positions, rules: positions.map((position) => indices[position]!) };
     }
     const { onOriginRequest, onOriginResponse, onError } = plan;
-    return Object.freeze({ ...plan, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
+    const before = new Set([...(plan.onRequest?.rules ?? []), ...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])]);
+    const matchReads = [...before].flatMap((rule) => {
+      const { name, when } = all[rule]!.manifest;
+      return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read }));
+    });
+    return Object.freeze({ ...plan, matchReads, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
   }
 }
 

@@ -5,6 +5,7 @@ import type { Admission } from "../ratelimit/ratelimit.ts";
 import type { HookExtra } from "../sandbox/protocol.ts";
 import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
+import { CacheWords } from "./cache-words.ts";
 import { decodeBody } from "./coding.ts";
 import { type BodySource, bodyOf, type ConnectionFacts, type Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
@@ -48,6 +49,7 @@ export class Life implements ExchangeHandle {
   #requestBodySent = false;
   #replacedRequestBody: Buffer | null = null;
   #finished = false;
+  #cacheWords: CacheWords | null = null;
   #whenOver: (() => void)[] | null = null;
   readonly #startUnixMs: number;
 
@@ -160,6 +162,22 @@ export class Life implements ExchangeHandle {
     this.#finished = true;
     if (this.#whenOver !== null) for (const run of this.#whenOver) run();
     return true;
+  }
+  cacheKeyed(json: string): void {
+    this.cacheWords.keyed(json);
+  }
+  cacheDecided(json: string): void {
+    this.cacheWords.decided(json);
+  }
+  cacheReads(rule: string, words: string): void {
+    this.cacheWords.read(rule, words);
+  }
+  /** What rules said to the cache so far; made when one does. */
+  get cacheWords(): CacheWords {
+    return (this.#cacheWords ??= new CacheWords());
+  }
+  get saysToCache(): boolean {
+    return this.#cacheWords !== null;
   }
   whenOver(run: () => void): void {
     if (this.#finished) run();

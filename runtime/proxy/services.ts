@@ -1,5 +1,6 @@
 /** What a rule's `await` reaches: each service checks its arguments as a stranger's and calls one room. Bytes cross as Latin-1 strings. */
 import { z } from "zod";
+import type { Cache } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
@@ -12,6 +13,7 @@ import { JwtCall, JwtVerifier } from "../security/auth/jwt.ts";
 import { KvCall, kvCall } from "../store/kv/kv.ts";
 import type { Store } from "../store/store.ts";
 import { Egress, type Outgoing } from "../security/egress.ts";
+import { CacheCall, cacheCall } from "./cache-calls.ts";
 import { isFieldValue, isToken } from "./fields.ts";
 
 export interface Services {
@@ -46,7 +48,7 @@ export function createEgress(config: ResolvedConfig): Outgoing {
   });
 }
 
-export function createServices(config: ResolvedConfig, clock: Clock, limiter: Limiter, egress: Outgoing, store: Store): Services {
+export function createServices(config: ResolvedConfig, clock: Clock, limiter: Limiter, egress: Outgoing, store: Store, cache: () => Cache | null): Services {
   const { ruleWallMs } = config.limits;
   const jwt = new JwtVerifier(egress, clock);
   const limits = new RuleLimits(limiter);
@@ -77,6 +79,7 @@ export function createServices(config: ResolvedConfig, clock: Clock, limiter: Li
         () => call.exchange.readRequestBody(),
         clock.unixMs(),
       ),
+    cache: (call) => cacheCall(cache(), checked(CacheCall, call, "cache")),
     kv: (call) => kvCall(store, checked(KvCall, call, "kv"), call.idempotencyId),
     limit: (call) => limits.charge(checked(LimitCall, call, "limit"), (run) => call.exchange.whenOver(run)),
     forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),

@@ -72,7 +72,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         }),
     },
   });
-  const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config), store);
+  const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config), store, () => core.cache);
   const upstreams = createUpstreams({
     upstreams: config.upstreams,
     wire: config.limits,
@@ -94,6 +94,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         services: services.table,
         events: observer.sandboxEvents,
         quarantine: hooks.quarantine ?? true,
+        tellsReads: config.cache !== null,
         ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
         kernel: init.kernel,
         now: () => clock.unixMs(),

@@ -50,6 +50,15 @@ export function applyEffects(run: HookRun, list: readonly CheckedEffect[], decis
       case Effect.STATE:
         run.exchange.state.set(effect.rule, effect.value);
         break;
+      case Effect.CACHE_KEY:
+        run.exchange.cacheKeyed?.(effect.value);
+        break;
+      case Effect.CACHE:
+        run.exchange.cacheDecided?.(effect.value);
+        break;
+      case Effect.READS:
+        run.exchange.cacheReads?.(nameOf(run, effect.rule), effect.value);
+        break;
       default:
         break;
     }

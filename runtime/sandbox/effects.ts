@@ -5,6 +5,7 @@
 import { GatewayError } from "../errors.ts";
 import type { Phase } from "../compile/release.ts";
 import { isFieldValue, isToken } from "../proxy/fields.ts";
+import { readCacheDecisionWord, readCacheKeyWord } from "./cache-words.ts";
 import { CodecError, TextReader } from "./codec.ts";
 import { Effect } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
@@ -57,6 +58,8 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
+    Effect.CACHE_KEY,
+    Effect.READS,
   ),
   onOriginRequest: legal(
     Effect.METHOD,
@@ -69,8 +72,19 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
+    Effect.READS,
   ),
-  onOriginResponse: legal(Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE),
+  onOriginResponse: legal(
+    Effect.SET_FIELD,
+    Effect.APPEND_FIELD,
+    Effect.DELETE_FIELD,
+    Effect.BODY,
+    Effect.LOG,
+    Effect.METRIC,
+    Effect.STATE,
+    Effect.CACHE,
+    Effect.READS,
+  ),
   onResponse: legal(Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.STATUS, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE),
   onError: legal(Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE),
   onComplete: legal(Effect.LOG, Effect.METRIC, Effect.STATE),
@@ -168,6 +182,9 @@ function readEffect(reader: TextReader): CheckedEffect {
       return { kind, rule, name: "", value: "", status: reader.num(), fields: NO_LIST, labels: "" };
     case Effect.BODY:
     case Effect.STATE:
+    case Effect.CACHE_KEY:
+    case Effect.CACHE:
+    case Effect.READS:
       return { kind, rule, name: "", value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
     case Effect.LOG:
       return { kind, rule, name: reader.str(), value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
@@ -220,6 +237,10 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
       return statusFault(effect.status);
     case Effect.BODY:
       return bytesFault(effect.value);
+    case Effect.CACHE_KEY:
+      return readCacheKeyWord(effect.value) === null ? `${quoted(effect.value)} is no cache key` : "";
+    case Effect.CACHE:
+      return readCacheDecisionWord(effect.value) === null ? `${quoted(effect.value)} is no word to the cache` : "";
     case Effect.RESPOND:
       return statusFault(effect.status) || bytesFault(effect.value) || fieldsFault(effect.fields);
     case Effect.LOG:

@@ -69,6 +69,7 @@ export class HeldRelease implements LoadedRelease {
       kernel,
       memoryBytes: options.limits.ruleMemoryBytes,
       crossingBytes: options.limits.crossingBytes,
+      tellsReads: options.tellsReads ?? false,
       vars: options.vars,
       nowMs: this.#loadedMs,
       rules,

@@ -64,6 +64,8 @@ export interface LoadMessage {
   readonly kernel: string;
   readonly memoryBytes: number;
   readonly crossingBytes: number;
+  /** Rules' reads of personal input are told (effect READS). Left out: nobody wants to know. */
+  readonly tellsReads?: boolean;
   readonly vars: Readonly<Record<string, unknown>>;
   /** What clocks show while modules are evaluated: the same in every sandbox and for ever, so that a release that loaded once loads again. */
   readonly nowMs: number;
@@ -150,6 +152,12 @@ export const Effect = {
   METRIC: 12,
   /** json str: `ctx.state` of this rule after the hook. */
   STATE: 13,
+  /** json str (CacheKeyWord of cache-words.ts): `req.cacheKey()` (onRequest) */
+  CACHE_KEY: 14,
+  /** json str (CacheDecisionWord): `res.cache()` (onOriginResponse) */
+  CACHE: 15,
+  /** words str, a LF between them: personal input that the rule read in a phase before the cache stores (`cache/privacy.ts`). Only where LoadMessage asks for it. */
+  READS: 16,
 } as const;
 
 /** Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. */
@@ -161,5 +169,6 @@ export type ServiceName =
   | "jwt" // see security/auth
   | "hmac"
   | "forward"
+  | "cache" // CacheCall of proxy/cache-calls.ts
   | "kv" // KvCall → KvReply of store/kv/kv.ts
   | "limit"; // LimitCall → RuleLimitReply of ratelimit/rule-limits.ts

@@ -51,6 +51,10 @@ export interface ExchangeHandle {
   readResponseBody(): Promise<Buffer>;
   /** Calls `run` once, when the exchange is over; at once when it is. */
   whenOver(run: () => void): void;
+  /** What rules say to the cache (`cache-words.ts`), and what they read before it. Left out where nothing is cached. */
+  cacheKeyed?(json: string): void;
+  cacheDecided?(json: string): void;
+  cacheReads?(rule: string, words: string): void;
 }
 
 /**
@@ -122,6 +126,8 @@ export interface SandboxOptions {
   readonly services: Readonly<Record<string, Service>>;
   readonly events: SandboxEvents;
   readonly quarantine: boolean;
+  /** Tell `cacheReads`. Left out: no. */
+  readonly tellsReads?: boolean;
   readonly now: () => number;
   /** 32 hex digits for each hook. Left out: the system's randomness. */
   readonly newSeed?: () => string;

@@ -58,11 +58,12 @@ export class Stage {
       publicAuthority: "shop.example",
       publicTarget: "/",
       reads: [],
+      mayDecide: false,
       lead: async (request) => ({
         response: answer(request, "lead"),
         decision: null,
         reads: [],
-        rules: "",
+
         timing: { requestAtMs: this.clock.unixMs(), responseAtMs: this.clock.unixMs() },
       }),
       pass: async () => answer(fields, "pass"),

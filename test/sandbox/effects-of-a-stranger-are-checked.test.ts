@@ -108,9 +108,9 @@ test("what is legal goes through, names in lowercase", () => {
 });
 
 const LEGAL: Readonly<Record<Phase, readonly (keyof typeof Effect)[]>> = {
-  onRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE"],
-  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE"],
-  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE"],
+  onRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE", "CACHE_KEY", "READS"],
+  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS"],
+  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS"],
   onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE"],
   onError: ["UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE"],
   onComplete: ["LOG", "METRIC", "STATE"],
@@ -129,6 +129,9 @@ const EXAMPLES: Readonly<Record<keyof typeof Effect, string>> = {
   LOG: written(Effect.LOG, "info", "x"),
   METRIC: written(Effect.METRIC, "hits", "1", "{}"),
   STATE: written(Effect.STATE, "{}"),
+  CACHE_KEY: written(Effect.CACHE_KEY, '{"headers":["x-device"]}'),
+  CACHE: written(Effect.CACHE, '{"lifetimeMs":1000}'),
+  READS: written(Effect.READS, "client"),
 };
 
 test("each phase has its effects and no others", () => {

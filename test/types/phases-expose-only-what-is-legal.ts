@@ -49,8 +49,10 @@ export const onRequest = defineRule({
     await ctx.kv.set("k", 1, { ttl: 30 });
     // @ts-expect-error what is stored must be said
     await ctx.kv.set("k");
-    // @ts-expect-error coming in a later version
-    void ctx.cache;
+    expectTypeOf(await ctx.cache.get("k")).toEqualTypeOf<JsonValue>();
+    // @ts-expect-error a lifetime must be said
+    await ctx.cache.put("k", 1, {});
+    req.cacheKey({ query: { exclude: ["utm_*"] }, parts: ["b"] });
     void ctx.limit;
     // @ts-expect-error who counts must be said
     await ctx.limit("per-user", { rate: "100/1m" });

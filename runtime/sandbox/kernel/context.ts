@@ -1,5 +1,6 @@
 /** `ctx`. */
 import { RuleAuth } from "./auth.ts";
+import { CacheOfRules } from "./cache-words.ts";
 import { describe } from "./failure.ts";
 import { format } from "./format.ts";
 import { RuleKv } from "./kv.ts";
@@ -17,6 +18,7 @@ export class RuleContext {
   readonly #req: RequestFacade;
   #auth: RuleAuth | null = null;
   #kv: RuleKv | null = null;
+  #cache: CacheOfRules | null = null;
   #log: Logger | null = null;
   #client: object | null = null;
 
@@ -38,6 +40,7 @@ export class RuleContext {
     return this.#run.rule.secrets;
   }
   get client(): object {
+    this.#run.noteRead("client");
     return (this.#client ??= Object.freeze({
       address: "",
       port: 0,
@@ -49,10 +52,14 @@ export class RuleContext {
   }
   get auth(): RuleAuth {
     if (this.#run.phase !== "onRequest" && this.#run.phase !== "onOriginRequest") throw new TypeError(`ctx.auth is not to be had in ${this.#run.phase}`);
+    this.#run.noteRead("header", "authorization");
     return (this.#auth ??= new RuleAuth(this.#run, this.#req));
   }
   get kv(): RuleKv {
     return (this.#kv ??= new RuleKv(this.#run));
+  }
+  get cache(): CacheOfRules {
+    return (this.#cache ??= new CacheOfRules(this.#run));
   }
   get log(): Logger {
     return (this.#log ??= logger(this.#run));

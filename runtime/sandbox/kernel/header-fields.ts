@@ -32,20 +32,30 @@ export class HeaderFields {
   /** Why nothing may be changed, or "". */
   readonly #readOnly: string;
 
-  constructor(fields: FieldList, run: RuleRun, readOnly: string) {
+  /** Of a request: what is read may make the answer one client's own. */
+  readonly #personal: boolean;
+
+  constructor(fields: FieldList, run: RuleRun, readOnly: string, personal = false) {
     this.#fields = fields;
+    this.#personal = personal;
     this.#run = run;
     this.#readOnly = readOnly;
   }
 
   get(name: string): string | null {
-    return this.#fields.get(fieldName(name));
+    const key = fieldName(name);
+    if (this.#personal) this.#run.noteRead("header", key);
+    return this.#fields.get(key);
   }
   has(name: string): boolean {
-    return this.#fields.has(fieldName(name));
+    const key = fieldName(name);
+    if (this.#personal) this.#run.noteRead("header", key);
+    return this.#fields.has(key);
   }
   getAll(name: string): string[] {
-    return this.#fields.getAll(fieldName(name));
+    const key = fieldName(name);
+    if (this.#personal) this.#run.noteRead("header", key);
+    return this.#fields.getAll(key);
   }
   getSetCookie(): string[] {
     return this.#fields.getAll("set-cookie");
@@ -69,6 +79,7 @@ export class HeaderFields {
   }
   /** Fields of one name are joined by ", ", except Set-Cookie, which comes once for each. */
   *entries(): IterableIterator<[name: string, value: string]> {
+    if (this.#personal) this.#run.noteRead("header", "*");
     const list = this.#fields.list().slice();
     const seen = new Set<string>();
     for (let i = 0; i < list.length; i += 2) {

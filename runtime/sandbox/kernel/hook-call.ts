@@ -232,7 +232,8 @@ export class HookCall {
     // State is written last: its toJSON may still change things.
     const state = run.takeState();
     this.request.flushTarget(run);
-    const effects = run.effects + run.takeNotes() + (state === null ? "" : `${Effect.STATE};${run.rule.index};${str(state)}`) + (answer ?? "");
+    const effects =
+      run.effects + run.takeReads() + run.takeNotes() + (state === null ? "" : `${Effect.STATE};${run.rule.index};${str(state)}`) + (answer ?? "");
     this.#realm.meter.end();
     this.#expectCpu(run);
     run.open = false;

@@ -16,6 +16,7 @@ export interface RuleInput {
   readonly secrets: Readonly<Record<string, string>>;
   readonly vars: unknown;
   readonly crossingBytes: number;
+  readonly tellsReads: boolean;
   readonly nowMs: number;
   /** What becomes of globals that the module adds. They stay in a context of its own; in a shared one they are removed and told, or the rule is refused. */
   readonly globals: "stay" | "told" | "refused";
@@ -57,6 +58,7 @@ export function loadRule(input: RuleInput, factory: unknown, globals: GlobalName
       vars: input.vars,
       secrets: Object.freeze({ ...input.secrets }),
       crossingBytes: input.crossingBytes,
+      tellsReads: input.tellsReads,
       waits: new Map(),
       earlyLogs,
     };

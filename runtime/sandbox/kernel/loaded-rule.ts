@@ -11,6 +11,8 @@ export interface LoadedRule {
   readonly secrets: Readonly<Record<string, string>>;
   /** Of one value that crosses, `limits.crossingSize`. */
   readonly crossingBytes: number;
+  /** Personal input that it reads before the cache is told. */
+  readonly tellsReads: boolean;
   /** Has a hook call of the phase that ran this rule ever waited for something? Not known before the first one. */
   readonly waits: Map<Phase, boolean>;
   /** Lines logged while the module was evaluated; they leave with its first hook. */

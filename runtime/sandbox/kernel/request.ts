@@ -1,7 +1,9 @@
 /** `req` in every phase; what the phase may not change is refused with a sentence. */
 import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
+import type { CacheKeyOptions } from "../../../sdk/index.ts";
 import { BodyReader } from "./body-reader.ts";
+import { cacheKeyText } from "./cache-words.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
 import { HeaderFields } from "./header-fields.ts";
@@ -31,6 +33,7 @@ export class RequestFacade extends BodyReader {
   }
 
   get id(): string {
+    this.#run.noteRead("random");
     return this.#run.hookCall.extra.requestId ?? "";
   }
   get method(): string {
@@ -81,13 +84,19 @@ export class RequestFacade extends BodyReader {
     this.#setTarget(this.#head.path, text === "" ? "" : `?${encode(text, NOT_IN_QUERY)}`);
   }
   get headers(): HeaderFields {
-    return (this.#headers ??= new HeaderFields(this.#head.fields, this.#run, isRequestPhase(this.#run) ? "" : `the request is over in ${this.#run.phase}`));
+    return (this.#headers ??= new HeaderFields(
+      this.#head.fields,
+      this.#run,
+      isRequestPhase(this.#run) ? "" : `the request is over in ${this.#run.phase}`,
+      true,
+    ));
   }
   get params(): Readonly<Record<string, string>> {
     return (this.#params ??= Object.freeze(this.#run.paramsJson === "" ? {} : (JSON.parse(this.#run.paramsJson) as Record<string, string>)));
   }
   /** RFC 6265 section 5.4: the first pair of that name. A comma is part of a value, as it is for `when`; only several fields are joined by one. */
   cookie(name: string): string | null {
+    this.#run.noteRead("cookie", String(name));
     const { fields } = this.#head;
     const joined = fields.get("cookie");
     if (joined === null) return null;
@@ -120,6 +129,10 @@ export class RequestFacade extends BodyReader {
     if (typeof url !== "string" || !PLAIN.test(url)) throw new TypeError(`req.target: the URL of a target is expected, found ${describe(url)}`);
     this.#run.effect(Effect.PIN_TARGET, str(url));
     this.#head.pinnedTarget = url;
+  }
+  cacheKey(options: CacheKeyOptions): void {
+    if (this.#run.phase !== "onRequest") throw new TypeError(`req.cacheKey is not to be had in ${this.#run.phase}`);
+    this.#run.effect(Effect.CACHE_KEY, str(cacheKeyText(options)));
   }
   setBody(body: unknown): void {
     if (this.#run.phase !== "onOriginRequest") throw new TypeError(`req.setBody is not to be had in ${this.#run.phase}`);

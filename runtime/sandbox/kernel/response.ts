@@ -1,6 +1,9 @@
 /** `res` in `onOriginResponse` and `onResponse`. */
+import type { CacheDecision } from "../../../sdk/index.ts";
+import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
 import { BodyReader } from "./body-reader.ts";
+import { cacheDecisionText } from "./cache-words.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
 import { HeaderFields } from "./header-fields.ts";
@@ -35,6 +38,10 @@ export class ResponseFacade extends BodyReader {
   }
   get headers(): HeaderFields {
     return (this.#headers ??= new HeaderFields(this.#head.fields, this.#run, ""));
+  }
+  cache(decision: CacheDecision): void {
+    if (this.#run.phase !== "onOriginResponse") throw new TypeError(`res.cache is not to be had in ${this.#run.phase}: the answer is stored, or not, by then`);
+    this.#run.effect(Effect.CACHE, str(cacheDecisionText(decision)));
   }
   setBody(body: unknown): void {
     const content = contentOf(body, "res.setBody");

@@ -17,6 +17,12 @@ const MAX_METRICS = 200;
 const MAX_CHANGES = 1000;
 const MAX_BODIES = 4;
 
+/** What is read more counts as "anything". */
+const MAX_READS = 32;
+const MAX_READ_UNITS = 128;
+/** What is read behind the cache stays with the client. */
+const BEFORE_CACHE: ReadonlySet<Phase> = new Set<Phase>(["onRequest", "onOriginRequest", "onOriginResponse"]);
+
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 export class RuleRun implements Charged {
@@ -37,6 +43,8 @@ export class RuleRun implements Charged {
   open = true;
   /** `waitUntil` promises that have not settled. */
   tails = 0;
+  /** Personal input that was read before the cache; null: none. */
+  #reads: Set<string> | null = null;
   #logs = 0;
   #logUnits = 0;
   #metrics = 0;
@@ -54,6 +62,17 @@ export class RuleRun implements Charged {
     this.rule = rule;
     this.paramsJson = paramsJson;
     this.#stateJson = stateJson;
+  }
+
+  /** For the cache's privacy rule; `cache/privacy.ts` has the words. */
+  noteRead(kind: string, name = ""): void {
+    if (!this.rule.tellsReads || !BEFORE_CACHE.has(this.phase)) return;
+    const reads = (this.#reads ??= new Set());
+    reads.add(reads.size >= MAX_READS || name.length > MAX_READ_UNITS ? "*" : name === "" ? kind : `${kind}:${name}`);
+  }
+  /** As an effect, or "". */
+  takeReads(): string {
+    return this.#reads === null ? "" : `${Effect.READS};${this.rule.index};${str([...this.#reads].join("\n"))}`;
   }
 
   get call(): number {
@@ -144,6 +163,7 @@ export class RuleRun implements Charged {
   }
   /** The same in a re-run, whatever other rules drew. */
   random(): number {
+    this.noteRead("random");
     this.#random ??= new Random(Number.parseInt(this.hookCall.seed.slice(0, 8), 16) ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
     return this.#random.next();
   }
@@ -152,6 +172,7 @@ export class RuleRun implements Charged {
    * 96 stay unknown.
    */
   randomByte(): number {
+    this.noteRead("random");
     if (this.#secretAt === this.#secret.length) {
       this.#secret = ask("digest", "SHA-256", `${this.hookCall.seed}.${this.rule.index}.${this.#secretBlocks++}`);
       this.#secretAt = 0;

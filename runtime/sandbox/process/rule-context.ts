@@ -91,7 +91,16 @@ export class RuleContext {
   /** Evaluates a rule; gives what `defineRule` was given. */
   load(rule: LoadRule, index: number, message: LoadMessage, loadMs: number): unknown {
     const globals = rule.context !== SHARED_CONTEXT ? "stay" : message.describes === true ? "told" : "refused";
-    const input = { index, name: rule.name, secrets: rule.secrets, vars: message.vars, crossingBytes: message.crossingBytes, nowMs: message.nowMs, globals };
+    const input = {
+      index,
+      name: rule.name,
+      secrets: rule.secrets,
+      vars: message.vars,
+      crossingBytes: message.crossingBytes,
+      tellsReads: message.tellsReads ?? false,
+      nowMs: message.nowMs,
+      globals,
+    };
     const since = performance.now();
     const sinceCpu = process.threadCpuUsage();
     let result: string;
