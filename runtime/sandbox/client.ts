@@ -2,7 +2,7 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
-import { Deadlines, silenceFor } from "./deadlines.ts";
+import { coreTimeFor, Deadlines, silenceFor } from "./deadlines.ts";
 import { failureFrom } from "./failures.ts";
 import { HeldRelease } from "./held-release.ts";
 import { MemoryBounds } from "./memory-bounds.ts";
@@ -70,7 +70,7 @@ class WorkerSandbox implements Sandbox {
       },
     });
     this.#runs = new Runs({ options, clock, pair: this.#pair, watch: () => this.#deadlines.watch(), ended: (held) => this.#forget(held) });
-    this.#deadlines = new Deadlines({ clock, pair: this.#pair, runs: this.#runs, silenceMs });
+    this.#deadlines = new Deadlines({ clock, pair: this.#pair, runs: this.#runs, silenceMs, coreMs: coreTimeFor(options.limits.ruleCpuMs) });
   }
   readonly #deadlines: Deadlines;
 

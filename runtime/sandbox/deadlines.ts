@@ -11,7 +11,7 @@ const TICK_AT_MOST_MS = 50;
 const SWEEP_MS = 50;
 /** Silence after which a sandbox that owes something is asked whether it is busy or merely waiting. */
 const PING_MS = 200;
-/** Silence after which it is killed. CPU overruns are judged inside, by CPU; only what no guard inside can stop gets here. */
+/** Silence after which it is killed where the kernel does not tell who had a core, and when it waits for something that never comes. */
 const SILENCE_MS = 1000;
 
 /** Longer than one entry may take (`process/cpu.ts`), which the process itself ends. */
@@ -19,11 +19,22 @@ export function silenceFor(ruleCpuMs: number): number {
   return Math.max(SILENCE_MS, Math.ceil(ruleCpuMs * 2.5));
 }
 
+/** As `process/cpu.ts`: what an entry may take, since a hook of it begins with half of its CPU bound left at least. */
+const ENTRY_FACTOR = 1.5;
+/** Above an entry: the process's own work for a frame, a collection of garbage, what leaves late (`SILENCE_MS` of `process/loop.ts`). */
+const CORE_MARGIN_MS = 50;
+
+/** Milliseconds on a core without a word after which a sandbox is killed: no guard inside stops what it does. Waiting, however busy the machine is, does not count. */
+export function coreTimeFor(ruleCpuMs: number): number {
+  return Math.ceil(ruleCpuMs * ENTRY_FACTOR) + CORE_MARGIN_MS;
+}
+
 export interface DeadlineOptions {
   readonly clock: Clock;
   readonly pair: Pair;
   readonly runs: Runs;
   readonly silenceMs: number;
+  readonly coreMs: number;
 }
 
 export class Deadlines {
@@ -48,7 +59,7 @@ export class Deadlines {
   }
 
   #tick(): void {
-    const { clock, pair, runs, silenceMs } = this.#options;
+    const { clock, pair, runs, silenceMs, coreMs } = this.#options;
     const now = clock.now();
     const elapsedMs = Math.min(now - this.#lastMs, TICK_AT_MOST_MS);
     this.#lastMs = now;
@@ -57,7 +68,7 @@ export class Deadlines {
       if (!process.busy) process.rest();
       else {
         busy = true;
-        process.tick(elapsedMs, { silenceMs, pingMs: Math.min(PING_MS, silenceMs / 2) });
+        process.tick(elapsedMs, { silenceMs, pingMs: Math.min(PING_MS, silenceMs / 2), coreMs });
       }
     }
     if (now - this.#sweptMs >= SWEEP_MS) {

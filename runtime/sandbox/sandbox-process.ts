@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { CodecError } from "./codec.ts";
-import { waitedForCoreMs } from "./core-wait.ts";
+import { CoreProbe } from "./core-time.ts";
 import { FrameLink } from "./frames.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { loadRecord, pingRecord, unloadRecord } from "./hook-text.ts";
@@ -69,6 +69,7 @@ export class SandboxProcess {
   readonly #spawned: Spawned;
   readonly #link: FrameLink;
   readonly #probe: MemoryProbe;
+  readonly #core: CoreProbe;
   readonly #loading = new Map<number, Loading>();
   /** Releases it has, and whether their isolates stand. */
   readonly #releases = new Map<number, { readonly release: HeldRelease; stands: boolean }>();
@@ -84,6 +85,8 @@ export class SandboxProcess {
   /** Of it, what the process spent waiting for a core is not held against it: up to where that was counted (−1: not yet), and how much was forgiven. */
   #waitedMs = -1;
   #forgivenMs = 0;
+  /** Milliseconds on a core when it last spoke, as seen by the tick that followed (−1: not seen yet). */
+  #ranMs = -1;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -97,6 +100,7 @@ export class SandboxProcess {
     this.#child = this.#spawned.child;
     this.pid = this.#spawned.pid;
     this.#probe = new MemoryProbe(this.pid);
+    this.#core = new CoreProbe(this.pid);
     this.#events = options.events(this);
     this.#link = new FrameLink(this.#spawned.pipe, {
       frame: (text) => this.#frame(text),
@@ -216,7 +220,7 @@ export class SandboxProcess {
   }
 
   /** Called every few milliseconds while it is busy. `elapsedMs` is bounded by the caller, so that a worker that was late itself accuses nobody. */
-  tick(elapsedMs: number, limits: { silenceMs: number; pingMs: number }): void {
+  tick(elapsedMs: number, limits: { silenceMs: number; pingMs: number; coreMs: number }): void {
     const resident = this.#probe.residentBytes();
     const limit = this.#baselineBytes === 0 ? Infinity : this.#options.bounds.residentLimitBytes(this.#baselineBytes, this.#releases.size);
     if (resident > limit) {
@@ -224,9 +228,10 @@ export class SandboxProcess {
       return;
     }
     this.#silentMs += elapsedMs;
+    this.#judgeCore(limits.coreMs);
     if (this.#silentMs < limits.pingMs) return;
     if (this.#pinged < 0) this.#ping();
-    if (this.#waitedMs < 0) this.#waitedMs = waitedForCoreMs(this.pid);
+    if (this.#waitedMs < 0) this.#waitedMs = this.#core.waitedMs();
     if (this.#loading.size > 0 || this.#started !== null) return;
     if (this.#silentMs >= limits.silenceMs) this.#forgive();
     if (this.#silentMs >= limits.silenceMs) this.kill("silent", `it gave no sign for ${Math.round(this.#silentMs)} ms of work`);
@@ -237,11 +242,30 @@ export class SandboxProcess {
     this.#silentMs = 0;
     this.#waitedMs = -1;
     this.#forgivenMs = 0;
+    this.#ranMs = -1;
+  }
+
+  /** On a core for longer than any entry may be, and not a word: nothing inside will end it. Loads have a time-out of their own. */
+  #judgeCore(coreMs: number): void {
+    if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return;
+    const ranMs = this.#core.ranMs();
+    if (this.#ranMs < 0) this.#ranMs = ranMs;
+    const before = this.#ranMs;
+    if (ranMs - before <= coreMs) return;
+    // A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings.
+    this.#options.clock.after(1, () => {
+      if (this.#ranMs === before) this.kill("silent", `it gave no sign for ${Math.round(ranMs - before)} ms on a core`);
+    });
+  }
+
+  #isMaking(): boolean {
+    for (const { stands } of this.#releases.values()) if (!stands) return true;
+    return false;
   }
 
   /** Takes back what a busy machine, and no rule, made it wait. */
   #forgive(): void {
-    const waitedMs = waitedForCoreMs(this.pid);
+    const waitedMs = this.#core.waitedMs();
     const forgivenMs = Math.min(waitedMs - this.#waitedMs, MAX_FORGIVEN_MS - this.#forgivenMs, this.#silentMs);
     this.#waitedMs = waitedMs;
     this.#forgivenMs += forgivenMs;
@@ -320,6 +344,7 @@ export class SandboxProcess {
     this.death = death;
     this.#link.close();
     this.#probe.close();
+    this.#core.close();
     this.#held = "";
     const gone = this.#gone();
     for (const loading of this.#loading.values()) loading.reject(gone);

@@ -15,15 +15,15 @@ const PATIENT_ENTRIES = 256;
 const FIRST_ENTRIES = 64;
 
 export class Patience {
-  /** A new release's first hooks run uncompiled. */
-  #factor = 2;
+  /** A new release's first hooks run uncompiled. More, and the worker's count of time on a core (`deadlines.ts`) would be the first to end an entry. */
+  #factor = 1.2;
   #entriesLeft = FIRST_ENTRIES;
 
   /** `applySync`'s time-out (wall) for an entry whose hooks may use `cpuMs` each. */
   entryMs(cpuMs: number): number {
     if (this.#entriesLeft > 0 && --this.#entriesLeft === 0) this.#factor = 1;
     const plainMs = Math.max(MIN_ENTRY_MS, Math.ceil(cpuMs * WALL_FACTOR));
-    return Math.max(plainMs, Math.min(plainMs * this.#factor, MAX_ENTRY_MS));
+    return Math.max(plainMs, Math.min(Math.ceil(plainMs * this.#factor), MAX_ENTRY_MS));
   }
   lengthen(): void {
     this.#factor = Math.min(this.#factor * 2, 64);

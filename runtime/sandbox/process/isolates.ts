@@ -74,9 +74,9 @@ export class ReleaseIsolate {
 
   /**
    * Gives records for the worker to `emit`, entry by entry. When the isolate is lost they end with ISOLATE_LOST, LOST for each hook that
-   * was running, and LOADED of the new one.
+   * was running, and LOADED of the new one. What precedes the making of that one is to leave at once: it may take long.
    */
-  run(batch: Batch, emit: (records: string) => void): void {
+  run(batch: Batch, emit: (records: string, atOnce?: boolean) => void): void {
     const context = this.#contexts.get(batch.context);
     if (context === undefined || this.#isolate === null) {
       for (const call of batch.calls) emit(lost(call, null));
@@ -126,7 +126,7 @@ export class ReleaseIsolate {
     }
   }
 
-  #lose(batch: Batch, context: RuleContext, output: string, emit: (records: string) => void): void {
+  #lose(batch: Batch, context: RuleContext, output: string, emit: (records: string, atOnce?: boolean) => void): void {
     const memory = this.#isolate!.isDisposed;
     const suspect = suspectOf(context.mark, memory ? 0 : this.#entryCpuUs() / 1000);
     // What filled the isolate may be what another rule kept from earlier hooks: only its first hook is guilty for sure, others are tried.
@@ -135,7 +135,7 @@ export class ReleaseIsolate {
     if (!suspect.certain) this.#carefulBatches = CAREFUL_BATCHES;
     else if (!guilty && !memory) this.#patience.lengthen();
     this.#note(batch, output);
-    emit(isolateLost(this.release, memory ? "memory" : "timeout"));
+    emit(isolateLost(this.release, memory ? "memory" : "timeout"), true);
     const failure = memory ? memoryFailure(this.#message.memoryBytes) : cpuFailure(suspect);
     for (const call of this.#running.takeHooks()) emit(lost(call, guilty && call === suspect.call ? failure : null));
     for (const call of this.#running.takeTails()) emit(lostTail(call));

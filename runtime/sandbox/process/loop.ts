@@ -6,8 +6,10 @@ import { lost, pong } from "./words.ts";
 
 /** An answer above this many characters leaves as several frames (a frame has a bound, protocol.ts). */
 const FRAME_UNITS = 16 * 1024 * 1024;
-/** What is ready after this long leaves, though the frame is not worked through: a second without a word and the worker takes the process for stuck. */
-const SILENCE_MS = 50;
+/** What is ready after this long leaves, though the frame is not worked through, and were it only a sign of life: the worker counts the time on a core without a word. */
+const SILENCE_MS = 10;
+/** A PONG that nobody asked for and that settles nothing. */
+const SIGN_OF_LIFE = pong(0);
 
 /** A batch while its records are being gathered. */
 interface Gathering {
@@ -122,13 +124,18 @@ export class Loop {
     const { start, end } = gathered;
     const piece = start === 0 && end === payload.length ? payload : payload.slice(start, end);
     const batch: Batch = { context: gathered.context, records: gathered.records + piece, calls: gathered.calls, cpuMs: gathered.cpuMs };
-    gathered.isolate.run(batch, (records) => this.#emit(records));
+    gathered.isolate.run(batch, (records, atOnce) => {
+      this.#emit(records);
+      if (atOnce) this.#sendAnswer();
+    });
   }
 
   #emit(records: string): void {
     if (this.#answer.length + records.length > FRAME_UNITS) this.#sendAnswer();
     this.#answer += records;
-    if (performance.now() - this.#sentMs > SILENCE_MS) this.#sendAnswer();
+    if (performance.now() - this.#sentMs <= SILENCE_MS) return;
+    if (this.#answer === "") this.#answer = SIGN_OF_LIFE;
+    this.#sendAnswer();
   }
 
   #sendAnswer(): void {
