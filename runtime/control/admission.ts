@@ -1,5 +1,4 @@
 /** Who may speak to the admin listener. Pure. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
 
 /**
@@ -18,15 +17,4 @@ export function hostAllowed(host: string | undefined, configured: string): boole
 /** Browsers send Origin with what a page asks for on its own; only the listener's own pages may. */
 export function originAllowed(origin: string | undefined, host: string | undefined): boolean {
   return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
-}
-
-/** Takes the same time for every token. */
-export function bearerMatches(authorization: string | undefined, token: string): boolean {
-  const match = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "");
-  if (!match) return false;
-  return timingSafeEqual(digest(match[1]!), digest(token));
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }
