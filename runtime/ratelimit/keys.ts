@@ -55,7 +55,7 @@ export function keyOfText(text: string): string {
 export function keyOf(parts: readonly KeyPart[], address: string, source: KeySource): string {
   if (parts.length === 1) return partOf(parts[0]!, address, source);
   let key = "";
-  for (const part of parts) key += `${key === "" ? "" : ","}${partOf(part, address, source)}`;
+  for (let i = 0; i < parts.length; i++) key += `${i === 0 ? "" : ","}${partOf(parts[i]!, address, source)}`;
   return key;
 }
 

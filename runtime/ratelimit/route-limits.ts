@@ -134,7 +134,8 @@ function bind(limits: readonly RateLimitConfig[], groups: ReadonlyMap<string, st
 function groupsOf(sets: readonly (readonly string[])[]): ReadonlyMap<string, string> {
   const groups = new Map<string, Set<string>>();
   for (const names of sets) {
-    const union = new Set(names.flatMap((name) => [name, ...(groups.get(name) ?? [])]));
+    const union = new Set(names);
+    for (const name of names) for (const other of groups.get(name) ?? []) union.add(other);
     for (const name of union) groups.set(name, union);
   }
   return new Map(Array.from(groups, ([name, union]) => [name, [...union].sort()[0]!]));

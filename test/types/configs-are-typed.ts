@@ -29,6 +29,29 @@ export default defineConfig({
   admin: { host: "127.0.0.1", port: 9901 },
 });
 
+defineConfig({
+  upstreams,
+  rateLimits: [{ name: "everybody", rate: "10000/1s", key: [], mode: "leased" }],
+  routes: [
+    {
+      upstream: "site",
+      limits: [
+        { name: "per-client", rate: "100/1m", burst: 20, penalty: { after: 5, block: "10m" }, onStoreLoss: "closed" },
+        {
+          name: "reports",
+          rate: "5",
+          algorithm: "concurrency",
+          key: ["path", { header: "x-api-key" }, { cookie: "sid" }, { address: { ipv6: 56 } }],
+          shadow: true,
+        },
+      ],
+    },
+  ],
+});
+// @ts-expect-error a rate has a unit
+defineConfig({ upstreams, rateLimits: [{ name: "a", rate: "100/minute" }] });
+// @ts-expect-error claims are a rule's business
+defineConfig({ upstreams, rateLimits: [{ name: "a", rate: "100/1m", key: [{ claim: "sub" }] }] });
 defineConfig({ upstreams, admin: false, workers: "auto", log: { access: "off" } });
 // @ts-expect-error an upstream is the least
 defineConfig({});
