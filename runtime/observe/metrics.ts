@@ -5,6 +5,7 @@
 import { AggregatorRegistry } from "prom-client";
 import { COUNTERS, CUSTOM_PREFIX, CUSTOM_SERIES_LIMIT, HISTOGRAMS } from "./families.ts";
 import type { CounterName, HistogramName } from "./families.ts";
+import type { StoreState } from "../store/store.ts";
 import type { WorkerSnapshot } from "./snapshot.ts";
 
 export interface GatewayFacts {
@@ -15,6 +16,18 @@ export interface GatewayFacts {
   readonly workersServing: number;
   /** Why a worker ended without being asked → how often. */
   readonly workerRestarts: ReadonlyMap<string, number>;
+  /** Null: Redis is the store. */
+  readonly embeddedStore: EmbeddedStoreFacts | null;
+}
+
+/** The embedded store's process. */
+export interface EmbeddedStoreFacts {
+  readonly keys: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly evicted: number;
+  readonly logBytes: number;
+  readonly restarts: number;
 }
 
 interface Sample {
@@ -22,6 +35,17 @@ interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
+
+/** Counters of a worker's store. */
+const STORE_HELP = {
+  calls: "Calls to the store.",
+  failures: "Calls to the store that failed, time-outs included.",
+  timeouts: "Calls that the store did not answer within store.timeout.",
+  reconnects: "Times that a worker lost the store.",
+} as const;
+type StoreCount = keyof typeof STORE_HELP;
+const STORE_COUNTS = Object.keys(STORE_HELP) as StoreCount[];
+const STORE_STATES: readonly StoreState[] = ["connecting", "ready", "unavailable", "refused"];
 
 const HISTOGRAM_SUFFIXES = ["_bucket", "_sum", "_count"];
 
@@ -67,6 +91,7 @@ class Sums {
   readonly #histograms = new Map<string, Map<string, Distribution>>();
   readonly #custom = new Map<string, { name: string; labels: Readonly<Record<string, string>>; value: number }>();
   readonly #targets = new Map<string, { upstream: string; target: string; requests: number; connects: number; connectFailures: number }>();
+  readonly #store = new Map<StoreCount, number>();
   #accepted = 0;
 
   copy(): Sums {
@@ -76,6 +101,7 @@ class Sums {
       copy.#histograms.set(name, new Map(Array.from(series, ([key, cell]) => [key, { ...cell, counts: [...cell.counts] }])));
     for (const [key, cell] of this.#custom) copy.#custom.set(key, { ...cell });
     for (const [key, cell] of this.#targets) copy.#targets.set(key, { ...cell });
+    for (const [name, count] of this.#store) copy.#store.set(name, count);
     copy.#accepted = this.#accepted;
     return copy;
   }
@@ -105,6 +131,7 @@ class Sums {
       cell.connects += status.connects;
       cell.connectFailures += status.connectFailures;
     }
+    for (const name of STORE_COUNTS) this.#store.set(name, (this.#store.get(name) ?? 0) + snapshot.store[name]);
     this.#accepted += snapshot.connections.accepted;
   }
 
@@ -143,6 +170,10 @@ class Sums {
       perTarget("sluice_upstream_requests_total", "Requests sent to a target.", (cell) => cell.requests),
       perTarget("sluice_upstream_connects_total", "Connections made to a target.", (cell) => cell.connects),
       perTarget("sluice_upstream_connect_failures_total", "Connections to a target that could not be made.", (cell) => cell.connectFailures),
+      ...STORE_COUNTS.map((count) => {
+        const name = `sluice_store_${count}_total`;
+        return family(name, "counter", STORE_HELP[count], [sample(name, {}, this.#store.get(count) ?? 0)]);
+      }),
       family("sluice_connections_total", "counter", "Connections accepted from clients.", [sample("sluice_connections_total", {}, this.#accepted)]),
     ];
   }
@@ -194,6 +225,7 @@ function momentFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
       total((snapshot) => snapshot.limits?.inFlight ?? 0),
     ),
     family("sluice_upstream_connections", "gauge", "Connections to a target now.", connections),
+    ...storeFamilies(snapshots),
     family(
       "sluice_rule_quarantined",
       "gauge",
@@ -203,9 +235,51 @@ function momentFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
   ];
 }
 
+/** The store as the workers that run see it. */
+function storeFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
+  const stores = snapshots.map(({ store }) => store);
+  const kinds = [...new Set(stores.map(({ kind }) => kind))];
+  const byState = kinds.flatMap((kind) =>
+    STORE_STATES.map((state) => sample("sluice_store_workers", { kind, state }, stores.filter((store) => store.kind === kind && store.state === state).length)),
+  );
+  const gauge = (name: string, help: string, value: number) => family(name, "gauge", help, [sample(name, {}, value)]);
+  return [
+    family(
+      "sluice_store_workers",
+      "gauge",
+      "Workers by how they find the store: connecting, ready, unavailable, or refused (its version, rights or password).",
+      byState,
+    ),
+    gauge(
+      "sluice_store_outstanding",
+      "Calls that wait for the store now.",
+      stores.reduce((sum, store) => sum + store.outstanding, 0),
+    ),
+    gauge(
+      "sluice_store_round_trip_seconds",
+      "Round trip of the last answered calls, of the slowest worker.",
+      Math.max(0, ...stores.map((store) => store.roundTripMs)) / 1000,
+    ),
+    gauge("sluice_store_live_gateways", "Gateways that use the store.", Math.max(0, ...stores.map((store) => store.liveGateways))),
+  ];
+}
+
+function embeddedStoreFamilies(facts: EmbeddedStoreFacts): object[] {
+  const one = (name: string, type: "counter" | "gauge", help: string, value: number) => family(name, type, help, [sample(name, {}, value)]);
+  return [
+    one("sluice_store_keys", "gauge", "Keys in the embedded store.", facts.keys),
+    one("sluice_store_bytes", "gauge", "What they take, counted against store.memory.", facts.bytes),
+    one("sluice_store_limit_bytes", "gauge", "store.memory.", facts.limitBytes),
+    one("sluice_store_log_bytes", "gauge", "The file of what survives a restart.", facts.logBytes),
+    one("sluice_store_evicted_total", "counter", "Keys given up for store.memory, since the store's process started.", facts.evicted),
+    one("sluice_store_restarts_total", "counter", "Times that the embedded store's process was lost and started again.", facts.restarts),
+  ];
+}
+
 function gatewayFamilies(facts: GatewayFacts): object[] {
   const restarts = Array.from(facts.workerRestarts, ([reason, count]) => sample("sluice_worker_restarts_total", { reason }, count));
   return [
+    ...(facts.embeddedStore === null ? [] : embeddedStoreFamilies(facts.embeddedStore)),
     family("sluice_worker_restarts_total", "counter", "Workers that ended unasked and were started again.", restarts),
     family("sluice_workers", "gauge", "Workers wanted, and serving now.", [
       sample("sluice_workers", { state: "wanted" }, facts.workersWanted),

@@ -1,6 +1,8 @@
 /** What `GET /v1/status` shows: made from the fleet and the workers' last snapshots. Holds no secret. */
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { Fleet } from "./fleet.ts";
+import type { StoreKind, StoreState } from "../store/store.ts";
+import type { StoreProcessStatus } from "./store-process.ts";
 import type { WorkerState } from "./worker-process.ts";
 
 export type GatewayState = "starting" | "serving" | "draining" | "stopped";
@@ -26,6 +28,23 @@ export interface SupervisorStatus {
   /** Rules that are not run any more on at least one worker. */
   readonly quarantined: readonly string[];
   readonly upstreams: readonly UpstreamTargetStatus[];
+  readonly store: StoreStatus;
+}
+
+/** What the workers share, as they see it. */
+export interface StoreStatus {
+  readonly kind: StoreKind;
+  /** The worst that a worker finds; `"connecting"` while there is none. */
+  readonly state: StoreState;
+  /** Why it is not ready; `""` when it is. */
+  readonly reason: string;
+  readonly liveGateways: number;
+  readonly calls: number;
+  readonly failures: number;
+  readonly timeouts: number;
+  readonly outstanding: number;
+  /** Of the embedded store; null with Redis. */
+  readonly process: StoreProcessStatus | null;
 }
 
 export interface WorkerStatus {
@@ -61,6 +80,7 @@ export interface StatusParts {
   readonly restarts: ReadonlyMap<string, number>;
   readonly lastReload: Reload | null;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  readonly storeProcess: StoreProcessStatus | null;
 }
 
 export function statusOf(parts: StatusParts): SupervisorStatus {
@@ -94,6 +114,30 @@ export function statusOf(parts: StatusParts): SupervisorStatus {
     lastReload: parts.lastReload,
     quarantined: [...new Set(snapshots.flatMap((snapshot) => snapshot.sandbox?.quarantined ?? []))].sort(),
     upstreams: targetsOf(snapshots),
+    store: storeOf(snapshots, parts.storeProcess),
+  };
+}
+
+/** From best to worst. */
+const STORE_STATES: readonly StoreState[] = ["ready", "connecting", "unavailable", "refused"];
+
+function storeOf(snapshots: readonly WorkerSnapshot[], process: StoreProcessStatus | null): StoreStatus {
+  const stores = snapshots.map(({ store }) => store);
+  const worst = stores.reduce<(typeof stores)[number] | undefined>(
+    (worse, store) => (worse !== undefined && STORE_STATES.indexOf(worse.state) >= STORE_STATES.indexOf(store.state) ? worse : store),
+    undefined,
+  );
+  const total = (name: "calls" | "failures" | "timeouts" | "outstanding") => stores.reduce((sum, store) => sum + store[name], 0);
+  return {
+    kind: process === null ? "redis" : "embedded",
+    state: worst?.state ?? "connecting",
+    reason: worst?.reason ?? "",
+    liveGateways: Math.max(1, ...stores.map(({ liveGateways }) => liveGateways)),
+    calls: total("calls"),
+    failures: total("failures"),
+    timeouts: total("timeouts"),
+    outstanding: total("outstanding"),
+    process,
   };
 }
 

@@ -12,6 +12,7 @@ import { MetricsBook } from "../observe/metrics.ts";
 import { Fleet, type Plan } from "./fleet.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
+import { openStore } from "../store/store.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
 import { StoreProcess } from "./store-process.ts";
@@ -71,6 +72,8 @@ const SNAPSHOT_EVERY_MS = 1_000;
 const SCRAPE_DEADLINE_MS = 1_000;
 /** How long a start waits for the embedded store. */
 const STORE_READY_MS = 5_000;
+/** … and for Redis to say whether it can be used. */
+const REDIS_READY_MS = 3_000;
 /** A worker that has not answered for this long holds connections and serves none. */
 const UNRESPONSIVE_MS = 30_000;
 
@@ -119,6 +122,7 @@ class Gateway implements Supervisor {
     try {
       this.#sockets = await openSockets(config.listeners, [], this.#inheritedFds);
       this.#admin = await this.#openAdmin(config);
+      await this.#checkRedis(config);
       await this.#useStore(config);
       const { release, maps } = await this.#compile(config);
       await this.#startFleet({ config, release, maps, sockets: this.#sockets });
@@ -193,6 +197,7 @@ class Gateway implements Supervisor {
     const fleet = this.#running;
     const config = (await this.#options.loadConfig?.()) ?? fleet.plan.config;
     const { release, maps } = await this.#compile(config);
+    if (JSON.stringify(config.store) !== JSON.stringify(fleet.plan.config.store)) await this.#checkRedis(config);
     const before = this.#sockets;
     const sockets = await openSockets(config.listeners, before, this.#inheritedFds);
     const opened = sockets.filter((socket) => !before.includes(socket));
@@ -226,6 +231,24 @@ class Gateway implements Supervisor {
     if (wanted === null) return;
     const { log, random = Math.random } = this.#options;
     this.#store = new StoreProcess({ ...wanted, clock: this.#clock, random, onEvent: log });
+  }
+
+  /** One that refuses is a mistake in the config, told at the start; one that is away is not: this gateway may be what starts again while Redis does. */
+  async #checkRedis({ store: config }: ResolvedConfig): Promise<void> {
+    if (config.redis === null) return;
+    const { log } = this.#options;
+    const { store } = await openStore({ config, clock: this.#clock, gateway: this.#name, member: false, requestPipe: () => undefined, warn: () => undefined });
+    try {
+      await new Promise<void>((resolve) => {
+        store.onHealth(() => resolve());
+        this.#clock.after(REDIS_READY_MS, resolve);
+      });
+      const { state, reason } = store.health();
+      if (state === "refused") throw new StartError([`store.redis: Redis refuses: ${reason}`]);
+      if (state !== "ready") log("warn", "store-unavailable", { reason: reason || "no answer yet" });
+    } finally {
+      await store.close();
+    }
   }
 
   /** Workers serve without it too, as their rules and limits say: its trouble is told, and no reason not to start. */
@@ -294,6 +317,7 @@ class Gateway implements Supervisor {
       restarts: this.#restarts,
       lastReload: this.#lastReload,
       addresses: this.addresses,
+      storeProcess: this.#store?.status ?? null,
     });
   }
 
@@ -307,6 +331,7 @@ class Gateway implements Supervisor {
       workersWanted: fleet?.wanted ?? 0,
       workersServing: fleet?.serving.length ?? 0,
       workerRestarts: this.#restarts,
+      embeddedStore: this.#store?.status ?? null,
     });
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { WorkerSnapshot } from "../../runtime/observe/snapshot.ts";
 import { MetricsBook } from "../../runtime/observe/metrics.ts";
 import { createObserver, type Observer } from "../../runtime/observe/observe.ts";
 import { ALL, MemorySink, record, workerSnapshot } from "./records.ts";
@@ -9,6 +10,7 @@ const FACTS = {
   release: "abc",
   startedUnixMs: 1_700_000_000_000,
   workersWanted: 2,
+  embeddedStore: null,
   workersServing: 2,
   workerRestarts: new Map([["killed", 1]]),
 };
@@ -140,4 +142,34 @@ test("a name of JavaScript's own as label is a label like another", () => {
   observer.ruleMetric({ rule: "a.ts", name: "__proto__", value: 1, labels: JSON.parse('{"__proto__":"x","constructor":"y"}') as Record<string, string> });
   assert.equal(observer.snapshot().custom.length, 1);
   assert.equal(({} as Record<string, unknown>)["x"], undefined);
+});
+
+test("the store shows how its workers find it, and what the embedded one holds", async () => {
+  const book = new MetricsBook();
+  const store = workerSnapshot(observing().snapshot()).store;
+  const of = (more: Partial<WorkerSnapshot["store"]>) => workerSnapshot(observing().snapshot(), { store: { ...store, kind: "redis", ...more } });
+  book.update(1, of({ calls: 10, failures: 3, timeouts: 1, outstanding: 2, roundTripMs: 4, liveGateways: 3 }));
+  book.update(2, of({ state: "unavailable", calls: 5, failures: 5, reconnects: 1, roundTripMs: 250, liveGateways: 2 }));
+  book.update(3, of({ calls: 100 }));
+  book.ended(3);
+  const embeddedStore = { keys: 7, bytes: 900, limitBytes: 1000, evicted: 4, logBytes: 50, restarts: 1 };
+  const found = samples(await book.render({ ...FACTS, embeddedStore }));
+  const expected: [string, number][] = [
+    ["sluice_store_calls_total", 115],
+    ["sluice_store_failures_total", 8],
+    ["sluice_store_timeouts_total", 1],
+    ["sluice_store_reconnects_total", 1],
+    ["sluice_store_outstanding", 2],
+    ["sluice_store_round_trip_seconds", 0.25],
+    ["sluice_store_live_gateways", 3],
+    ['sluice_store_workers{kind="redis",state="ready"}', 1],
+    ['sluice_store_workers{kind="redis",state="unavailable"}', 1],
+    ['sluice_store_workers{kind="redis",state="refused"}', 0],
+    ["sluice_store_keys", 7],
+    ["sluice_store_bytes", 900],
+    ["sluice_store_limit_bytes", 1000],
+    ["sluice_store_evicted_total", 4],
+    ["sluice_store_restarts_total", 1],
+  ];
+  for (const [name, value] of expected) assert.equal(found.get(name), value, name);
 });

@@ -85,7 +85,7 @@ for (const [name, place] of Object.entries(places)) {
     assert.deepEqual(await kv(store, { op: "delete", key: "seat", ifVersion: null }), { deleted: false });
     await kv(store, { op: "set", key: "seat", json: "7" });
     assert.deepEqual(
-      (await kv(store, { op: "set", key: "seat", json: "8", ifVersion: version })) as object as { stored: boolean },
+      await kv(store, { op: "set", key: "seat", json: "8", ifVersion: version }),
       { stored: false, version: ((await kv(store, { op: "get", key: "seat" })) as { version: string }).version },
       "a version never comes back",
     );
