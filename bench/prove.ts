@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
+import { cacheHit } from "./prove/cache-hit.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
@@ -19,6 +20,7 @@ import { twoHookRule } from "./prove/two-hook-rule.ts";
 
 const CLAIMS: readonly Claim[] = [
   twoHookRule,
+  cacheHit,
   savedRule,
   killedSandbox,
   killedWorker,
