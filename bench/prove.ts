@@ -9,6 +9,7 @@ import { cacheHit } from "./prove/cache-hit.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
+import { hostileRules } from "./prove/hostile-rules.ts";
 import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
 import { largeBodies } from "./prove/large-bodies.ts";
@@ -34,6 +35,7 @@ const CLAIMS: readonly Claim[] = [
   rateLimits,
   rateLimitCost,
   fuzzing,
+  hostileRules,
 ];
 
 const HELP = `npm run prove -- [options]

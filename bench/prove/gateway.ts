@@ -23,6 +23,8 @@ export interface Gateway {
   /** Everything that it printed so far. */
   output(): string;
   status(): Promise<Status>;
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>;
   /** Resolves when the output after `from` matches. */
   printed(pattern: RegExp, from?: number): Promise<RegExpExecArray>;
   stop(): Promise<void>;
@@ -89,7 +91,8 @@ export async function runGateway(folder: string, command: "start" | "dev", env: 
       folder,
       output: () => output.text,
       printed: (pattern, from) => output.printed(pattern, from),
-      status: () => readStatus(adminUrl!),
+      status: async () => JSON.parse(await readAdmin(adminUrl!, "/v1/status")) as Status,
+      metrics: () => readAdmin(adminUrl!, "/metrics"),
       stop,
     };
   } catch (error) {
@@ -98,10 +101,11 @@ export async function runGateway(folder: string, command: "start" | "dev", env: 
   }
 }
 
-async function readStatus(adminUrl: string): Promise<Status> {
-  const answer = await fetch(`${adminUrl}/v1/status`, { headers: { authorization: `Bearer ${TOKEN}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
-  if (!answer.ok) throw new Error(`the gateway's status is ${answer.status}: ${await answer.text()}`);
-  return (await answer.json()) as Status;
+async function readAdmin(adminUrl: string, path: string): Promise<string> {
+  const answer = await fetch(`${adminUrl}${path}`, { headers: { authorization: `Bearer ${TOKEN}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`the gateway's ${path} is ${answer.status}: ${text}`);
+  return text;
 }
 
 class Output {

@@ -4,6 +4,8 @@ import { Agent, type IncomingMessage, request } from "node:http";
 export interface VisitorsOptions {
   readonly port: number;
   readonly count: number;
+  /** Between an answer and the next request: visitors who leave the machine to others. 0 when left out. */
+  readonly pauseMs?: number;
   readonly path: (n: number) => string;
   /** "" when the answer is right, else what is wrong with it. */
   readonly judge: (answer: Answer) => string;
@@ -76,6 +78,7 @@ export class Visitors {
       const fault = await this.#ask(n).then(this.#options.judge, (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error));
       this.#tookMs.push(performance.now() - startedMs);
       this.#requests++;
+      if (this.#options.pauseMs) await new Promise((resolve) => setTimeout(resolve, this.#options.pauseMs));
       if (fault === "") continue;
       this.#failed++;
       if (this.#failures.length < KEPT_FAILURES) this.#failures.push(fault);

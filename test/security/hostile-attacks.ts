@@ -2,15 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode } from "../../runtime/errors.ts";
-import { HostileGateway, type HostileOptions, type HostileRule } from "./hostile-gateway.ts";
-
-export interface Attack {
-  readonly rule: HostileRule | string;
-  /** What `onFailure: "closed"` may answer: which guard is quickest may differ. */
-  readonly codes: readonly ErrorCode[];
-  /** False: what would be shown with quarantine on, others of the file show. Each offence costs three processes. */
-  readonly quarantine?: boolean;
-}
+import { HostileGateway, type HostileOptions } from "./hostile-gateway.ts";
+import type { Attack } from "./hostile-list.ts";
 
 /** As many as are needed (`OFFENCES_TO_QUARANTINE`). */
 const OFFENCES = 3;
