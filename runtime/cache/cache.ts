@@ -15,7 +15,7 @@ import type { RuleRead } from "./privacy.ts";
 export type { PurgeKind, PurgeOrder } from "./purges.ts";
 export { placeOfUrl } from "./purges.ts";
 export { isTag } from "./tags.ts";
-export { type CacheCounts, type CacheOutcome, OUTCOMES } from "./counters.ts";
+export { cacheSeries } from "./counters.ts";
 export { type KeyShape, PLAIN_SHAPE, withShape } from "./key.ts";
 export type { RuleRead } from "./privacy.ts";
 

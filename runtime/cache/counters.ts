@@ -42,3 +42,35 @@ export function newCounts(): CacheCounts {
     purges: 0,
   };
 }
+
+type Series = readonly (readonly [labels: readonly string[], value: number])[];
+
+/** As the observe room's counters of the same names (`observe/families.ts`). */
+export function cacheSeries(counts: CacheCounts, evictions: number): Readonly<Record<string, Series>> {
+  const events = {
+    fetch: counts.fetches,
+    stored: counts.stored,
+    evicted: evictions,
+    torn: counts.torn,
+    "too-large": counts.tooLarge,
+    personal: counts.personal,
+    "replaced-leader": counts.replacedLeaders,
+    purge: counts.purges,
+  };
+  const shared = {
+    hit: counts.sharedHits,
+    miss: counts.sharedMisses,
+    write: counts.sharedWrites,
+    forged: counts.sharedForged,
+    failure: counts.sharedFailures,
+  };
+  return {
+    sluice_cache_requests_total: seriesOf(counts.requests),
+    sluice_cache_events_total: seriesOf(events),
+    sluice_cache_shared_total: seriesOf(shared),
+  };
+}
+
+function seriesOf(counts: Readonly<Record<string, number>>): Series {
+  return Object.entries(counts).map(([label, value]) => [[label], value] as const);
+}

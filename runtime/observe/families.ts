@@ -40,6 +40,21 @@ export const COUNTERS = {
     labels: ["kind"],
     seriesLimit: 10,
   },
+  sluice_cache_requests_total: {
+    help: "Requests that the cache was asked about, by what came of them: hit, stale, miss, revalidated, collapsed (another's fetch), bypass, uncacheable, stale-on-error.",
+    labels: ["outcome"],
+    seriesLimit: 20,
+  },
+  sluice_cache_events_total: {
+    help: "What happened in the memory of the cache: fetches from origins, answers stored, evicted, torn, too large, kept out as personal, leaders replaced, purges.",
+    labels: ["event"],
+    seriesLimit: 20,
+  },
+  sluice_cache_shared_total: {
+    help: "What happened between the cache and the store: hits, misses, writes, entries with a wrong signature (forged), failures.",
+    labels: ["event"],
+    seriesLimit: 20,
+  },
   sluice_metric_series_dropped_total: { help: 'Observations counted under "other" because their family is full.', labels: ["family"], seriesLimit: 50 },
 } as const satisfies Record<string, Family>;
 

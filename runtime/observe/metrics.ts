@@ -224,6 +224,21 @@ function momentFamilies(snapshots: readonly WorkerSnapshot[]): object[] {
       'Units held under rate limits with algorithm "concurrency".',
       total((snapshot) => snapshot.limits?.inFlight ?? 0),
     ),
+    gauge(
+      "sluice_cache_entries",
+      "Answers in the memory of the workers.",
+      total((snapshot) => snapshot.cache?.entries ?? 0),
+    ),
+    gauge(
+      "sluice_cache_bytes",
+      "What they take, bodies included, counted against cache.memory.",
+      total((snapshot) => snapshot.cache?.bytes ?? 0),
+    ),
+    gauge(
+      "sluice_cache_limit_bytes",
+      "cache.memory.",
+      total((snapshot) => snapshot.cache?.limitBytes ?? 0),
+    ),
     family("sluice_upstream_connections", "gauge", "Connections to a target now.", connections),
     ...storeFamilies(snapshots),
     family(

@@ -37,6 +37,8 @@ export interface WorkerSnapshot {
   readonly upstreams: readonly TargetStatus[];
   /** Rate limits: is the store lost to them, and what is held under limits with algorithm `concurrency`. Left out by what knows no limits. */
   readonly limits?: { readonly degraded: boolean; readonly inFlight: number };
+  /** The memory of the cache. Left out where nothing is cached. */
+  readonly cache?: { readonly entries: number; readonly bytes: number; readonly limitBytes: number };
   readonly sandbox: SandboxStatus | null;
   readonly store: StoreSnapshot;
   /** Id of the release that new exchanges use. */

@@ -1,4 +1,5 @@
 /** The proxy core in a worker process: listeners on inherited sockets, one core, hot swaps, drain. */
+import { type Cache, cacheSeries } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
@@ -123,7 +124,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
     snapshot: () => ({
-      observed: observer.snapshot(),
+      ...observedOf(observer, core.cache),
       inFlight: core.inFlight,
       connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
       upstreams: upstreams.status(),
@@ -145,4 +146,12 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       await core.close();
     },
   };
+}
+
+/** The cache counts for itself, in plain numbers. */
+function observedOf(observer: Observer, cache: Cache | null): Pick<WorkerSnapshot, "observed" | "cache"> {
+  const observed = observer.snapshot();
+  if (cache === null) return { observed };
+  const { counts, evictions, entries, bytes, limitBytes } = cache.status();
+  return { observed: { ...observed, counters: { ...observed.counters, ...cacheSeries(counts, evictions) } }, cache: { entries, bytes, limitBytes } };
 }
