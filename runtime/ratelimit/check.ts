@@ -96,7 +96,7 @@ export class Check {
         return;
       case "refused": {
         const nowMs = this.#parts.now();
-        this.#parts.known.note(key, { untilMs: nowMs + outcome.pauseMs, cost, resetAtMs: nowMs + outcome.resetMs, penalised: false });
+        this.#parts.known.note(key, { policy, untilMs: nowMs + outcome.pauseMs, cost, resetAtMs: nowMs + outcome.resetMs, penalised: false });
         this.#set(i, refusal(policy.shadow, "over", 0, outcome.resetMs, outcome.retryMs));
         return;
       }
@@ -167,7 +167,7 @@ export class Check {
     // What is in flight ends at any moment; a limit with a penalty counts each refusal until the key is blocked.
     if (policy.algorithm === "concurrency" || (policy.penalty !== null && !penalised)) return;
     const nowMs = this.#parts.now();
-    this.#parts.known.note(key, { untilMs: nowMs + retryMs, cost, resetAtMs: nowMs + resetMs, penalised });
+    this.#parts.known.note(key, { policy, untilMs: nowMs + retryMs, cost, resetAtMs: nowMs + resetMs, penalised });
   }
 
   #set(i: number, result: LimitResult): void {

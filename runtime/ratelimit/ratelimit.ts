@@ -87,7 +87,7 @@ export class Limiter {
 
   /** What needs no asking, or null. */
   #known({ policy, key, cost }: LimitAsk, nowMs: number): LimitResult | null {
-    const block = this.#parts.known.find(key, cost, nowMs);
+    const block = this.#parts.known.find(key, policy, cost, nowMs);
     if (block === null) return null;
     const resetMs = Math.ceil(block.resetAtMs - nowMs);
     const reason = policy.shadow ? "shadow" : block.penalised ? "penalty" : "over";

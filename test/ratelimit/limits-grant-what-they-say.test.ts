@@ -83,6 +83,15 @@ test("a dear request that is known to be refused does not stand in the way of a 
   assert.equal(await limits.allowed(1, "api", { rate: "10/1m" }, { cost: 2 }), 1);
 });
 
+test("a higher rate counts at once, also for a key that is known to be refused", async () => {
+  const limits = new LimitsUnderTest();
+  assert.equal(await limits.allowed(2, "api", { rate: "1/1h" }), 1);
+  assert.equal(await limits.allowed(2, "api", { rate: "3000/1h" }), 0);
+  limits.clock.advance(1200);
+  assert.equal(await limits.allowed(2, "api", { rate: "1/1h" }), 0);
+  assert.equal(await limits.allowed(2, "api", { rate: "3000/1h" }), 1);
+});
+
 test("a limit in shadow counts and refuses nobody, and does not keep another from counting", async () => {
   const limits = new LimitsUnderTest();
   const asks = () => limits.check(limits.ask("old", { rate: "5/1m" }, { group: "g" }), limits.ask("new", { rate: "1/1m", shadow: true }, { group: "g" }));

@@ -17,6 +17,7 @@ export class LimitsUnderTest {
   readonly charged: Charged[] = [];
   readonly degraded: boolean[] = [];
   readonly limiter: Limiter;
+  readonly #policies = new Map<string, LimitPolicy>();
   /** Calls to the store. */
   get calls(): number {
     return this.store.health().calls;
@@ -40,7 +41,15 @@ export class LimitsUnderTest {
     return { policy, key: storePrefix(policy, group) + key, cost, want: cost, group };
   }
 
+  /** One for the same words, as everywhere: who knows a block knows it under its policy. */
   policy(name: string, input: LimitInput): LimitPolicy {
+    const words = `${name} ${JSON.stringify(input)}`;
+    const policy = this.#policies.get(words) ?? this.#resolve(name, input);
+    this.#policies.set(words, policy);
+    return policy;
+  }
+
+  #resolve(name: string, input: LimitInput): LimitPolicy {
     const resolved = resolvePolicy(name, "config", input);
     if ("problems" in resolved) throw new Error(JSON.stringify(resolved.problems));
     return resolved.policy;
