@@ -193,6 +193,36 @@ export interface AdminOptions {
   readonly host?: string;
   /** 9901 by default; 0 takes a free one. */
   readonly port?: number;
+  /** Beside the one in `stateDir` (or `SLUICE_ADMIN_TOKEN`), which may do everything. None by default. */
+  readonly tokens?: readonly AdminTokenOptions[];
+}
+
+/** A bearer token of the admin API with roles of its own. */
+export interface AdminTokenOptions {
+  /** Who it is, for the audit log. */
+  readonly name: string;
+  /** `"read"`: look; `"upload"`: hand in releases; `"activate"`: change what is served, purge; `"admin"`: everything. */
+  readonly roles: readonly ("read" | "upload" | "activate" | "admin")[];
+  /** At least 16 visible ASCII characters. */
+  readonly token: SecretSource;
+}
+
+/** An Ed25519 public key in PEM, from a file or written out: exactly one of `file` and `publicKey`. */
+export interface ReleaseKeyOptions {
+  readonly file?: string;
+  readonly publicKey?: string;
+  /** From this day (`"2027-01-31"`) on its signatures count for nothing. Left out: for ever. */
+  readonly notAfter?: string;
+}
+
+/** Which releases this gateway takes, and how many the store keeps. */
+export interface ReleasesOptions {
+  /** Refuse releases that none of `keys` has signed. `false` by default. */
+  readonly requireSigned?: boolean;
+  /** Who may sign. For a rotation name the new key beside the old one. None by default. */
+  readonly keys?: readonly ReleaseKeyOptions[];
+  /** How many releases stay in the store for `sluice rollback`. 100 by default. */
+  readonly keep?: number;
 }
 
 /** Redis with more to say than a URL. Exactly one of `url`, `cluster` and `sentinels`. */
@@ -262,6 +292,7 @@ export interface ConfigOptions {
   readonly limits?: LimitOptions;
   /** `false` switches it off. */
   readonly admin?: AdminOptions | false;
+  readonly releases?: ReleasesOptions;
 }
 
 /**

@@ -19,6 +19,7 @@ export type { CacheDecision, CacheKeyOptions, CachePutOptions, RuleCache } from 
 export { defineConfig } from "./config.ts";
 export type {
   AdminOptions,
+  AdminTokenOptions,
   CacheOptions,
   ConfigOptions,
   FetchOptions,
@@ -29,6 +30,8 @@ export type {
   RouteCacheOptions,
   RouteOptions,
   SecretSource,
+  ReleaseKeyOptions,
+  ReleasesOptions,
   StoreOptions,
   TargetOptions,
   UpstreamOptions,

@@ -1,21 +1,23 @@
 /** The door of the compile room: a folder of TypeScript rules in, a content-addressed release out, or a list of what is wrong and where. */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { glob } from "node:fs/promises";
 import path from "node:path";
 import { stop } from "esbuild";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
-import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
 import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
+import { releaseId } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
 import { nearest } from "../nearest.ts";
 import type { Problem } from "./problem.ts";
-import { EMPTY_RELEASE, type Release, type RuleModule, type SourceMaps } from "./release.ts";
+import type { Release, RuleModule, SourceMaps } from "./release.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
 
 export type { Problem } from "./problem.ts";
+export { canonicalJson, releaseDigest, releaseId } from "./identity.ts";
 export { typecheck } from "./typecheck.ts";
+export { manifestProblem } from "./verify.ts";
 
 export interface CompileResult {
   /** Null when there are problems. */
@@ -113,24 +115,6 @@ function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described
 
 function failed(problems: readonly Problem[]): CompileResult {
   return { release: null, maps: {}, problems };
-}
-
-/** First 12 hex digits of the SHA-256 over canonical JSON: keys in the order written here, rules in running order. */
-export function releaseId(rules: readonly RuleModule[], routes: readonly RouteConfig[]): string {
-  if (rules.length === 0 && routes.length === 0) return EMPTY_RELEASE.id;
-  const canonical = JSON.stringify({ format: 1, rules: rules.map(({ manifest, code }) => [canonicalValue(manifest), code]), routes: canonicalValue(routes) });
-  return createHash("sha256").update(canonical).digest("hex").slice(0, 12);
-}
-
-function canonicalValue(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonicalValue);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, member]) => [key, canonicalValue(member)]),
-  );
 }
 
 function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleModule["manifest"]): Problem[] {

@@ -12,6 +12,7 @@ import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, type ConfigInput } from "./schema.ts";
 import { cacheOf, routeCacheOf } from "./cache.ts";
+import { adminTokensOf, releasesOf } from "./control.ts";
 import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
 import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
@@ -102,6 +103,8 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
     }),
     limits: limitsOf(input.limits ?? {}),
     admin,
+    adminTokens: adminTokensOf(input.admin, { baseDir, env, report }),
+    releases: releasesOf(input.releases, { baseDir, env, report }),
   };
 }
 

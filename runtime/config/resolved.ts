@@ -130,6 +130,24 @@ export interface StoreConfig {
   readonly redis: RedisConfig | null;
 }
 
+/** Of a further bearer token of the admin API. */
+export interface AdminTokenConfig {
+  /** For the audit log. */
+  readonly name: string;
+  readonly roles: readonly ("read" | "upload" | "activate" | "admin")[];
+  /** Hex; the token itself is not kept. */
+  readonly sha256: string;
+}
+
+export interface ReleasesConfig {
+  /** Releases without a signature of one of `keys` are refused. */
+  readonly requireSigned: boolean;
+  /** Ed25519 public keys. */
+  readonly keys: readonly { readonly pem: string; readonly notAfterUnixMs: number | null }[];
+  /** How many stay in the store. */
+  readonly kept: number;
+}
+
 export interface ResolvedConfig {
   /** Absolute folder that relative paths count from. */
   readonly baseDir: string;
@@ -166,4 +184,6 @@ export interface ResolvedConfig {
   readonly keepHeaders: readonly string[];
   readonly limits: LimitsConfig;
   readonly admin: ListenerConfig | null;
+  readonly adminTokens: readonly AdminTokenConfig[];
+  readonly releases: ReleasesConfig;
 }

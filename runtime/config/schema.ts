@@ -157,6 +157,19 @@ const rateLimit = z.strictObject({
 });
 const rateLimits = z.array(rateLimit, { error: "a list of limits" }).max(16, { error: "at most 16 limits" });
 
+const role = z.enum(["read", "upload", "activate", "admin"], { error: '"read", "upload", "activate" or "admin"' });
+const adminToken = z.strictObject({
+  name: z.string({ error: "a name" }).regex(/^[\w.-]{1,64}$/, { error: 'a name of letters, digits, ".", "_" and "-", at most 64' }),
+  roles: z.array(role, { error: "a list of roles" }).min(1, { error: "at least one role" }),
+  token: secret,
+});
+const releaseKey = z.strictObject({ file: text.optional(), publicKey: text.optional(), notAfter: text.optional() });
+const releases = z.strictObject({
+  requireSigned: z.boolean({ error: "true or false" }).optional(),
+  keys: z.array(releaseKey, { error: "a list of keys" }).max(16, { error: "at most 16 keys" }).optional(),
+  keep: count(2).max(1000, { error: "a whole number up to 1000" }).optional(),
+});
+
 export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
@@ -181,7 +194,18 @@ export const Config = z.strictObject({
     .optional(),
   keepHeaders: names.optional(),
   limits: limits.optional(),
-  admin: z.union([z.literal(false), z.strictObject({ host: text.optional(), port: port.optional() })], { error: "false, or { host, port }" }).optional(),
+  admin: z
+    .union(
+      [
+        z.literal(false),
+        z.strictObject({ host: text.optional(), port: port.optional(), tokens: z.array(adminToken, { error: "a list of tokens" }).optional() }),
+      ],
+      {
+        error: "false, or { host, port, tokens }",
+      },
+    )
+    .optional(),
+  releases: releases.optional(),
 });
 export type ConfigInput = z.input<typeof Config>;
 

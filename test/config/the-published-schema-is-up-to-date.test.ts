@@ -19,6 +19,8 @@ test("defineConfig takes what the schema takes, and nothing else", () => {
   expectTypeOf<keyof RedisOptions>().toEqualTypeOf<keyof Exclude<NonNullable<NonNullable<ConfigInput["store"]>["redis"]>, string>>();
   expectTypeOf<keyof NonNullable<ConfigOptions["cache"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["cache"]>>();
   expectTypeOf<keyof RouteCacheOptions>().toEqualTypeOf<keyof Exclude<NonNullable<NonNullable<ConfigInput["routes"]>[number]["cache"]>, false>>();
+  expectTypeOf<keyof NonNullable<ConfigOptions["releases"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["releases"]>>();
+  expectTypeOf<keyof Exclude<ConfigOptions["admin"], false | undefined>>().toEqualTypeOf<keyof Exclude<ConfigInput["admin"], false | undefined>>();
   expectTypeOf<keyof NonNullable<ConfigOptions["log"]>>().toEqualTypeOf<keyof NonNullable<ConfigInput["log"]>>();
 });
 
@@ -28,7 +30,7 @@ test("suggestions know every key of the schema", () => {
     if (properties) {
       const names = Object.keys(properties).filter((name) => name !== "$schema");
       // A choice of { env } and { file }, or of parts of a key.
-      if (!(path[0] === "secrets" || path.at(-1) === "password" || path.at(-1) === "secret" || path.at(-2) === "key"))
+      if (!(path[0] === "secrets" || path.at(-1) === "password" || path.at(-1) === "secret" || path.at(-1) === "token" || path.at(-2) === "key"))
         assert.deepEqual([...knownKeys(path)].sort(), names.sort(), path.join("."));
       for (const [name, child] of Object.entries(properties)) walk(child, [...path, name]);
     }

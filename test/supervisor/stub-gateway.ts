@@ -50,6 +50,8 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],
     cache: null,
     admin: null,
+    adminTokens: [],
+    releases: { requireSigned: false, keys: [], kept: 100 },
     ...overrides,
   };
 }
