@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import net from "node:net";
 import { test, type TestContext } from "node:test";
 import { systemClock } from "../../runtime/clock.ts";
 import { storePrefix } from "../../runtime/ratelimit/keys.ts";
@@ -81,6 +82,42 @@ for (const [what, away, back] of [
     assert.equal(limiter.status().degraded, false);
   });
 }
+
+test("with Redis slow by two seconds, checks wait for it seldom, and all of them are answered", PATIENCE, async (t) => {
+  const server = await startRedis();
+  t.after(() => server.stop());
+  let delayMs = 0;
+  const pass = (from: net.Socket, to: net.Socket): void => {
+    from.on("data", (bytes) => (delayMs === 0 ? to.write(bytes) : setTimeout(() => to.write(bytes), delayMs).unref()));
+    from.on("close", () => to.destroy());
+    from.on("error", () => to.destroy());
+  };
+  const proxy = net.createServer((near) => {
+    const far = net.connect(server.port, "127.0.0.1");
+    pass(near, far);
+    pass(far, near);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  t.after(() => proxy.close());
+  const store = await redisWorkers(t, `redis://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`)({ timeout: "200ms" });
+  const limiter = new Limiter({ store, clock: systemClock, events: { charged: () => undefined, degraded: () => undefined } });
+  t.after(() => limiter.close());
+  await until(async () => !limiter.status().degraded);
+  const ask = asking("api", { rate: "100/20d" });
+  assert.equal((await limiter.check([ask])).degraded, null);
+
+  delayMs = 2000;
+  const before = store.health().timeouts;
+  const decisions: Decision[] = [];
+  for (let i = 0; i < 500; i++) decisions.push(await limiter.check([ask]));
+  assert.equal(allowed(decisions), 100);
+  assert.ok(decisions.every(({ degraded }) => degraded === "local"));
+  // One finds it slow; then a few probes at most.
+  assert.ok(store.health().timeouts - before <= 10, `${store.health().timeouts - before} of 500 waited`);
+
+  delayMs = 0;
+  await until(async () => (await limiter.check([asking("other", { rate: "1000000/1h" })])).degraded === null);
+});
 
 test("a Redis that was flushed, scripts and all, counts anew and fails nobody", PATIENCE, async (t) => {
   const { server, worker } = await open(t);
