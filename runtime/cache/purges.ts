@@ -124,6 +124,7 @@ function write(note: Note, soft: boolean, generation: number, sequence: number):
 
 /** The place that a URL or prefix as people write it names: scheme and default port don't count, a missing scheme neither. Null when it names no host. */
 export function placeOfUrl(text: string): string | null {
+  if (/^\/(?!\/)/.test(text)) return null;
   const url = URL.parse(text.includes("://") ? text : `http://${text.replace(/^\/\//, "")}`);
   if (url === null || url.hostname === "" || !/^https?:$/.test(url.protocol)) return null;
   return placeOf(url.host, `${url.pathname}${url.search}`);
