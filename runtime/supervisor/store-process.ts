@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { readFromStoreProcess, type ToStoreProcess } from "../store/embedded/messages.ts";
 import type { EmbeddedStatus } from "../store/embedded/server.ts";
 import { Backoff, RESTART_BACKOFF } from "./backoff.ts";
-import { socketPair } from "./socket-pair.ts";
+import { handOver, socketPair } from "./socket-pair.ts";
 
 export interface StoreProcessOptions {
   /** Where lasting keys are kept; "": nowhere. */
@@ -172,7 +172,7 @@ export class StoreProcess {
         return;
       }
       // Should it be lost on the way, the near end breaks, and a new pipe is asked for.
-      this.#send(child, { kind: "pipe" }, far);
+      handOver(child, { kind: "pipe" } satisfies ToStoreProcess, far);
       take(near);
     } catch (thrown) {
       this.#options.onEvent("error", "store-pipe-failed", { reason: (thrown as Error).message });
@@ -182,9 +182,9 @@ export class StoreProcess {
     }
   }
 
-  #send(child: ChildProcess, message: ToStoreProcess, handle?: net.Socket): void {
+  #send(child: ChildProcess, message: ToStoreProcess): void {
     if (!child.connected) return;
-    child.send(message, handle, (error) => {
+    child.send(message, (error) => {
       if (error !== null) this.#failure ||= error.message;
     });
   }

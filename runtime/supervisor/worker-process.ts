@@ -9,6 +9,7 @@ import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
 import type { ShownProblem } from "./problem-answer.ts";
+import { handOver } from "./socket-pair.ts";
 import type { ListeningSocket } from "./sockets.ts";
 
 export type WorkerState = "starting" | "serving" | "draining" | "ended";
@@ -199,16 +200,11 @@ export class WorkerProcess {
     });
   }
 
-  #send(message: ToWorker, handle?: net.Socket): void {
+  #send(message: ToWorker): void {
     // A channel that breaks while something is sent is followed by "exit", which settles everything.
-    this.#child.send(message, handle, (error) => {
+    this.#child.send(message, (error) => {
       if (error) this.#failure ||= error.message;
     });
-  }
-
-  #sendPipe(pipe: net.Socket): void {
-    if (this.#gone() || !this.#child.connected) pipe.destroy();
-    else this.#send({ kind: "store-pipe" }, pipe);
   }
 
   #heard(raw: unknown): void {
@@ -224,7 +220,7 @@ export class WorkerProcess {
         this.#ready.resolve();
         return;
       case "want-store-pipe":
-        this.#options.givePipe((pipe) => this.#sendPipe(pipe));
+        this.#options.givePipe((pipe) => handOver(this.#child, { kind: "store-pipe" } satisfies ToWorker, pipe));
         return;
       case "failed":
         this.#failure = message.reason;

@@ -12,9 +12,13 @@ export interface Place {
   pass(ms: number): Promise<void>;
 }
 
-/** Resolves when it holds; the run's own deadline ends a wait in vain. */
+/** Asks again until it holds, or fails when it does not come to hold. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5));
+  const deadlineMs = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`did not come to hold: ${holds.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 async function failure(promise: Promise<unknown>): Promise<GatewayError> {
