@@ -9,7 +9,7 @@ import type { HeldRelease } from "./held-release.ts";
 import { loadRecord, pingRecord, unloadRecord } from "./hook-text.ts";
 import { MemoryProbe, type MemoryBounds } from "./memory-bounds.ts";
 import { readRecords, type RecordEvents } from "./records.ts";
-import { canMoveLimits, moveDataLimit, spawnSandbox, type Spawned } from "./spawn.ts";
+import { canMoveLimits, spawnSandbox, type Spawned } from "./spawn.ts";
 import { CallTable } from "./call-table.ts";
 import type { Segment } from "./segment.ts";
 
@@ -142,7 +142,7 @@ export class SandboxProcess {
           "SANDBOX_UNAVAILABLE",
           `${this.#releases.size} releases are still in use, and there is no prlimit here to give a sandbox room for more`,
         );
-      await moveDataLimit(this.pid, this.#options.bounds.dataLimitBytes(seats));
+      await this.#spawned.moveDataLimit(this.#options.bounds.dataLimitBytes(seats));
       this.#seats = seats;
     }
     await new Promise<void>((resolve, reject) => {

@@ -25,6 +25,8 @@ export interface Spawned {
   readonly child: ChildProcess;
   readonly pid: number;
   readonly pipe: net.Socket;
+  /** Moves its RLIMIT_DATA. */
+  moveDataLimit(bytes: number): Promise<void>;
   /** The last of what it wrote on stderr: why V8 gave up, mostly. */
   stderr(): string;
 }
@@ -78,13 +80,14 @@ export function spawnSandbox(options: SpawnOptions): Spawned {
     child.on("error", (error) => options.warn(`a sandbox process could not be started: ${error.message}`));
     throw new GatewayError("SANDBOX_UNAVAILABLE", "the system refused another process");
   }
-  return { child, pid: child.pid, pipe: child.stdio[3] as net.Socket, stderr: tailOf(child) };
+  const { pid } = child;
+  return { child, pid, pipe: child.stdio[3] as net.Socket, moveDataLimit: (bytes) => moveDataLimit(pid, bytes, identity), stderr: tailOf(child) };
 }
 
-/** Moves RLIMIT_DATA of a running process. */
-export function moveDataLimit(pid: number, bytes: number): Promise<void> {
+/** By its own user: for another's process even root needs CAP_SYS_RESOURCE, which containers rarely have. */
+function moveDataLimit(pid: number, bytes: number, identity: { readonly uid?: number; readonly gid?: number }): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(PRLIMIT, ["--pid", String(pid), `--data=${Math.ceil(bytes)}:`], { timeout: PRLIMIT_TIMEOUT_MS }, (error) => {
+    execFile(PRLIMIT, ["--pid", String(pid), `--data=${Math.ceil(bytes)}:`], { ...identity, cwd: "/", env: {}, timeout: PRLIMIT_TIMEOUT_MS }, (error) => {
       if (error === null) resolve();
       else reject(new GatewayError("SANDBOX_UNAVAILABLE", `prlimit: ${error.message}`, { cause: error }));
     });

@@ -46,6 +46,14 @@ test("many releases, one after another, leave the newest serving", async (t) => 
   assert.equal(room.sandbox.status().restarts, 0);
 });
 
+test("many releases at once, each still in use by an exchange, all stand", async (t) => {
+  const room = await Room.open(t);
+  const releases = [];
+  for (let i = 0; i < 6; i++) releases.push(await room.load({ body: `onRequest() { return respond(200, "${i}") }` }));
+  for (const [i, release] of releases.entries()) assert.equal((await room.run(release)).answer?.body.toString(), String(i));
+  assert.equal(room.sandbox.status().restarts, 0);
+});
+
 test("a sandbox that never comes up is a clear error", async (t) => {
   await assert.rejects(
     Room.open(t, { processFile: fileURLToPath(new URL("./room.ts", import.meta.url)) }),
