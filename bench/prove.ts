@@ -17,6 +17,8 @@ import { liveProtocols } from "./prove/live-protocols.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { savedRule } from "./prove/saved-rule.ts";
+import { slowClients } from "./prove/slow-clients.ts";
+import { swappedReleases } from "./prove/swapped-releases.ts";
 import { twoHookRule } from "./prove/two-hook-rule.ts";
 
 const CLAIMS: readonly Claim[] = [
@@ -34,6 +36,8 @@ const CLAIMS: readonly Claim[] = [
   mixedTraffic,
   rateLimits,
   rateLimitCost,
+  swappedReleases,
+  slowClients,
   fuzzing,
   hostileRules,
 ];

@@ -52,8 +52,8 @@ interface Seen {
 }
 
 async function measure({ short, say }: Proof): Promise<Finding> {
-  const broken = Object.entries({ ...NEVER_END, ...HOLD_TOO_MUCH, ...NO_GUARD_INSIDE }).map(([name, attack]) => ({ ...attack, name, breaks: true }));
-  const bounded = Object.entries(BOUNDED).map(([name, attack]) => ({ ...attack, name, breaks: false }));
+  const broken = Object.entries({ ...NEVER_END, ...HOLD_TOO_MUCH, ...NO_GUARD_INSIDE }).map(([name, { rule, codes }]) => ({ name, rule, codes, breaks: true }));
+  const bounded = Object.entries(BOUNDED).map(([name, { rule, codes }]) => ({ name, rule, codes, breaks: false }));
   const only = process.env["SLUICE_PROVE_RULE"];
   const suspects = [...broken, ...bounded].filter(({ name }, index) => (only === undefined ? !short || index % 8 === 0 : name.includes(only)));
   const all: Seen[] = [];
@@ -102,7 +102,7 @@ async function judge(suspect: Suspect, offences: number): Promise<Seen> {
     pauseMs: VISITOR_PAUSE_MS,
     path: (n) => `/old/${n}`,
     judge: ({ n, status, headers, body }) =>
-      status === 200 && body === `/new/${n}` && headers["x-healthy"] === "yes" ? "" : `${status} ${headers["sluice-error"] ?? ""} ${body.slice(0, 80)}`,
+      status === 200 && body === `/new/${n}` && headers["x-healthy"] === "yes" ? "" : `${status} ${String(headers["sluice-error"] ?? "")} ${body.slice(0, 80)}`,
   });
   const faults = new Set<string>();
   const tallies: Tally[] = [];
