@@ -3,6 +3,8 @@
  * proxy core as in production; only the upstreams are played by functions of the test. Types only: `runtime/testing` gives them life.
  */
 
+import type { RouteCacheOptions } from "./config.ts";
+
 /** What a played upstream sees. */
 export interface UpstreamRequest {
   readonly method: string;
@@ -41,6 +43,8 @@ export interface GatewayOptions {
   readonly vars?: Readonly<Record<string, unknown>>;
   /** `ctx.secrets`. */
   readonly secrets?: Readonly<Record<string, string>>;
+  /** As `cache` of a route in config; `{}` takes its defaults. Left out: nothing is cached. Each gateway of a test has a cache of its own. */
+  readonly cache?: RouteCacheOptions;
   /** As `limits` in config: `{ ruleCpu: "10ms" }`. */
   readonly limits?: Readonly<Record<string, string | number>>;
 }

@@ -66,7 +66,7 @@ function testConfig(options: Public.GatewayOptions, upstreams: readonly { name: 
       // So that a test can say who the client is, and on which scheme it came.
       trustedProxies: ["127.0.0.1"],
       upstreams: Object.fromEntries(upstreams.map(({ name, url }) => [name, { targets: [url] }])),
-      routes: [{ upstream: upstreams[0]!.name }],
+      routes: [{ upstream: upstreams[0]!.name, ...(options.cache === undefined ? {} : { cache: options.cache }) }],
       vars: options.vars ?? {},
       limits: options.limits ?? {},
       admin: false,
