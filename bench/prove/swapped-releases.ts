@@ -13,6 +13,9 @@ import { Visitors } from "./visitors.ts";
 const SWAPS = 1_000;
 const SHORT_SWAPS = 60;
 const WARM_SWAPS = 50;
+/** Of load before the first swap: a worker's heap grows for seconds under load, whoever swaps what. */
+const WARM_UP_MS = 15_000;
+const SHORT_WARM_UP_MS = 1_000;
 const MOST_GROWTH = 1.2;
 const VISITORS = 5;
 const VISITOR_PAUSE_MS = 2;
@@ -57,6 +60,7 @@ async function measure({ short, say }: Proof): Promise<Finding> {
           status === 200 && /^RELEASE_\d+$/.test(body) && headers["x-release"] === body ? "" : `${status} ${body.slice(0, 80)} ${String(headers["x-release"])}`,
       }),
     );
+    await pause(short ? SHORT_WARM_UP_MS : WARM_UP_MS);
     let afterWarmUpMiB = 0;
     const tookMs: number[] = [];
     for (let swap = 1; swap <= swaps; swap++) {
