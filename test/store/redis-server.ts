@@ -1,6 +1,6 @@
 /** Real Redis servers for tests: each on a free port of its own, with a folder of its own, and gone when the test is. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,6 +16,8 @@ export interface RedisServer {
   restart(): Promise<void>;
   /** Sends one command of plain words, resolves with the answer's first line. */
   ask(...words: string[]): Promise<string>;
+  /** … with the whole answer. */
+  askAll(...words: string[]): Promise<string>;
   /** Ends it for good. */
   stop(): Promise<void>;
 }
@@ -24,12 +26,16 @@ export interface RedisServerOptions {
   readonly args?: readonly string[];
   /** Where only TLS is spoken: what `ask` connects with is of no use then. */
   readonly tls?: boolean;
+  /** Left out: a free one. */
+  readonly port?: number;
+  /** A Sentinel with these lines as its config. */
+  readonly sentinel?: readonly string[];
 }
 
-export async function startRedis({ args = [], tls = false }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = mkdtempSync(path.join(tmpdir(), "sluice-redis-"));
-  const port = await freePort();
-  let child = await launch(port, dir, args, tls);
+  const port = options.port ?? (await freePort());
+  let child = await launch(port, dir, options);
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
@@ -48,9 +54,10 @@ export async function startRedis({ args = [], tls = false }: RedisServerOptions 
     kill,
     async restart() {
       await kill();
-      child = await launch(port, dir, args, tls);
+      child = await launch(port, dir, options);
     },
-    ask: (...words) => ask(port, words),
+    ask: async (...words) => (await ask(port, words)).split("\r\n")[0]!,
+    askAll: (...words) => ask(port, words),
     async stop() {
       await kill();
       process.off("exit", killAtExit);
@@ -71,14 +78,19 @@ export function freePort(): Promise<number> {
   });
 }
 
-function launch(port: number, dir: string, args: readonly string[], tls: boolean): Promise<ChildProcess> {
+function launch(port: number, dir: string, { args = [], tls = false, sentinel }: RedisServerOptions): Promise<ChildProcess> {
   const listen = tls ? ["--port", "0", "--tls-port", String(port)] : ["--port", String(port)];
-  const child = spawn("redis-server", ["--bind", "127.0.0.1", ...listen, "--dir", dir, "--save", "", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const file = path.join(dir, "sentinel.conf");
+  if (sentinel !== undefined) writeFileSync(file, `${sentinel.join("\n")}\n`);
+  const kind = sentinel === undefined ? [] : [file, "--sentinel"];
+  const child = spawn("redis-server", [...kind, "--bind", "127.0.0.1", ...listen, "--dir", dir, ...(sentinel === undefined ? ["--save", ""] : []), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   return new Promise((resolve, reject) => {
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (piece: string) => {
       text = (text + piece).slice(-4000);
-      if (/Ready to accept connections/.test(text)) resolve(child);
+      if (/Ready to accept connections|Sentinel ID is/.test(text)) resolve(child);
     });
     child.once("error", reject);
     child.once("exit", () => reject(new Error(`redis-server ended: ${text}`)));
@@ -91,7 +103,7 @@ function ask(port: number, words: readonly string[]): Promise<string> {
     socket.once("error", reject);
     socket.setEncoding("utf8").once("data", (text: string) => {
       socket.destroy();
-      resolve(text.split("\r\n")[0]!);
+      resolve(text);
     });
     socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`);
   });
