@@ -6,7 +6,7 @@ import { Claims } from "./claims.ts";
 import type { CacheCounts } from "./counters.ts";
 import type { Asking } from "./engine.ts";
 import { Entry, type EntryHead, Marker } from "./entry.ts";
-import { Fill } from "./fill.ts";
+import { Fill, type FillBudget } from "./fill.ts";
 import type { Outcome } from "./flight.ts";
 import { placeOf } from "./key.ts";
 import type { Lookup } from "./lookup.ts";
@@ -24,6 +24,8 @@ const ERROR_STATUSES: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 const JITTER_FROM_MS = 10_000;
 const JITTER_SHARE = 0.05;
 const JITTER_MOST_MS = 30_000;
+/** Of `cache.memory`, for bodies on their way; beyond it they are passed on and not stored. */
+const FILLING_SHARE = 0.5;
 /** One warning for a rule and a read in this time. */
 const WARN_EVERY_MS = 60_000;
 const MAX_WARNINGS = 200;
@@ -38,12 +40,14 @@ export class Admission {
   readonly #claims: Claims | null = null;
   readonly #board: PurgeBoard | null = null;
   readonly values: Values;
+  readonly #budget: FillBudget;
   readonly #warned = new Map<string, number>();
 
   constructor(parts: CacheParts, lookup: Lookup, counts: CacheCounts) {
     this.#parts = parts;
     this.#lookup = lookup;
     this.#counts = counts;
+    this.#budget = { leftBytes: Math.max(parts.config.maxObjectBytes, parts.config.memoryBytes * FILLING_SHARE) };
     if (!parts.shares) {
       this.values = createValues(parts, lookup, counts, null, null);
       return;
@@ -174,7 +178,7 @@ export class Admission {
     if (body.endsWithConnection === true) return this.#refused(asking, response, "unframed", options.hitForMissMs);
     const key = this.#lookup.place(head.primaryKey, head.varyNames, exchange.fields);
     if (key === null) return this.#refused(asking, response, "vary", options.hitForMissMs);
-    const fill = new Fill(body, maxObjectBytes, (bytes, why) => {
+    const fill = new Fill(body, maxObjectBytes, this.#budget, (bytes, why) => {
       if (bytes !== null) this.#keep(asking, new Entry(head, bytes));
       else if (why === "torn") this.#counts.torn++;
       else if (why === "too-large") {

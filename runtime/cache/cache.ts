@@ -12,7 +12,7 @@ import type { PurgeOrder } from "./purges.ts";
 import type { Fields } from "../proxy/fields.ts";
 import type { RuleRead } from "./privacy.ts";
 
-export type { PurgeKind, PurgeOrder } from "./purges.ts";
+export type { PurgeOrder } from "./purges.ts";
 export { placeOfUrl } from "./purges.ts";
 export { isTag } from "./tags.ts";
 export { cacheSeries } from "./counters.ts";

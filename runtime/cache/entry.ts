@@ -1,6 +1,6 @@
 /** What stands in the cache: an answer, or the word that there is none to be stored, or how the answers of a URL vary. */
 import type { Fields } from "../proxy/fields.ts";
-import type { Freshness, Storable } from "./policy/policy.ts";
+import type { Freshness } from "./policy/policy.ts";
 
 /** Everything but the body; known when the origin's head is there. */
 export interface EntryHead {
@@ -79,11 +79,6 @@ export type Slot = Entry | Marker | Variants;
 
 export function sizeOf(slot: Slot, key: string): number {
   return slot.kind === "entry" ? slot.sizeBytes : 300 + key.length * 2;
-}
-
-/** Was it ever fresh? What must be asked for each time is no answer for a crowd. */
-export function everFresh(storable: Extract<Storable, { store: true }>, nowMs: number): boolean {
-  return storable.freshness.freshUntilMs > nowMs;
 }
 
 const MAX_VARY_NAMES = 32;

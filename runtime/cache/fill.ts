@@ -6,14 +6,22 @@ import type { Fields } from "../proxy/fields.ts";
 /** Once a body turned out too large to be kept, this much is held for the slowest reader before the origin has to wait. */
 const WINDOW_BYTES = 256 * 1024;
 
-/** Called once. `body` is null when it broke off or grew too large: then nothing may be stored. */
-export type FillEnd = (body: Buffer | null, why: "complete" | "torn" | "too-large" | "unwanted") => void;
+/** Called once. `body` is null when it broke off, grew too large, or found no room beside the other fills: then nothing may be stored. */
+export type FillEnd = (body: Buffer | null, why: "complete" | "torn" | "too-large" | "crowded") => void;
+
+/** What all fills of a worker may hold together. */
+export interface FillBudget {
+  leftBytes: number;
+}
 
 export class Fill implements BodySink {
   readonly length: number;
   readonly #source: BodySource;
   readonly #limitBytes: number;
+  readonly #budget: FillBudget;
   readonly #onEnd: FillEnd;
+  /** Of the budget. */
+  #takenBytes = 0;
   readonly #readers = new Set<FillReader>();
   #pieces: Buffer[] = [];
   /** How many pieces were let go, and the offset of the first that is left. */
@@ -28,8 +36,9 @@ export class Fill implements BodySink {
   #told = false;
 
   /** `length` as the origin declared it, or -1. */
-  constructor(source: BodySource, limitBytes: number, onEnd: FillEnd) {
+  constructor(source: BodySource, limitBytes: number, budget: FillBudget, onEnd: FillEnd) {
     this.#source = source;
+    this.#budget = budget;
     this.length = source.length;
     this.#limitBytes = limitBytes;
     this.#onEnd = onEnd;
@@ -51,10 +60,7 @@ export class Fill implements BodySink {
     // What is handed in may be a view of a buffer that is read into again.
     this.#pieces.push(Buffer.from(bytes));
     this.#endBytes += bytes.length;
-    if (!this.#overflowed && this.#endBytes > this.#limitBytes) {
-      this.#overflowed = true;
-      this.#tell(null, "too-large");
-    }
+    if (!this.#overflowed) this.#take(bytes.length);
     for (const reader of this.#readers) reader.flow();
     return this.#goesOn();
   }
@@ -70,6 +76,8 @@ export class Fill implements BodySink {
       this.#tell(this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces), "complete");
     }
     for (const reader of this.#readers) reader.flow();
+    // Slow readers hold the pieces a while longer.
+    if (this.#readers.size === 0) this.#giveBack();
   }
   error(error: GatewayError): void {
     if (this.#state !== "flowing") return;
@@ -78,6 +86,7 @@ export class Fill implements BodySink {
     this.#tell(null, "torn");
     for (const reader of this.#readers) reader.flow();
     this.#pieces = [];
+    this.#giveBack();
   }
 
   // For readers.
@@ -99,6 +108,7 @@ export class Fill implements BodySink {
   }
   leave(reader: FillReader): void {
     this.#readers.delete(reader);
+    if (this.#state === "complete" && this.#readers.size === 0) this.#giveBack();
     if (this.#state === "flowing" && this.#overflowed && this.#readers.size === 0) {
       this.#state = "failed";
       this.#pieces = [];
@@ -133,7 +143,20 @@ export class Fill implements BodySink {
     this.#sourcePaused = this.#endBytes - slowest >= WINDOW_BYTES;
     return !this.#sourcePaused;
   }
-  #tell(body: Buffer | null, why: "complete" | "torn" | "too-large"): void {
+  #take(bytes: number): void {
+    this.#takenBytes += bytes;
+    this.#budget.leftBytes -= bytes;
+    const why = this.#endBytes > this.#limitBytes ? "too-large" : this.#budget.leftBytes < 0 ? "crowded" : null;
+    if (why === null) return;
+    this.#overflowed = true;
+    this.#giveBack();
+    this.#tell(null, why);
+  }
+  #giveBack(): void {
+    this.#budget.leftBytes += this.#takenBytes;
+    this.#takenBytes = 0;
+  }
+  #tell(body: Buffer | null, why: "complete" | "torn" | "too-large" | "crowded"): void {
     if (this.#told) return;
     this.#told = true;
     this.#onEnd(body, why);

@@ -65,3 +65,27 @@ test("too large for the cache on its way: who has the beginning gets the rest, n
   assert.equal(gateways.caches[0]!.status().entries, 1, "the marker");
   gateways.close();
 });
+
+test("many at once hold no more than their share of the memory; the rest is passed on and not stored", async () => {
+  const gateways = new Gateways(1, { memoryBytes: 100_000, maxObjectBytes: 10_000 });
+  const bodies: SlowBody[] = [];
+  const asks = Array.from({ length: 20 }, (_, i) => gateways.ask(0, { target: `/${i}` }));
+  await gateways.settle();
+  for (const fetch of gateways.fetches) {
+    const body = new SlowBody();
+    bodies.push(body);
+    fetch.answer({ fields: FRESH, body });
+  }
+  await gateways.settle();
+  for (const body of bodies) body.send("x".repeat(8000));
+  for (const body of bodies) body.end();
+  for (const { text } of await gateways.of(Promise.all(asks))) assert.equal(text.length, 8000);
+  const { stored } = gateways.caches[0]!.status().counts;
+  assert.ok(stored > 0 && stored <= 6, `${stored} stored`);
+  const again = gateways.ask(0, { target: "/again" });
+  await gateways.settle();
+  gateways.fetches.at(-1)!.answer({ fields: FRESH, body: "room again" });
+  await gateways.of(again);
+  assert.equal(gateways.caches[0]!.status().counts.stored, stored + 1);
+  gateways.close();
+});

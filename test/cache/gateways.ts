@@ -118,12 +118,12 @@ export class Gateways {
 
   /** Waits for an answer while pauses pass by themselves. */
   async of<T>(promise: Promise<T>): Promise<T> {
-    let over = false;
-    const settled = promise.finally(() => (over = true));
+    const state = { over: false };
+    const settled = promise.finally(() => (state.over = true));
     settled.catch(() => undefined);
-    for (let i = 0; i < 2000 && !over; i++) {
+    for (let i = 0; i < 2000 && !state.over; i++) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (!over && i > 20) this.clock.advance(5);
+      if (!state.over && i > 20) this.clock.advance(5);
     }
     return settled;
   }
