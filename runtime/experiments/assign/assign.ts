@@ -1,0 +1,15 @@
+/** The door of assignment: who sees which variant, and how that is remembered and forced. */
+export { Assigner } from "./assigner.ts";
+export type { AssignFacts } from "./assigner.ts";
+export { changedWithoutVersion } from "./changes.ts";
+export { layerProblems } from "./layers.ts";
+export { bucketOf, fnv32a } from "./hash.ts";
+export type { HashVersion } from "./hash.ts";
+export type { Assignment, AssignPlan, AssignReason, ConsentMode, LayerPlace, LiveState, StickyEntry, UnitSource, VariantPlan } from "./plan.ts";
+export { QA_LIFETIME_LIMIT_MS, QA_PARAMETER, signQaToken, verifyQaToken } from "./qa-token.ts";
+export type { ForcedVariants, QaToken } from "./qa-token.ts";
+export { rangeAt, rangesOf } from "./ranges.ts";
+export type { Range } from "./ranges.ts";
+export type { SealKeys } from "./sealed.ts";
+export { readSticky, remember, STICKY_COOKIE, stickyCookie } from "./sticky.ts";
+export { readVisitor, VISITOR_COOKIE, visitorCookie, visitorIdOf } from "./visitor.ts";
