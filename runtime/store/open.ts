@@ -29,7 +29,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
   const { config, clock, gateway, member, random = Math.random, requestPipe, warn } = options;
   const { timeoutMs } = config;
   if (config.redis !== null) {
-    // Loaded only where it is used: 15 ms and 10 MiB of every other worker.
+    // Loaded only where it is used: 60 ms and 27 MiB of every other worker.
     const { RedisStore } = await import("./redis/redis-store.ts");
     const store = new RedisStore({ config: config.redis, timeoutMs, clock, random, gateway, member, warn });
     return { store, attach: (pipe) => void pipe.destroy() };

@@ -5,9 +5,9 @@
  */
 import type { StoreScript } from "./script.ts";
 
-export { createMemoryStore, type MemoryStore, type MemoryStoreOptions } from "./memory.ts";
-export { openStore, type OpenedStore, type OpenStoreOptions } from "./open.ts";
-export { defineScript, type EmbeddedDb, type EmbeddedScript, type EmbeddedValue, type StoreScript } from "./script.ts";
+export { createMemoryStore, type MemoryStore } from "./memory.ts";
+export { openStore, type OpenedStore } from "./open.ts";
+export { defineScript, type EmbeddedDb, type StoreScript } from "./script.ts";
 
 /** Fractions do not survive Redis' conversion of Lua numbers: return them as strings. Lua's `false` arrives as null. */
 export type StoreReply = readonly (string | number | null)[];

@@ -10,7 +10,7 @@ import { EmbeddedServer } from "../../runtime/store/embedded/server.ts";
 import type { Store, StoreEvent } from "../../runtime/store/store.ts";
 import { until } from "./contract.ts";
 import { startEmbedded, storeDir } from "./embedded.ts";
-import { append, lastingAdd, TEST_SCRIPTS } from "./scripts.ts";
+import { append, lastingAdd, TEST_SCRIPTS, unknown } from "./scripts.ts";
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -184,6 +184,13 @@ test("calls of one event-loop turn share one frame, each way", async (t) => {
   near.on("data", () => frames.in++);
   await Promise.all([...Array.from({ length: 100 }, (_, i) => store.run(append, [`k${i}`], ["x", 0])), store.get("k1"), store.delete(["k2"])]);
   assert.deepEqual(frames, { out: 1, in: 1 });
+});
+
+test("a script that the process does not know is a defect, told by name, and no reason to close the pipe", async (t) => {
+  const { connect } = await startEmbedded(t);
+  const store = connect();
+  await assert.rejects(store.run(unknown, ["k"], []), { code: "INTERNAL", detail: "the store's process does not know the script test:unknown" });
+  assert.equal(await store.get("k"), null);
 });
 
 test("whoever sends what is no frame is let go, and nobody else notices", async (t) => {

@@ -8,15 +8,13 @@ export type Client = Redis | Cluster;
 export interface ConnectOptions {
   readonly config: RedisConfig;
   readonly random: () => number;
-  /** Calls of one event-loop turn share a pipeline. Off for a connection that blocks. */
-  readonly pipelines: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 2000;
 const RETRY_FIRST_MS = 50;
 const RETRY_MOST_MS = 2000;
 
-export function connect({ config, random, pipelines }: ConnectOptions): Client {
+export function connect({ config, random }: ConnectOptions): Client {
   /** Half of it is jitter, so that gateways do not come back in step. */
   const retryMs = (times: number): number => {
     const fullMs = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** Math.min(times, 10));
@@ -41,7 +39,6 @@ export function connect({ config, random, pipelines }: ConnectOptions): Client {
   if (config.mode === "cluster")
     return new Cluster([...config.nodes], {
       redisOptions: common,
-      enableAutoPipelining: pipelines,
       enableOfflineQueue: false,
       clusterRetryStrategy: retryMs,
       clusterNodeRetryStrategy: retryMs,
@@ -49,7 +46,7 @@ export function connect({ config, random, pipelines }: ConnectOptions): Client {
       // Certificates are for names: addresses are left as the cluster tells them.
       ...(tls === undefined ? {} : { dnsLookup: (address: string, done: (error: null, address: string) => void) => done(null, address) }),
     });
-  const single: RedisOptions = { ...common, db: config.db, enableAutoPipelining: pipelines, enableOfflineQueue: false, retryStrategy: retryMs };
+  const single: RedisOptions = { ...common, db: config.db, enableOfflineQueue: false, retryStrategy: retryMs };
   if (config.mode === "standalone") return new Redis({ ...single, ...config.nodes[0]! });
   const { name, username, password } = config.sentinel!;
   return new Redis({
@@ -65,6 +62,32 @@ export function connect({ config, random, pipelines }: ConnectOptions): Client {
   });
 }
 
+/**
+ * Holds back what is written in this event-loop turn and sends it as one. ioredis' own pipelining does it too, but each batch waits for
+ * the answers of the last, and a call costs 10.5 µs instead of 5 (20 calls a turn).
+ */
+export class Batches {
+  readonly #client: Client;
+  #held: readonly Redis[] | null = null;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Before a command is sent. */
+  join(): void {
+    if (this.#held !== null) return;
+    const held = this.#client instanceof Cluster ? this.#client.nodes() : [this.#client];
+    this.#held = held.filter(({ status }) => status === "ready");
+    const streams = this.#held.map(({ stream }) => stream);
+    for (const stream of streams) stream.cork();
+    setImmediate(() => {
+      this.#held = null;
+      for (const stream of streams) stream.uncork();
+    });
+  }
+}
+
 function tlsOf({ ca, cert, key, servername }: NonNullable<RedisConfig["tls"]>) {
   return { ...(ca === "" ? {} : { ca }), ...(cert === "" ? {} : { cert, key }), ...(servername === "" ? {} : { servername }) };
 }
@@ -74,7 +97,13 @@ const AWAY = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY |MISCONF|N
 
 /** Redis refused for good: another version, a missing right, a wrong password. */
 export function isRefusal(thrown: unknown): boolean {
+  if (thrown instanceof GatewayError) return thrown.code === "STORE_REFUSED";
   return thrown instanceof Error && (REFUSED.test(thrown.message) || /NOPERM|Unknown Redis command/.test(thrown.message));
+}
+
+/** Redis said it, whatever it says. */
+export function isAnswer(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === "ReplyError";
 }
 
 export function isMissingScript(thrown: unknown): boolean {

@@ -1,6 +1,17 @@
 /** Calls that wait for Redis: each with a deadline, all of them with one timer, and bounded in number. */
 import type { Clock, Timer } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
+import { failureOf, isAnswer } from "./connection.ts";
+
+export interface PendingOptions {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** An answer came, also one that is an error, and also after its deadline. */
+  readonly onAnswer: (startMs: number) => void;
+  readonly onFailure: () => void;
+  /** A failure too. */
+  readonly onTimeout: (startMs: number) => void;
+}
 
 interface Waiting {
   readonly startMs: number;
@@ -10,40 +21,58 @@ interface Waiting {
 const MAX_OUTSTANDING = 20_000;
 
 export class PendingCalls {
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  readonly #onTimeout: (startMs: number) => void;
+  readonly #options: PendingOptions;
   /** In the order of their deadlines. */
   readonly #waiting = new Set<Waiting>();
   #timer: Timer | null = null;
 
-  constructor(clock: Clock, timeoutMs: number, onTimeout: (startMs: number) => void) {
-    this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
-    this.#onTimeout = onTimeout;
+  constructor(options: PendingOptions) {
+    this.#options = options;
   }
 
   get size(): number {
     return this.#waiting.size;
   }
 
-  /** `work` as long as it may take. What it does after its deadline is nobody's. */
-  bound<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting.size >= MAX_OUTSTANDING) return Promise.reject(new GatewayError("STORE_FULL", `${MAX_OUTSTANDING} calls wait for Redis`));
+  /** `work` as long as it may take. What it does after its deadline is nobody's. `again`: what to do about a failure; null: nothing. */
+  bound<T>(work: () => Promise<T>, again?: (thrown: unknown) => Promise<T> | null): Promise<T> {
+    const { clock, onAnswer, onFailure, timeoutMs } = this.#options;
     return new Promise<T>((resolve, reject) => {
-      const waiting: Waiting = { startMs: this.#clock.now(), reject };
+      if (this.#waiting.size >= MAX_OUTSTANDING) {
+        onFailure();
+        reject(new GatewayError("STORE_FULL", `${MAX_OUTSTANDING} calls wait for Redis`));
+        return;
+      }
+      const startMs = clock.now();
+      const waiting: Waiting = { startMs, reject };
       this.#waiting.add(waiting);
-      this.#timer ??= this.#clock.after(this.#timeoutMs, () => this.#expireSoon());
-      void work()
-        .then(resolve, reject)
-        .finally(() => this.#waiting.delete(waiting));
+      this.#timer ??= clock.after(timeoutMs, () => this.#expireSoon());
+      const answered = (value: T): void => {
+        this.#waiting.delete(waiting);
+        onAnswer(startMs);
+        resolve(value);
+      };
+      const failed = (thrown: unknown): void => {
+        if (isAnswer(thrown)) onAnswer(startMs);
+        // Told already when its deadline was over.
+        if (this.#waiting.delete(waiting)) onFailure();
+        reject(failureOf(thrown));
+      };
+      work().then(answered, (thrown: unknown) => {
+        const second = again?.(thrown) ?? null;
+        if (second === null) failed(thrown);
+        else second.then(answered, failed);
+      });
     });
   }
 
   failAll(error: GatewayError): void {
     this.#timer?.cancel();
     this.#timer = null;
-    for (const { reject } of this.#waiting) reject(error);
+    for (const { reject } of this.#waiting) {
+      this.#options.onFailure();
+      reject(error);
+    }
     this.#waiting.clear();
   }
 
@@ -54,14 +83,16 @@ export class PendingCalls {
 
   #expire(): void {
     this.#timer = null;
-    const nowMs = this.#clock.now();
+    const { clock, onFailure, onTimeout, timeoutMs } = this.#options;
+    const nowMs = clock.now();
     for (const waiting of this.#waiting) {
-      if (waiting.startMs + this.#timeoutMs > nowMs) break;
+      if (waiting.startMs + timeoutMs > nowMs) break;
       this.#waiting.delete(waiting);
-      waiting.reject(new GatewayError("STORE_TIMEOUT", `no answer within ${this.#timeoutMs} ms`));
-      this.#onTimeout(waiting.startMs);
+      waiting.reject(new GatewayError("STORE_TIMEOUT", `no answer within ${timeoutMs} ms`));
+      onFailure();
+      onTimeout(waiting.startMs);
     }
     const [next] = this.#waiting;
-    if (next !== undefined) this.#timer = this.#clock.after(Math.max(1, next.startMs + this.#timeoutMs - nowMs), () => this.#expireSoon());
+    if (next !== undefined) this.#timer = clock.after(Math.max(1, next.startMs + timeoutMs - nowMs), () => this.#expireSoon());
   }
 }

@@ -6,7 +6,7 @@ import { GatewayError } from "../../errors.ts";
 import { Monitor } from "../monitor.ts";
 import { defineScript, scriptKeysDefect, type StoreScript } from "../script.ts";
 import type { SetOptions, Store, StoreArgument, StoreEvent, StoreHealth, StoreReply, Subscription } from "../store.ts";
-import { connect, failureOf, isMissingScript, isRefusal, type Client } from "./connection.ts";
+import { Batches, connect, failureOf, isMissingScript, isRefusal, type Client } from "./connection.ts";
 import { PendingCalls } from "./pending.ts";
 import { TopicReader } from "./topics.ts";
 
@@ -43,6 +43,7 @@ export class RedisStore implements Store {
   readonly #clock: Clock;
   readonly #monitor: Monitor;
   readonly #client: Client;
+  readonly #batches: Batches;
   readonly #pending: PendingCalls;
   readonly #entry: string;
   /** Scripts that were sent whole once: from then on their digest is enough. */
@@ -64,9 +65,19 @@ export class RedisStore implements Store {
     this.#monitor = new Monitor("redis", clock);
     this.#answeredMs = this.#lostMs = clock.now();
     this.#entry = `${gateway} ${member ? randomBytes(4).toString("hex") : "-"}`;
-    this.#pending = new PendingCalls(clock, timeoutMs, (startMs) => this.#timedOut(startMs));
+    this.#pending = new PendingCalls({
+      clock,
+      timeoutMs,
+      onAnswer: (startMs) => {
+        this.#answeredMs = clock.now();
+        this.#monitor.roundTripMs = this.#answeredMs - startMs;
+      },
+      onFailure: () => void this.#monitor.failures++,
+      onTimeout: (startMs) => this.#timedOut(startMs),
+    });
     this.#opening.promise.catch(() => undefined);
-    this.#client = connect({ config, random, pipelines: true });
+    this.#client = connect({ config, random });
+    this.#batches = new Batches(this.#client);
     this.#client.on("ready", () => void this.#arrived());
     this.#client.on("close", () => this.#left("the connection was closed"));
     this.#client.on("error", (error: Error) => this.#troubled(error));
@@ -76,7 +87,10 @@ export class RedisStore implements Store {
   run(script: StoreScript, keys: readonly string[], args: readonly StoreArgument[]): Promise<StoreReply> {
     const defect = scriptKeysDefect(script, keys);
     if (defect !== null) return Promise.reject(defect);
-    return this.#call(() => this.#eval(script, keys, args));
+    return this.#call(
+      () => this.#eval(script, keys, args),
+      (thrown) => this.#evalAgain(thrown, script, keys, args),
+    );
   }
 
   get(key: string): Promise<Buffer | null> {
@@ -116,7 +130,7 @@ export class RedisStore implements Store {
     const { clock, config, random, timeoutMs } = this.#options;
     const reader = new TopicReader({
       stream: this.#key(this.#topicKeys(topic)[0]),
-      open: () => connect({ config, random, pipelines: false }),
+      open: () => connect({ config, random }),
       position: async () => {
         const [number, id] = await this.run(positionScript, this.#topicKeys(topic), []);
         return { number: Number(number), id: String(id) };
@@ -161,7 +175,7 @@ export class RedisStore implements Store {
     this.#pending.failAll(new GatewayError("STORE_UNAVAILABLE", "the store is closed"));
     this.#monitor.become("unavailable", "closed");
     // The others need not wait for the entry's end. When it can't be told, they do.
-    if (ready) await this.#pending.bound(() => this.#eval(membersScript, ["members"], [this.#entry, 0])).catch(() => undefined);
+    if (ready) await this.#pending.bound(() => this.#eval(membersScript, ["members"], [this.#entry, 0], true)).catch(() => undefined);
     this.#client.disconnect();
   }
 
@@ -173,56 +187,30 @@ export class RedisStore implements Store {
     return [`topic:{${topic}}:stream`, `topic:{${topic}}:count`];
   }
 
-  async #call<T>(work: () => Promise<T>): Promise<T> {
-    const monitor = this.#monitor;
-    monitor.calls++;
-    try {
-      if (this.#closed) throw new GatewayError("STORE_UNAVAILABLE", "the store is closed");
-      switch (monitor.state) {
-        case "ready":
-          return await this.#pending.bound(() => this.#timed(work));
-        case "connecting":
-          return await this.#pending.bound(() => this.#opening.promise.then(() => this.#timed(work)));
-        case "refused":
-          throw new GatewayError("STORE_REFUSED", monitor.reason);
-        case "unavailable":
-          throw new GatewayError("STORE_UNAVAILABLE", monitor.reason);
-      }
-    } catch (thrown) {
-      monitor.failures++;
-      throw failureOf(thrown);
+  #call<T>(work: () => Promise<T>, again?: (thrown: unknown) => Promise<T> | null): Promise<T> {
+    this.#monitor.calls++;
+    if (this.#monitor.state === "ready") {
+      this.#batches.join();
+      return this.#pending.bound(work, again);
     }
+    if (this.#monitor.state === "connecting") return this.#pending.bound(() => this.#opening.promise.then(work), again);
+    this.#monitor.failures++;
+    return Promise.reject(new GatewayError(this.#monitor.state === "refused" ? "STORE_REFUSED" : "STORE_UNAVAILABLE", this.#monitor.reason));
   }
 
-  async #timed<T>(work: () => Promise<T>): Promise<T> {
-    const startMs = this.#clock.now();
-    try {
-      const value = await work();
-      this.#answered(startMs);
-      return value;
-    } catch (thrown) {
-      if (thrown instanceof Error && thrown.name === "ReplyError") this.#answered(startMs);
-      throw thrown;
-    }
-  }
-
-  #answered(startMs: number): void {
-    this.#answeredMs = this.#clock.now();
-    this.#monitor.roundTripMs = this.#answeredMs - startMs;
-  }
-
-  async #eval(script: StoreScript, keys: readonly string[], args: readonly StoreArgument[]): Promise<StoreReply> {
-    const all = [...keys.map((key) => this.#key(key)), ...args];
-    if (this.#sent.has(script.sha1)) {
-      try {
-        return (await this.#client.evalsha(script.sha1, keys.length, ...all)) as StoreReply;
-      } catch (thrown) {
-        // Flushed, restarted, or another node: once more, whole.
-        if (!isMissingScript(thrown)) throw thrown;
-      }
-    }
+  /** Scripts go by their digest once they were sent whole. */
+  #eval(script: StoreScript, keys: readonly string[], args: readonly StoreArgument[], whole = !this.#sent.has(script.sha1)): Promise<StoreReply> {
+    const all: StoreArgument[] = [];
+    for (const key of keys) all.push(this.#key(key));
+    for (const arg of args) all.push(arg);
+    if (!whole) return this.#client.evalsha(script.sha1, keys.length, ...all) as Promise<StoreReply>;
     this.#sent.add(script.sha1);
-    return (await this.#client.eval(script.lua, keys.length, ...all)) as StoreReply;
+    return this.#client.eval(script.lua, keys.length, ...all) as Promise<StoreReply>;
+  }
+
+  /** Flushed, restarted, or another node: once more, whole. */
+  #evalAgain(thrown: unknown, script: StoreScript, keys: readonly string[], args: readonly StoreArgument[]): Promise<StoreReply> | null {
+    return isMissingScript(thrown) ? this.#eval(script, keys, args, true) : null;
   }
 
   /** A connection is there: is it one to work with? */
@@ -230,7 +218,7 @@ export class RedisStore implements Store {
     try {
       await this.#pending.bound(() => this.#verify());
     } catch (thrown) {
-      if (isRefusal(thrown) || (thrown instanceof GatewayError && thrown.code === "STORE_REFUSED")) this.#refuse(failureOf(thrown).detail);
+      if (isRefusal(thrown)) this.#refuse(failureOf(thrown).detail);
       else this.#left(failureOf(thrown).detail);
       return;
     }
@@ -243,7 +231,7 @@ export class RedisStore implements Store {
     const [major = 0, minor = 0] = version.split(".").map(Number);
     if (version !== "" && (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])))
       throw new GatewayError("STORE_REFUSED", `Redis ${version} is too old: ${OLDEST.join(".")} or newer is expected`);
-    await this.#eval(rightsScript, ["{check}a", "{check}b", "{check}c"], []);
+    await this.#eval(rightsScript, ["{check}a", "{check}b", "{check}c"], [], true);
   }
 
   /** "" when this user may not ask: the script then tries what only newer ones have. */
@@ -330,7 +318,7 @@ export class RedisStore implements Store {
   async #renew(): Promise<void> {
     const life = MEMBER_LIFE_MS;
     try {
-      const [gateways, members] = await this.#pending.bound(() => this.#timed(() => this.#eval(membersScript, ["members"], [this.#entry, life])));
+      const [gateways, members] = await this.#pending.bound(() => this.#eval(membersScript, ["members"], [this.#entry, life], true));
       this.#gateways = Math.max(1, Number(gateways));
       this.#members = Math.max(1, Number(members));
     } catch (thrown) {
