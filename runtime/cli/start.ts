@@ -16,7 +16,7 @@ export async function start(options: { readonly config: string; readonly workers
     for (const warning of warnings) terminal.warn(warning);
     return options.workers === undefined ? config : { ...config, workers: options.workers };
   };
-  const supervisor = await startGateway(await load(), load, compileOnce, terminal, processLog());
+  const supervisor = await startGateway(await load(), load, compileOnce, terminal, processLog(), true);
   if (supervisor === null) return 1;
   announce(supervisor, terminal);
   return runUntilStopped(supervisor);
@@ -29,9 +29,10 @@ export async function startGateway(
   compile: (config: ResolvedConfig) => Promise<Compiled>,
   terminal: Terminal,
   log: SupervisorLog,
+  takesDeployments = false,
 ): Promise<Supervisor | null> {
   try {
-    return await startSupervisor({ config, loadConfig: load, compile, kernel: await buildKernel(), version: version(), log });
+    return await startSupervisor({ config, loadConfig: load, compile, kernel: await buildKernel(), version: version(), log, takesDeployments });
   } catch (thrown) {
     if (!(thrown instanceof StartError)) throw thrown;
     for (const problem of thrown.problems) terminal.problem(problem);

@@ -4,15 +4,24 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { createDescriber, type Described } from "./describe.ts";
 import { canonicalJson } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
-import type { Release, SourceMaps } from "./release.ts";
+import type { Release, RuleModule, SourceMaps } from "./release.ts";
 
-/** Why this gateway cannot run it, with its place where that is known; "" when it can. */
-export async function manifestProblem(config: ResolvedConfig, release: Release, maps: SourceMaps): Promise<string> {
+export interface Inspected {
+  /** Why this gateway cannot run it, with its place where that is known; "" when it can. */
+  readonly problem: string;
+  /** The first rule that is not what the release says of it; "": none. */
+  readonly differs: string;
+  /** With the manifests as they are here. */
+  readonly release: Release;
+}
+
+export async function inspectRelease(config: ResolvedConfig, release: Release, maps: SourceMaps): Promise<Inspected> {
+  const refused = (problem: string): Inspected => ({ problem, differs: "", release });
   const bytes = release.rules.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
-  if (bytes > config.limits.releaseBytes) return `the release takes ${bytes} bytes of code, limits.releaseSize here is ${config.limits.releaseBytes}`;
+  if (bytes > config.limits.releaseBytes) return refused(`the release takes ${bytes} bytes of code, limits.releaseSize here is ${config.limits.releaseBytes}`);
   for (const { manifest } of release.rules)
     for (const secret of manifest.secrets)
-      if (!Object.hasOwn(config.secrets, secret)) return `${manifest.name}: secret "${secret}" is not in this gateway's config`;
+      if (!Object.hasOwn(config.secrets, secret)) return refused(`${manifest.name}: secret "${secret}" is not in this gateway's config`);
   const describer = createDescriber(config, false);
   let described: Map<string, Described>;
   try {
@@ -20,14 +29,18 @@ export async function manifestProblem(config: ResolvedConfig, release: Release, 
   } finally {
     await describer.close();
   }
+  let differs = "";
+  const rules: RuleModule[] = [];
   for (const { manifest, code } of release.rules) {
     const { name } = manifest;
     const answer = described.get(name);
-    if (answer === undefined) return `${name}: could not be evaluated`;
-    if ("problem" in answer) return `${placeOf(name, answer.problem.stack, maps[name])}: ${answer.problem.message}`;
-    if (canonicalJson(manifestOf(name, code, answer)) !== canonicalJson(manifest)) return `${name}: the manifest does not tell what the code is`;
+    if (answer === undefined) return refused(`${name}: could not be evaluated`);
+    if ("problem" in answer) return refused(`${placeOf(name, answer.problem.stack, maps[name])}: ${answer.problem.message}`);
+    const here = manifestOf(name, code, answer);
+    if (canonicalJson(here) !== canonicalJson(manifest)) differs ||= name;
+    rules.push({ manifest: here, code });
   }
-  return "";
+  return { problem: "", differs, release: { ...release, rules } };
 }
 
 function placeOf(name: string, stack: string, map: string | undefined): string {

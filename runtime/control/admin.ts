@@ -35,8 +35,8 @@ export interface AdminOptions {
   readonly listen: ListenerConfig;
   /** Of role "admin". */
   readonly token: string;
-  /** Further ones, each with roles of its own. */
-  readonly tokens?: readonly TokenConfig[];
+  /** Further ones, each with roles of its own; read anew for each request. */
+  readonly tokens?: () => readonly TokenConfig[];
   readonly gateway: AdminGateway;
   /** Beside those of this file. */
   readonly endpoints?: readonly Endpoint[];
@@ -73,14 +73,14 @@ const OWN_ENDPOINTS: readonly Endpoint[] = [
 interface Desk {
   readonly options: AdminOptions;
   readonly endpoints: readonly Endpoint[];
-  readonly tokens: readonly TokenConfig[];
+  readonly owner: TokenConfig;
 }
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const desk: Desk = {
     options,
     endpoints: [...OWN_ENDPOINTS, ...(options.endpoints ?? [])],
-    tokens: [{ name: "admin", roles: ["admin"], sha256: tokenDigest(options.token) }, ...(options.tokens ?? [])],
+    owner: { name: "admin", roles: ["admin"], sha256: tokenDigest(options.token) },
   };
   const server = createServer(
     {
@@ -114,7 +114,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
-  const token = bearerOf(request.headers.authorization, desk.tokens);
+  const token = bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
   const made = await judge(request, desk, token);
   const refused = made.status === 401 || made.status === 403;
   if (request.method === "POST" || refused) {

@@ -1,0 +1,148 @@
+/**
+ * The audit log: who asked for which change, and what came of it. Lines of JSON that are only ever appended; each holds the hash of the one
+ * before, so that a line taken out or changed later shows (RFC 6962's idea, as a chain).
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import path from "node:path";
+import type { Deed } from "./admin.ts";
+
+export interface AuditEntry {
+  readonly number: number;
+  readonly at: string;
+  /** Name of the token, `"gateway"` for what it did by itself, "" for nobody known. */
+  readonly actor: string;
+  readonly action: string;
+  readonly outcome: "done" | "refused";
+  readonly reason: string;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  /** Hash of the entry before; of the last one of the file before, in a new file. */
+  readonly before: string;
+  /** SHA-256 in hex over this line without it. */
+  readonly hash: string;
+}
+export type AuditFacts = Pick<AuditEntry, "actor" | "action" | "outcome" | "reason" | "facts">;
+
+export const AUDIT_FILE = "audit.log";
+const FIRST = "0".repeat(64);
+const FILE_LIMIT_BYTES = 16 * 1024 * 1024;
+/** Strangers may be refused as often as they like; the log says how many more there were. */
+const STRANGERS_A_MINUTE = 60;
+
+/** Written at once and to the disk, before whoever asked is answered: it is small and rare. */
+export class Audit {
+  readonly #file: string;
+  readonly #unixMs: () => number;
+  readonly #warn: (text: string) => void;
+  #full = false;
+  #number = 0;
+  #before = FIRST;
+  #strangers = 0;
+  #minute = 0;
+
+  constructor(stateDir: string, unixMs: () => number, warn: (text: string) => void) {
+    this.#file = path.join(stateDir, AUDIT_FILE);
+    this.#unixMs = unixMs;
+    this.#warn = warn;
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    const { entries, problem } = readAudit(this.#file);
+    const last = entries.at(-1);
+    if (last !== undefined) {
+      this.#number = last.number;
+      this.#before = last.hash;
+    }
+    if (problem === "") return;
+    // Nothing is mended: the broken file stays as it is under another name, and the next one is chained to its last sound line.
+    warn(`${this.#file}: ${problem}`);
+    renameSync(this.#file, path.join(stateDir, `audit-${this.#number + 1}-broken-${unixMs()}.log`));
+    this.note({ actor: "gateway", action: "open the audit log", outcome: "refused", reason: problem, facts: {} });
+  }
+
+  note(facts: AuditFacts): void {
+    if (facts.actor === "" && this.#isFlood()) return;
+    const entry = { number: this.#number + 1, at: new Date(this.#unixMs()).toISOString(), ...facts, before: this.#before };
+    const line = { ...entry, hash: hashOf(entry) };
+    try {
+      this.#append(`${JSON.stringify(line)}\n`);
+    } catch (thrown) {
+      this.#warn(`${this.#file}: ${(thrown as Error).message}`);
+      return;
+    }
+    this.#number = line.number;
+    this.#before = line.hash;
+    if (this.#full) this.#turnOver();
+  }
+
+  /** What somebody asked of the admin API. */
+  deed({ actor, action, status, code, address }: Deed): void {
+    this.note({ actor, action, outcome: status < 400 ? "done" : "refused", reason: code, facts: { status, address } });
+  }
+
+  #append(text: string): void {
+    const descriptor = openSync(this.#file, "a", 0o600);
+    let bytes: number;
+    try {
+      writeSync(descriptor, text);
+      fsyncSync(descriptor);
+      bytes = statSync(this.#file).size;
+    } finally {
+      closeSync(descriptor);
+    }
+    if (bytes > FILE_LIMIT_BYTES) this.#full = true;
+  }
+
+  #turnOver(): void {
+    this.#full = false;
+    renameSync(this.#file, path.join(path.dirname(this.#file), `audit-${this.#number}.log`));
+    // At once, so that the chain goes on after a restart too.
+    this.note({ actor: "gateway", action: "begin a new audit file", outcome: "done", reason: "", facts: { last: this.#number } });
+  }
+
+  #isFlood(): boolean {
+    const minute = Math.floor(this.#unixMs() / 60_000);
+    if (minute !== this.#minute) {
+      const more = this.#strangers - STRANGERS_A_MINUTE;
+      this.#minute = minute;
+      this.#strangers = 0;
+      if (more > 0)
+        this.note({ actor: "gateway", action: "count", outcome: "refused", reason: `${more} more requests without a token that is known`, facts: {} });
+    }
+    return ++this.#strangers > STRANGERS_A_MINUTE;
+  }
+}
+
+/** All sound entries from the beginning, and what is wrong with the first that is not. */
+export function readAudit(file: string): { readonly entries: readonly AuditEntry[]; readonly problem: string } {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return { entries: [], problem: "" };
+    throw thrown;
+  }
+  const entries: AuditEntry[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line === "") continue;
+    const entry = entryOf(line);
+    if (entry === null) return { entries, problem: `line ${i + 1} was changed, or cut off` };
+    const last = entries.at(-1);
+    if (last !== undefined && entry.before !== last.hash) return { entries, problem: `before line ${i + 1} something was taken out or put in` };
+    entries.push(entry);
+  }
+  return { entries, problem: "" };
+}
+
+function entryOf(line: string): AuditEntry | null {
+  try {
+    const entry = JSON.parse(line) as AuditEntry;
+    const { hash, ...rest } = entry;
+    return hash === hashOf(rest) ? entry : null;
+  } catch {
+    // Said by whoever reads.
+    return null;
+  }
+}
+
+function hashOf(entry: Omit<AuditEntry, "hash">): string {
+  return createHash("sha256").update(JSON.stringify(entry)).digest("hex");
+}

@@ -1,0 +1,244 @@
+/**
+ * Leads rollouts from the gateway that was asked: proposes, waits for every live gateway's vote, commits an epoch or gives up, and watches
+ * until all serve. Should this gateway end meanwhile, the proposal expires and nothing has changed.
+ */
+import type { Clock } from "../clock.ts";
+import { asGatewayError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import type { AuditFacts } from "./audit.ts";
+import { proposalOf, TOPIC, type Proposal, type SeenGateway, type Vote } from "./board.ts";
+import { HISTORY_KEPT, type Follower } from "./follower.ts";
+import { headOf, type Head, type ReleaseShelf } from "./release-shelf.ts";
+import { ABANDON, COMMIT, KEYS, PROPOSE } from "./scripts/scripts.ts";
+
+export interface RolloutOrder {
+  readonly release: string;
+  /** The epoch that the caller saw. */
+  readonly base: number;
+  readonly kind: "deploy" | "rollback";
+  readonly dryRun: boolean;
+  readonly by: string;
+  readonly message: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * `"preparing"`; then `"rejected"`, `"expired"` (somebody did not vote), `"checked"` (a dry run) or `"active"`: committed; then
+ * `"serving"` when every live gateway serves it, or `"incomplete"` when one did not in time.
+ */
+export type RolloutState = "preparing" | "rejected" | "expired" | "checked" | "active" | "serving" | "incomplete" | "failed";
+
+export interface RolloutGateway {
+  readonly name: string;
+  readonly host: string;
+  readonly live: boolean;
+  /** `"away"`, `"waiting"`, `"prepared"`, `"rejected"`, `"activating"`, `"serving"`, `"behind"`. */
+  readonly state: string;
+  readonly reason: string;
+  readonly epoch: number;
+  readonly release: string;
+}
+
+export interface Rollout {
+  readonly number: number;
+  readonly release: string;
+  readonly base: number;
+  readonly kind: "deploy" | "rollback";
+  readonly dryRun: boolean;
+  state: RolloutState;
+  /** Why it came to nothing, or is not complete; "". */
+  reason: string;
+  /** 0 until it is committed. */
+  epoch: number;
+  gateways: readonly RolloutGateway[];
+  tookMs: number;
+}
+
+export type RolloutRefusal =
+  | { readonly refused: "unknown"; readonly found: string }
+  | { readonly refused: "outdated"; readonly newer: Head | null }
+  | { readonly refused: "running"; readonly other: Proposal };
+
+export interface RolloutParts {
+  readonly store: Store;
+  readonly shelf: ReleaseShelf;
+  readonly follower: Follower;
+  readonly clock: Clock;
+  readonly audit: (facts: AuditFacts) => void;
+}
+
+const LOOK_MS = 20;
+const LONGEST_LOOK_MS = 200;
+/** The proposal outlives whoever leads it by no more than this. */
+const PROPOSAL_GRACE_MS = 5000;
+/** After the commit nobody decides any more; this is for watching. */
+const SERVE_DEADLINE_MS = 60_000;
+const KEPT = 50;
+
+export class Rollouts {
+  readonly #parts: RolloutParts;
+  readonly #known = new Map<number, Rollout>();
+  #closed = false;
+
+  constructor(parts: RolloutParts) {
+    this.#parts = parts;
+  }
+
+  get(number: number): Rollout | null {
+    return this.#known.get(number) ?? null;
+  }
+  get all(): readonly Rollout[] {
+    return [...this.#known.values()];
+  }
+
+  /** Begins; what comes of it shows in the `Rollout`. */
+  async begin(order: RolloutOrder): Promise<Rollout | RolloutRefusal> {
+    const { store, shelf, clock } = this.#parts;
+    const { release, base, kind, dryRun, by, message, timeoutMs } = order;
+    const entry = (await shelf.list()).releases.find(({ id }) => id === release);
+    if (entry === undefined) return { refused: "unknown", found: release };
+    const text = JSON.stringify({ release, digest: entry.digest, base, kind, dryRun, by, message } satisfies Omit<Proposal, "number" | "expiresUnixMs">);
+    const [outcome, more] = await store.run(PROPOSE, [KEYS.head, KEYS.proposal, KEYS.number, KEYS.votes], [base, text, timeoutMs + PROPOSAL_GRACE_MS]);
+    if (outcome === 0) return { refused: "outdated", newer: headOf(String(more)) };
+    if (outcome === -1) return { refused: "running", other: proposalOf(String(more))! };
+    const number = Number(more);
+    const rollout: Rollout = { number, release, base, kind, dryRun, state: "preparing", reason: "", epoch: 0, gateways: [], tookMs: 0 };
+    this.#known.set(number, rollout);
+    for (const old of this.#known.keys()) if (this.#known.size > KEPT) this.#known.delete(old);
+    const startedMs = clock.now();
+    void this.#lead(rollout, order, entry.digest)
+      .catch((thrown: unknown) => this.#end(rollout, "failed", asGatewayError(thrown).detail))
+      .finally(() => {
+        rollout.tookMs = Math.round(clock.now() - startedMs);
+        this.#note(rollout, by);
+      });
+    return rollout;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #lead(rollout: Rollout, order: RolloutOrder, digest: string): Promise<void> {
+    const { follower, clock } = this.#parts;
+    await this.#wake();
+    const verdict = await this.#collect(rollout, clock.now() + order.timeoutMs);
+    if (verdict !== "prepared" || order.dryRun) {
+      await this.#parts.store.run(ABANDON, [KEYS.proposal], [rollout.number]);
+      this.#end(rollout, verdict === "prepared" ? "checked" : verdict, rollout.reason);
+      await this.#wake();
+      return;
+    }
+    const { kind, by, message, release } = order;
+    const head: Omit<Head, "epoch"> = { release, digest, kind, by, message, atUnixMs: clock.unixMs(), rollout: rollout.number };
+    const seen = Math.max(0, follower.epoch, ...rollout.gateways.map(({ epoch }) => epoch));
+    rollout.epoch = await this.#commit(rollout.number, seen, head);
+    if (rollout.epoch === 0) {
+      this.#end(rollout, "expired", "somebody else ended it");
+      return;
+    }
+    rollout.state = "active";
+    await this.#wake();
+    await this.#watch(rollout, clock.now() + SERVE_DEADLINE_MS);
+  }
+
+  /** Until all live gateways have voted. */
+  async #collect(rollout: Rollout, untilMs: number): Promise<"prepared" | "rejected" | "expired"> {
+    const { follower, clock } = this.#parts;
+    for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
+      const [seen, votes] = await Promise.all([follower.board.look("", null), follower.board.votes()]);
+      rollout.gateways = seen.gateways.map((gateway) => votingRow(gateway, votes.get(gateway.name)));
+      const rejected = rollout.gateways.filter(({ state }) => state === "rejected");
+      if (rejected.length > 0) {
+        rollout.reason = rejected.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+        return "rejected";
+      }
+      const missing = rollout.gateways.filter(({ state }) => state === "waiting");
+      if (missing.length === 0 && votes.size > 0) return "prepared";
+      if (clock.now() >= untilMs || this.#closed) {
+        rollout.reason = `no vote in time from ${missing.map(({ name }) => name).join(", ")}`;
+        return "expired";
+      }
+      await this.#pause(waitMs);
+    }
+  }
+
+  /** A commit whose answer was lost may have been carried out: the head tells. */
+  async #commit(number: number, seen: number, head: Omit<Head, "epoch">): Promise<number> {
+    const { store, follower } = this.#parts;
+    try {
+      const [epoch] = await store.run(COMMIT, [KEYS.head, KEYS.proposal, KEYS.history], [number, seen, JSON.stringify(head), HISTORY_KEPT]);
+      return Number(epoch);
+    } catch (thrown) {
+      const now = (await follower.board.look("", null)).head;
+      if (now?.rollout === number) return now.epoch;
+      throw thrown;
+    }
+  }
+
+  async #watch(rollout: Rollout, untilMs: number): Promise<void> {
+    const { follower, clock } = this.#parts;
+    for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
+      const { gateways, head } = await follower.board.look("", null);
+      rollout.gateways = gateways.map((gateway) => servingRow(gateway, rollout.epoch));
+      const live = rollout.gateways.filter(({ live }) => live);
+      if (live.length > 0 && live.every(({ state }) => state === "serving")) {
+        this.#end(rollout, "serving", "");
+        return;
+      }
+      const left = live.filter(({ state }) => state !== "serving").map(({ name, reason }) => (reason === "" ? name : `${name}: ${reason}`));
+      if ((head?.epoch ?? 0) > rollout.epoch) {
+        this.#end(rollout, "incomplete", `epoch ${head!.epoch} came before it served everywhere`);
+        return;
+      }
+      if (clock.now() >= untilMs || this.#closed) {
+        this.#end(rollout, "incomplete", `not served in time by ${left.join("; ")}`);
+        return;
+      }
+      rollout.reason = left.some((text) => text.includes(": ")) ? left.join("; ") : "";
+      await this.#pause(waitMs);
+    }
+  }
+
+  #end(rollout: Rollout, state: RolloutState, reason: string): void {
+    rollout.state = state;
+    rollout.reason = reason;
+  }
+
+  /** Everybody looks now; one that does not hear of it looks within a second. */
+  async #wake(): Promise<void> {
+    await this.#parts.store.publish(TOPIC, "look").catch(() => undefined);
+    void this.#parts.follower.look();
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#parts.clock.after(ms, resolve));
+  }
+
+  #note(rollout: Rollout, actor: string): void {
+    const { number, release, epoch, state, reason, kind, tookMs } = rollout;
+    const done = state === "serving" || state === "checked" || state === "active";
+    this.#parts.audit({
+      actor,
+      action: rollout.dryRun ? `dry run of a ${kind}` : kind,
+      outcome: done ? "done" : "refused",
+      reason: done ? "" : `${state}: ${reason}`,
+      facts: { rollout: number, release, epoch, tookMs },
+    });
+  }
+}
+
+function votingRow(gateway: SeenGateway, vote: Vote | undefined): RolloutGateway {
+  const { name, host, live, epoch, release } = gateway;
+  const row = { name, host, live, epoch, release };
+  if (vote === "PREPARED") return { ...row, state: live ? "prepared" : "away", reason: "" };
+  if (vote !== undefined) return { ...row, state: "rejected", reason: vote.slice("REJECTED ".length) };
+  return { ...row, state: live ? "waiting" : "away", reason: "" };
+}
+
+function servingRow({ name, host, live, epoch, release, state, reason }: SeenGateway, wanted: number): RolloutGateway {
+  const row = { name, host, live, epoch, release };
+  if (!live) return { ...row, state: "away", reason: "" };
+  if (state === "behind") return { ...row, state: "behind", reason };
+  return { ...row, state: epoch >= wanted && state === "serving" ? "serving" : "activating", reason: "" };
+}

@@ -1,0 +1,60 @@
+/** Asks this gateway's own listeners, as a client would, which release answers. */
+import { randomBytes } from "node:crypto";
+import http from "node:http";
+import type { Clock } from "../clock.ts";
+import type { Fleet } from "./fleet.ts";
+import { reasonOf } from "./start-error.ts";
+
+export interface ListeningAt {
+  readonly host: string;
+  readonly port: number;
+}
+
+const DEADLINE_MS = 5_000;
+const TRY_DEADLINE_MS = 2_000;
+const AGAIN_MS = 50;
+
+/** "" when each listener answers with `release`, else why not. */
+export async function probe(fleet: Fleet, listeners: readonly ListeningAt[], release: string, clock: Clock): Promise<string> {
+  const path = `/.well-known/sluice-probe/${randomBytes(16).toString("hex")}`;
+  try {
+    await fleet.expectProbe(path);
+    const found = await Promise.all(listeners.map((listener) => answered(listener, path, release, clock)));
+    return found.filter((why) => why !== "").join("; ");
+  } catch (thrown) {
+    return `the probe could not be made: ${reasonOf(thrown)}`;
+  } finally {
+    // A worker that is lost expects nothing any more.
+    await fleet.expectProbe(null).catch(() => undefined);
+  }
+}
+
+async function answered(listener: ListeningAt, path: string, release: string, clock: Clock): Promise<string> {
+  const untilMs = clock.now() + DEADLINE_MS;
+  const where = `${listener.host}:${listener.port}`;
+  for (;;) {
+    let why: string;
+    try {
+      const { status, serves } = await ask(listener, path);
+      // Rules that match every path see its answer too, and may fail: that is theirs to tell, and changes nothing about which release ran.
+      if (serves === release) return "";
+      why = `${where} answered ${status} on release ${serves || "unknown"}`;
+    } catch (thrown) {
+      why = `${where} did not answer: ${reasonOf(thrown)}`;
+    }
+    if (clock.now() >= untilMs) return why;
+    await new Promise<void>((resolve) => void clock.after(AGAIN_MS, resolve));
+  }
+}
+
+function ask({ host, port }: ListeningAt, path: string): Promise<{ readonly status: number; readonly serves: string }> {
+  const address = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return new Promise((resolve, reject) => {
+    const request = http.get({ host: address, port, path, agent: false, headers: { host: "localhost" }, timeout: TRY_DEADLINE_MS }, (response) => {
+      response.resume();
+      resolve({ status: response.statusCode ?? 0, serves: String(response.headers["sluice-release"] ?? "") });
+    });
+    request.once("timeout", () => request.destroy(new Error("no answer in time")));
+    request.once("error", reject);
+  });
+}
