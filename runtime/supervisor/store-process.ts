@@ -41,6 +41,7 @@ export class StoreProcess {
   readonly #options: StoreProcessOptions;
   readonly #backoff: Backoff;
   readonly #ready = Promise.withResolvers<void>();
+  readonly #settled = Promise.withResolvers<void>();
   /** Wait for a process that can take their pipe. */
   #waiting: TakePipe[] = [];
   #child: ChildProcess | null = null;
@@ -62,6 +63,10 @@ export class StoreProcess {
   /** Resolves when it served for the first time. */
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+  /** Resolves then, or when it was lost for the first time. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
   }
   get pid(): number {
     return this.#child?.pid ?? 0;
@@ -140,6 +145,7 @@ export class StoreProcess {
         this.#serving = true;
         this.#failure = "";
         this.#ready.resolve();
+        this.#settled.resolve();
         this.#options.onEvent("info", "store-started", { pid: this.pid });
         const waiting = this.#waiting;
         this.#waiting = [];
@@ -198,6 +204,7 @@ export class StoreProcess {
     if (this.#stopping) return;
     this.#failure = this.#failure === "" ? `the store's process ${how}` : `${this.#failure} (${how})`;
     this.#restarts++;
+    this.#settled.resolve();
     this.#options.onEvent("error", "store-lost", { detail: this.#failure });
     const waitMs = this.#backoff.next(this.#options.clock.now() - this.#startedMs);
     if (waitMs === 0) this.#start();

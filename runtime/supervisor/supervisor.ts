@@ -256,7 +256,7 @@ class Gateway implements Supervisor {
     const store = this.#store;
     if (store === null) return;
     const late = new Promise<void>((resolve) => void this.#clock.after(STORE_READY_MS, resolve));
-    await Promise.race([store.ready, late]);
+    await Promise.race([store.settled, late]);
   }
 
   async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
