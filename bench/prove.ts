@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
+import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
@@ -24,6 +25,9 @@ import { twoHookRule } from "./prove/two-hook-rule.ts";
 const CLAIMS: readonly Claim[] = [
   twoHookRule,
   cacheHit,
+  cacheCrowd,
+  cacheHitRatio,
+  purgeByTag,
   savedRule,
   killedSandbox,
   killedWorker,

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { zstdCompress, zstdDecompress } from "node:zlib";
 import { z } from "zod";
 import { Fields, isFieldValue, isToken } from "../proxy/fields.ts";
+import { ownCopy } from "./fill.ts";
 import { Entry, Marker, type Slot, Variants } from "./entry.ts";
 
 const SIGNATURE_BYTES = 32;
@@ -112,7 +113,7 @@ export async function decodeSlot(bytes: Buffer, storeKey: string, signingKey: Bu
   if (head.length > maxBytes || !areFields(head.fields)) throw new ForgedError("an entry that can't be");
   const packed = rest.subarray(HEAD_LENGTH_BYTES + headBytes);
   // A copy: the bytes are a part of what was received with much else.
-  const body = head.coding === "zstd" ? await decompress(packed, { maxOutputLength: Math.max(1, head.length) }) : Buffer.from(packed);
+  const body = head.coding === "zstd" ? await decompress(packed, { maxOutputLength: Math.max(1, head.length) }) : ownCopy([packed], packed.length);
   if (body.length !== head.length) throw new ForgedError(`${body.length} of ${head.length} bytes`);
   const { key, fields, freshness, ...more } = head;
   return new Entry(
