@@ -30,14 +30,16 @@ export interface Describer {
 
 /** For one load of all modules. One that loops is stopped inside, after a second or, when the machine was busy, three more; this is for what ignores that. */
 const LOAD_DEADLINE_MS = 12_000;
+/** For what a process wrote before it ended to be read. */
+const LAST_WORDS_MS = 1_000;
 /** Broken modules reported at once. */
 const MAX_PROBLEMS = 20;
 const DIED = "ends the sandbox process that evaluates it: does it build something huge at its top level?";
 
-/** `warm`: keep the next process ready between builds. */
-export function createDescriber(config: ResolvedConfig, warm: boolean): Describer {
+/** `warm`: keep the next process ready between builds. `processFile`: as in `spawnSandbox`. */
+export function createDescriber(config: ResolvedConfig, warm: boolean, processFile?: string): Describer {
   const bounds = new MemoryBounds(config.limits.ruleMemoryBytes);
-  const open = (): Evaluator => new Evaluator(bounds, config);
+  const open = (): Evaluator => new Evaluator(bounds, config, processFile);
   let ready: Evaluator | null = null;
   return {
     async describe(rules) {
@@ -53,8 +55,8 @@ export function createDescriber(config: ResolvedConfig, warm: boolean): Describe
           break;
         }
         const culprit = outcome.kind === "failed" ? left.find(({ name }) => name === outcome.error.rule) : left.length === 1 ? left[0] : undefined;
-        const problem = outcome.kind === "failed" ? outcome.error : { message: DIED, stack: "" };
-        if (culprit === undefined && outcome.kind === "failed") {
+        const problem = outcome.kind === "failed" ? outcome.error : { message: outcome.kind === "unborn" ? outcome.message : DIED, stack: "" };
+        if (outcome.kind === "unborn" || (culprit === undefined && outcome.kind === "failed")) {
           // Not one rule's fault: the sandbox itself does not come up.
           for (const rule of left) described.set(rule.name, { problem });
           break;
@@ -101,7 +103,16 @@ function checked(answer: unknown): Described {
 type Outcome =
   | { readonly kind: "loaded"; readonly rules: readonly unknown[] }
   | { readonly kind: "failed"; readonly error: LoadError }
-  | { readonly kind: "died" };
+  | { readonly kind: "died" }
+  /** It ended before it could read anything: no rule has run. */
+  | { readonly kind: "unborn"; readonly message: string };
+
+/** Of Node's account of an error that ended it: the error, and the file that could not be read. */
+function essence(stderr: string): string {
+  const error = /^.*(?:Error|error)\b.*$/m.exec(stderr.replaceAll(/^[ \t]+.*$/gm, ""))?.[0] ?? stderr.trim().slice(-500);
+  const resource = /^\s+resource: '(.*)'/m.exec(stderr)?.[1];
+  return resource === undefined ? error : `${error} (${resource})`;
+}
 
 /** One sandbox process for one load. */
 class Evaluator {
@@ -109,16 +120,26 @@ class Evaluator {
   readonly #spawned: Spawned;
   readonly #link: FrameLink;
   readonly #outcome = Promise.withResolvers<Outcome>();
+  readonly #ended: Promise<unknown>;
+  /** Its first word has come. */
+  readonly #born = Promise.withResolvers<void>();
+  #spoke = false;
 
-  constructor(bounds: MemoryBounds, config: ResolvedConfig) {
+  constructor(bounds: MemoryBounds, config: ResolvedConfig, file: string | undefined) {
     this.#config = config;
-    this.#spawned = spawnSandbox({ dataLimitBytes: bounds.dataLimitBytes(bounds.seats(1, false)), warn: (text) => process.emitWarning(text) });
+    this.#spawned = spawnSandbox({
+      dataLimitBytes: bounds.dataLimitBytes(bounds.seats(1, false)),
+      warn: (text) => process.emitWarning(text),
+      ...(file === undefined ? {} : { file }),
+    });
     this.#spawned.child.unref();
+    this.#ended = new Promise((resolve) => this.#spawned.child.once("close", resolve));
     this.#link = new FrameLink(this.#spawned.pipe, {
       frame: (text) => this.#read(text),
       broken: () => this.#outcome.resolve({ kind: "died" }),
-      closed: () => this.#outcome.resolve({ kind: "died" }),
+      closed: () => void this.#closed(),
     });
+    this.#link.send(new TextWriter().num(ToSandbox.PING).num(0).take());
   }
 
   async load(rules: readonly Bundled[]): Promise<Outcome> {
@@ -132,8 +153,9 @@ class Evaluator {
       describes: true,
       rules: rules.map(({ name, code }) => ({ name, code, context: SHARED_CONTEXT, secrets: {}, services: [] })),
     };
-    this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
     const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS);
+    await Promise.race([this.#born.promise, this.#outcome.promise]);
+    this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
     const outcome = await this.#outcome.promise;
     clearTimeout(timer);
     return outcome;
@@ -144,15 +166,37 @@ class Evaluator {
     this.#spawned.child.kill("SIGKILL");
   }
 
-  #read(text: string): void {
-    const reader = new TextReader(text);
-    if (reader.num() !== FromSandbox.LOADED || reader.num() !== 1) {
+  async #closed(): Promise<void> {
+    if (this.#spoke) {
       this.#outcome.resolve({ kind: "died" });
       return;
     }
-    const ok = reader.num() === 1;
-    const answer = JSON.parse(reader.str()) as { rules?: unknown; error?: LoadError };
-    if (ok && Array.isArray(answer.rules)) this.#outcome.resolve({ kind: "loaded", rules: answer.rules });
-    else this.#outcome.resolve({ kind: "failed", error: answer.error ?? { rule: "", message: "no reason given", stack: "" } });
+    await Promise.race([this.#ended, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())]);
+    const said = essence(this.#spawned.stderr());
+    this.#outcome.resolve({
+      kind: "unborn",
+      message: `no rule is to blame: the sandbox process that evaluates it does not start: ${said || "it said nothing"}`,
+    });
+  }
+
+  #read(text: string): void {
+    const reader = new TextReader(text);
+    while (!reader.done) {
+      const kind = reader.num();
+      if (kind === FromSandbox.PONG) {
+        reader.num();
+        this.#spoke = true;
+        this.#born.resolve();
+        continue;
+      }
+      if (kind !== FromSandbox.LOADED || reader.num() !== 1) {
+        this.#outcome.resolve({ kind: "died" });
+        return;
+      }
+      const ok = reader.num() === 1;
+      const answer = JSON.parse(reader.str()) as { rules?: unknown; error?: LoadError };
+      if (ok && Array.isArray(answer.rules)) this.#outcome.resolve({ kind: "loaded", rules: answer.rules });
+      else this.#outcome.resolve({ kind: "failed", error: answer.error ?? { rule: "", message: "no reason given", stack: "" } });
+    }
   }
 }
