@@ -58,6 +58,8 @@ export interface AdminError {
     | "BASE_OUTDATED"
     | "ROLLOUT_RUNNING"
     | "STORE_AWAY"
+    | "TOO_MANY_TAILS"
+    | "NO_WORKER"
     | "INTERNAL";
   readonly found: string;
   readonly expected: string;

@@ -7,6 +7,7 @@ import type { LogSink } from "./log-sink.ts";
 import { Counts } from "./counts.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { CounterSnapshot } from "./snapshot.ts";
+import { Tails } from "./tail.ts";
 
 export type { ExchangeRecord } from "./record.ts";
 export type { CounterSnapshot, WorkerSnapshot } from "./snapshot.ts";
@@ -50,35 +51,48 @@ export interface ObserverOptions {
   readonly sink: LogSink;
   /** Milliseconds, monotonic: only for the rate of rules' log lines. */
   readonly now: () => number;
+  /** Who watches live. Left out: nobody ever. */
+  readonly tails?: Tails;
 }
+
+const NOBODY = new Tails({ worker: 0, unixMs: () => 0, send: () => undefined });
 
 export function createObserver(options: ObserverOptions): Observer {
   const counts = new Counts();
   const log = new AccessLog(options.log, options.sink, options.now, (kind) => counts.logLineDropped(kind));
+  const tails = options.tails ?? NOBODY;
   let sinkDropped = 0;
   const observer: Observer = {
     exchange(record) {
       counts.exchange(record);
       log.exchange(record);
+      if (tails.active) tails.exchange(record);
     },
     rule(entry) {
       counts.hook(entry);
       if (entry.failure) log.ruleFailure(entry);
+      if (tails.active) tails.hook(entry);
     },
-    ruleLog: (entry) => log.ruleLine(entry),
+    ruleLog(entry) {
+      log.ruleLine(entry);
+      if (tails.active) tails.log(entry);
+    },
     ruleMetric: (entry) => counts.custom(entry),
     sandbox(entry) {
       counts.sandbox(entry);
       log.sandbox(entry);
+      if (tails.active) tails.sandbox(entry);
     },
     limit: (limit, reason, by) => counts.limit(limit, reason, by),
     refused(error, facts) {
       counts.refused(error.code);
       log.refused(error, facts);
+      if (tails.active) tails.refused(error);
     },
     defect(error) {
       counts.error(error.code);
       log.defect(error);
+      if (tails.active) tails.defect(error);
     },
     note: (level, event, facts) => log.note(level, event, facts),
     sandboxEvents: {

@@ -53,7 +53,7 @@ export async function startGateway(spec: GatewaySpec): Promise<RunningGateway> {
   const [, url] = await running.printed(/listening on (\S+)/);
   const [, admin] = await running.printed(/admin on (\S+)/);
   await running.printed(/^ready$/m);
-  const token = (await readFile(join(folder, "state/admin-token"), "utf8")).trim();
+  const token = spec.env?.["SLUICE_ADMIN_TOKEN"] ?? (await readFile(join(folder, "state/admin-token"), "utf8")).trim();
   const ask = async (path: string): Promise<Response> => {
     const answer = await fetch(`${admin}${path}`, { headers: { authorization: `Bearer ${token}` } });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);

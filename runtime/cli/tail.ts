@@ -1,0 +1,91 @@
+/** `sluice tail`: live exchanges, lines and exceptions of rules, of one gateway or several. */
+import type { TailEvent } from "../observe/tail.ts";
+import { AdminCallError, doorOf } from "./admin-call.ts";
+import { droppedText, tailLines, type TailNotice } from "./tail-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface TailOptions {
+  readonly admin: readonly string[];
+  readonly config: string;
+  readonly rule?: string;
+  readonly status?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly trace?: string;
+  readonly errors: boolean;
+}
+
+const FAILED = 1;
+/** Of one event: a worker cuts every text in it. */
+const EVENT_LIMIT_UNITS = 256 * 1024;
+
+/** Runs until it is interrupted, or until no gateway is left to follow. */
+export async function tail(options: TailOptions, terminal: Terminal): Promise<number> {
+  const places = options.admin.length === 0 ? [undefined] : options.admin;
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
+  const sums = { lines: 0, errors: 0 };
+  const colours = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
+  const several = places.length > 1;
+  const ends = await Promise.all(
+    places.map((admin) =>
+      follow(options, admin, stop.signal, (event, gateway) => {
+        if (event.type === "dropped") {
+          sums.lines += event.lines;
+          sums.errors += event.errors;
+        }
+        terminal.result(several ? { gateway, ...event } : event, () => tailLines(event, colours).map((line) => (several ? `${gateway}  ${line}` : line)));
+      }).catch((thrown: unknown) => {
+        if (stop.signal.aborted) return true;
+        if (!(thrown instanceof AdminCallError)) throw thrown;
+        terminal.problem(thrown.message);
+        return false;
+      }),
+    ),
+  );
+  if (sums.lines + sums.errors > 0) terminal.say(`${droppedText(sums.lines, sums.errors)} in all`);
+  return ends.every(Boolean) ? 0 : FAILED;
+}
+
+/** True when it was interrupted; rejects when the gateway could not be followed, or not any longer. */
+async function follow(
+  options: TailOptions,
+  admin: string | undefined,
+  signal: AbortSignal,
+  take: (event: TailEvent | TailNotice, gateway: string) => void,
+): Promise<true> {
+  const { base, token } = await doorOf({ ...(admin === undefined ? {} : { admin }), config: options.config });
+  const url = new URL("/v1/tail", base);
+  for (const name of ["rule", "status", "path", "method", "trace"] as const) if (options[name] !== undefined) url.searchParams.set(name, options[name]);
+  if (options.errors) url.searchParams.set("errors", "true");
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal }).catch((thrown: unknown) => {
+    const cause = (thrown as { cause?: { code?: string } }).cause?.code ?? (thrown as Error).message;
+    throw new AdminCallError(`no gateway answers at ${base} (${cause}); is it running, and is --admin right?`);
+  });
+  if (!answer.ok) {
+    const { code, found, expected } = (await answer.json()) as Readonly<Record<string, unknown>>;
+    throw new AdminCallError(`${base}: ${String(code)}: found ${String(found)}, expected ${String(expected)}`);
+  }
+  try {
+    for await (const event of eventsOf(answer.body!)) take(event, url.host);
+  } catch (cause) {
+    throw new AdminCallError(`${base}: the connection broke off (${(cause as Error).message})`, { cause });
+  }
+  throw new AdminCallError(`${base}: the gateway ended the stream`);
+}
+
+/** The `data` of an event stream (WHATWG HTML, section 9.2.6), in the one form that the gateway writes. */
+async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<TailEvent | TailNotice> {
+  let text = "";
+  for await (const piece of body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)) {
+    text += piece;
+    let from = 0;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n", from)) {
+      if (text.startsWith("data: ", from)) yield JSON.parse(text.slice(from + 6, end)) as TailEvent | TailNotice;
+      from = end + 2;
+    }
+    text = text.slice(from);
+    if (text.length > EVENT_LIMIT_UNITS) throw new RangeError(`an event of more than ${EVENT_LIMIT_UNITS} characters`);
+  }
+}
