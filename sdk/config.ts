@@ -179,6 +179,12 @@ export interface LimitOptions {
   readonly ruleMemory?: Size;
   /** `fetch` calls of rules in one exchange. 16 by default. */
   readonly ruleFetches?: number;
+  /**
+   * Memory in which a gateway keeps what hooks decided. A hook of a module that keeps nothing between hooks, and that asked neither for the time
+   * nor for chance, the client or a service, decides the same on the same input: then its outcome is taken from here and the sandbox is not
+   * entered. `"16MiB"` by default; `"0B"` runs every hook every time.
+   */
+  readonly ruleRecall?: Size;
   /** Code of a release, source maps apart. `"4MiB"` by default. */
   readonly releaseSize?: Size;
   /** One value on its way into or out of a sandbox. `"1MiB"` by default. */

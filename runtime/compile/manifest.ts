@@ -1,6 +1,7 @@
 /** What a rule's code and its `defineRule` tell: recomputed by whoever compiles, never believed. */
 import type { RuleManifest } from "./release.ts";
 import { PHASES } from "./release.ts";
+import { isStateless } from "./stateless.ts";
 import type { RuleDescription } from "./describe.ts";
 import type { MatchSpec } from "../proxy/match/match.ts";
 
@@ -34,5 +35,6 @@ export function manifestOf(name: string, code: string, described: RuleDescriptio
     hosts: [...new Set([...code.matchAll(URL_LITERAL)].map(([text]) => URL.parse(text)?.origin).filter((origin) => origin !== undefined))].sort(),
     readsBody: READS_BODY.test(code),
     ...(described.globals.length > 0 ? { addsGlobals: true } : {}),
+    ...(described.globals.length === 0 && isStateless(code) ? { stateless: true } : {}),
   };
 }

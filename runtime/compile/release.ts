@@ -22,6 +22,8 @@ export interface RuleManifest {
   readonly readsBody: boolean;
   /** True when evaluating the module adds to the global object: then it is evaluated in a context of its own. Left out: false. */
   readonly addsGlobals?: boolean;
+  /** True when the module provably keeps nothing from one hook to the next (`stateless.ts`). Left out: false. */
+  readonly stateless?: boolean;
 }
 
 export interface RuleModule {

@@ -150,6 +150,7 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
       "ruleWall",
       "ruleMemory",
       "ruleFetches",
+      "ruleRecall",
       "releaseSize",
       "crossingSize",
       "drain",

@@ -271,6 +271,7 @@ function limitsOf(limits: NonNullable<ConfigInput["limits"]>): LimitsConfig {
     ruleWallMs: ms(limits.ruleWall, "5s"),
     ruleMemoryBytes: bytes(limits.ruleMemory, "64MiB"),
     ruleFetches: limits.ruleFetches ?? 16,
+    ruleRecallBytes: bytes(limits.ruleRecall, "16MiB"),
     releaseBytes: bytes(limits.releaseSize, "4MiB"),
     crossingBytes: bytes(limits.crossingSize, "1MiB"),
     drainMs: ms(limits.drain, "30s"),

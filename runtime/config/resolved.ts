@@ -94,6 +94,8 @@ export interface LimitsConfig {
   readonly ruleWallMs: number;
   readonly ruleMemoryBytes: number;
   readonly ruleFetches: number;
+  /** Memory for what hooks decided, so that the same request need not be decided again; 0: none. */
+  readonly ruleRecallBytes: number;
   readonly releaseBytes: number;
   readonly crossingBytes: number;
   /** How long running exchanges may take at shutdown or replacement. */

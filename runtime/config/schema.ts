@@ -66,6 +66,7 @@ const limits = z.strictObject({
   ruleWall: duration.optional(),
   ruleMemory: size.optional(),
   ruleFetches: count(0).optional(),
+  ruleRecall: size.optional(),
   releaseSize: size.optional(),
   crossingSize: size.optional(),
   drain: durationOrNone.optional(),

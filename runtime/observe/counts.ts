@@ -14,6 +14,7 @@ const STATUS_CLASSES = [OTHER, "1xx", "2xx", "3xx", "4xx", "5xx"];
 interface RuleCells {
   readonly calls: Count;
   readonly cpuSeconds: Count;
+  readonly recalls: Count;
 }
 
 /** Client-chosen values never become labels: methods and statuses fall into closed classes, hosts and paths stay out. */
@@ -66,6 +67,7 @@ export class Counts {
     const cells = this.#ruleCells.get(rule)?.get(phase) ?? this.#cellsOf(rule, phase);
     cells.calls.value++;
     cells.cpuSeconds.value += entry.cpuUs / 1e6;
+    if (entry.recalled === true) cells.recalls.value++;
     if (entry.outcome === "next") return;
     if (entry.outcome === "answer") {
       counters.sluice_rule_answers_total.add(1, rule, phase);
@@ -77,8 +79,8 @@ export class Counts {
 
   /** Kept at hand for as many rules as have series of their own. */
   #cellsOf(rule: string, phase: string): RuleCells {
-    const { sluice_rule_calls_total: calls, sluice_rule_cpu_seconds_total: cpuSeconds } = this.#counters;
-    const cells = { calls: calls.cell(rule, phase), cpuSeconds: cpuSeconds.cell(rule, phase) };
+    const { sluice_rule_calls_total: calls, sluice_rule_cpu_seconds_total: cpuSeconds, sluice_rule_recalls_total: recalls } = this.#counters;
+    const cells = { calls: calls.cell(rule, phase), cpuSeconds: cpuSeconds.cell(rule, phase), recalls: recalls.cell(rule, phase) };
     if (cells.calls.labels[0] !== rule) return cells;
     let phases = this.#ruleCells.get(rule);
     if (!phases) this.#ruleCells.set(rule, (phases = new Map()));

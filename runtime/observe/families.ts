@@ -24,6 +24,11 @@ export const COUNTERS = {
   sluice_sent_bytes_total: { help: "Response body bytes sent to clients.", labels: [], seriesLimit: 1 },
   sluice_upstream_failures_total: { help: "Exchanges that failed because of an upstream.", labels: ["upstream", "target", "code"], seriesLimit: 1000 },
   sluice_rule_calls_total: { help: "Hooks run.", labels: ["rule", "phase"], seriesLimit: 2000 },
+  sluice_rule_recalls_total: {
+    help: "Of them, those whose outcome was known from before, so that the sandbox was not entered.",
+    labels: ["rule", "phase"],
+    seriesLimit: 2000,
+  },
   sluice_rule_cpu_seconds_total: { help: "CPU that hooks used.", labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_rule_answers_total: { help: "Hooks that answered the exchange themselves.", labels: ["rule", "phase"], seriesLimit: 2000 },
   sluice_rule_failures_total: { help: "Hooks that failed, passed over or not.", labels: ["rule", "phase", "kind"], seriesLimit: 2000 },

@@ -14,7 +14,7 @@ import type { Admission, RouteLimits } from "../ratelimit/ratelimit.ts";
 import type { HookOutcome } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { askCache } from "./cached.ts";
-import { bodyOf, type Exchange } from "./exchange.ts";
+import { bodyOf, type Exchange, NO_BODY } from "./exchange.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
 import { paramsOf, type PhaseHooks } from "./hook-plan.ts";
 import { Life } from "./life.ts";
@@ -39,12 +39,18 @@ async function live(life: Life): Promise<void> {
     const admission = admit(life, core.routeLimits);
     response = admitted(life, admission instanceof Promise ? await admission : admission);
   }
-  if (response === null && plan.onRequest !== null) response = answerOf(life, await runRequestHooks(life, "onRequest", plan.onRequest));
+  if (response === null && plan.onRequest !== null) {
+    const outcome = runHooks(life, "onRequest", plan.onRequest, "");
+    response = answerOf(life, outcome instanceof Promise ? await outcome : outcome);
+  }
   if (response === null) response = await (core.cache === null ? fetchAnswer(life) : askThroughCache(life));
   life.response = response;
   if (life.admission !== null) life.admission.mark(response.fields);
 
-  if (plan.onResponse !== null) response = changed(life, await runResponseHooks(life, "onResponse", plan.onResponse));
+  if (plan.onResponse !== null) {
+    const outcome = runHooks(life, "onResponse", plan.onResponse, "");
+    response = changed(life, outcome instanceof Promise ? await outcome : outcome);
+  }
   life.throwIfGone();
 
   response.fields.set("x-request-id", life.id);
@@ -102,12 +108,12 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
     try {
       if (plan.onOriginRequest !== null) {
         expectUpstream(life);
-        const answer = answerOf(life, await runRequestHooks(life, "onOriginRequest", plan.onOriginRequest));
+        const answer = answerOf(life, await runHooks(life, "onOriginRequest", plan.onOriginRequest, ""));
         if (answer !== null) return answer;
       }
       life.response = await callUpstream(life);
       if (plan.onOriginResponse === null) return life.response;
-      return changed(life, await runResponseHooks(life, "onOriginResponse", plan.onOriginResponse));
+      return changed(life, await runHooks(life, "onOriginResponse", plan.onOriginResponse, ""));
     } catch (thrown) {
       life.throwIfGone();
       const error = asGatewayError(thrown);
@@ -179,12 +185,7 @@ function callUpstream(life: Life): Promise<GatewayResponse> {
     });
 }
 
-/** Runs hooks before the origin. */
-function runRequestHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<HookOutcome> {
-  return runHooks(life, phase, hooks, upstreamText(life));
-}
-
-/** What came of them: a response when a rule answered or failed closed, else null. */
+/** What came of hooks before the origin: a response when a rule answered or failed closed, else null. */
 function answerOf(life: Life, outcome: HookOutcome): GatewayResponse | null {
   if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
@@ -195,12 +196,7 @@ function answerOf(life: Life, outcome: HookOutcome): GatewayResponse | null {
   return outcome.answer === null ? null : fromRule(outcome.answer);
 }
 
-/** Runs hooks behind the origin. */
-function runResponseHooks(life: Life, phase: Phase, hooks: PhaseHooks): Promise<HookOutcome> {
-  return runHooks(life, phase, hooks, `${upstreamText(life)},"from":"${life.response!.from}"`);
-}
-
-/** What came of them: `life.response`, which they have changed, or another in its place. */
+/** What came of hooks behind the origin: `life.response`, which they have changed, or another in its place. */
 function changed(life: Life, outcome: HookOutcome): GatewayResponse {
   const response = life.response!;
   const { failure, answer, body } = outcome;
@@ -212,8 +208,10 @@ function changed(life: Life, outcome: HookOutcome): GatewayResponse {
   }
   if (body !== null) {
     response.body.cancel();
-    response.body = bodyOf(body);
-    response.declaredLength = body.length;
+    // What a GET would get was never here, so its length is not known (RFC 9110 section 8.6 lets it be left out, not be wrong).
+    const toHead = life.exchange.method === "HEAD";
+    response.body = toHead ? NO_BODY : bodyOf(body);
+    response.declaredLength = toHead ? -1 : body.length;
     // They describe the bytes that were: coding, digest, validator, ranges.
     for (const name of ["content-encoding", "content-md5", "content-digest", "repr-digest", "etag", "accept-ranges"]) response.fields.delete(name);
   }
@@ -223,7 +221,7 @@ function changed(life: Life, outcome: HookOutcome): GatewayResponse {
 /** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
 async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError, mayRetry: boolean): Promise<GatewayResponse | "retry" | null> {
   const facts = { code: error.code, status: error.status, message: error.detail };
-  const outcome = await runHooks(life, "onError", hooks, `${upstreamText(life)},"error":${JSON.stringify(facts)}`);
+  const outcome = await runHooks(life, "onError", hooks, `,"error":${JSON.stringify(facts)}`);
   if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
   if (outcome.failure !== null) return failed(life, outcome.failure);
@@ -234,23 +232,27 @@ async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError,
   return "retry";
 }
 
-function upstreamText(life: Life): string {
-  return life.upstream === "" ? "" : `,"upstream":${life.core.quotedUpstream(life.upstream)}`;
-}
-
-/** `extra`: further members of `HookExtra` as JSON, each with its comma in front. */
-function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, extra: string): Promise<HookOutcome> {
-  const { response } = life;
-  return life.core.sandbox!.run({
+/**
+ * Known from before, or run in the sandbox: then by a promise. `facts`: further members of `HookExtra` as JSON, each with its comma in front.
+ */
+function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, facts: string): HookOutcome | Promise<HookOutcome> {
+  const sandbox = life.core.sandbox!;
+  const response = phase === "onError" ? null : life.response;
+  const run = {
     release: life.table.loaded!,
     phase,
     rules: hooks.rules,
     params: paramsOf(hooks, life.match),
     request: life.request,
-    response: response === null || phase === "onError" ? null : response,
-    extra: life.extraText(extra),
+    response,
+    extra: "",
     exchange: life,
-  });
+  };
+  const recalled = sandbox.recall(run);
+  if (recalled !== null) return recalled;
+  const upstream = life.upstream === "" ? "" : `,"upstream":${life.core.quotedUpstream(life.upstream)}`;
+  run.extra = life.extraText(`${upstream}${response === null ? "" : `,"from":"${response.from}"`}${facts}`);
+  return sandbox.run(run);
 }
 
 function failed(life: Life, error: GatewayError): GatewayResponse {
@@ -290,7 +292,7 @@ function complete(life: Life, sentBytes: number, completed: boolean): void {
     return;
   }
   const facts = { status, durationMs: record.durationMs, sentBytes, completed };
-  runHooks(life, "onComplete", plan.onComplete, `${upstreamText(life)},"complete":${JSON.stringify(facts)}`)
+  Promise.resolve(runHooks(life, "onComplete", plan.onComplete, `,"complete":${JSON.stringify(facts)}`))
     .catch((thrown: unknown) => core.observer.defect(asGatewayError(thrown)))
     .finally(() => life.table.leave());
 }

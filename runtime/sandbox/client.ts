@@ -94,6 +94,11 @@ class WorkerSandbox implements Sandbox {
     if (held.running === 0) this.#forget(held);
   }
 
+  recall(run: HookRun): HookOutcome | null {
+    const held = run.release;
+    return held instanceof HeldRelease && !this.#closed ? this.#runs.recall(run, held) : null;
+  }
+
   run(run: HookRun): Promise<HookOutcome> {
     const held = run.release;
     if (!(held instanceof HeldRelease) || !this.#releases.has(held.number))

@@ -6,7 +6,7 @@ import { Effect } from "./protocol.ts";
 import type { Segment } from "./segment.ts";
 
 /** Fields that a message may have once rules have added to it. */
-const MAX_FIELDS = 500;
+export const MAX_FIELDS = 500;
 
 /** As in `protocol.ts`. */
 export const Outcome = { NEXT: 0, ANSWER: 1, FAILURE: 2 } as const;

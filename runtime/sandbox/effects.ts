@@ -7,7 +7,7 @@ import type { Phase } from "../compile/release.ts";
 import { isFieldValue, isToken } from "../proxy/fields.ts";
 import { readCacheDecisionWord, readCacheKeyWord } from "./cache-words.ts";
 import { CodecError, TextReader } from "./codec.ts";
-import { Effect } from "./protocol.ts";
+import { Effect, MAX_BODY_UNITS } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
 
 /** Bounds on effects, this one for each rule of a hook call. A rule's own code meets tighter ones inside; these hold when the inside is broken. */
@@ -18,8 +18,6 @@ const MAX_FIELD_UNITS = 64 * 1024;
 const MAX_TARGET_UNITS = 16 * 1024;
 const MAX_LOG_UNITS = 16 * 1024;
 const MAX_LABELS_UNITS = 2048;
-/** A body or an answer. Apart from `limits.crossingSize`, which is about values (PRODUCT.md: "bodies apart"). */
-const MAX_BODY_UNITS = 16 * 1024 * 1024;
 
 /**
  * Framing and hop-by-hop fields (RFC 9110 section 7.6.1) and Host are the gateway's own: whoever could set them could smuggle.
@@ -60,6 +58,7 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.STATE,
     Effect.CACHE_KEY,
     Effect.READS,
+    Effect.ASKED,
   ),
   onOriginRequest: legal(
     Effect.METHOD,
@@ -73,6 +72,7 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.METRIC,
     Effect.STATE,
     Effect.READS,
+    Effect.ASKED,
   ),
   onOriginResponse: legal(
     Effect.SET_FIELD,
@@ -84,8 +84,19 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.STATE,
     Effect.CACHE,
     Effect.READS,
+    Effect.ASKED,
   ),
-  onResponse: legal(Effect.SET_FIELD, Effect.APPEND_FIELD, Effect.DELETE_FIELD, Effect.STATUS, Effect.BODY, Effect.LOG, Effect.METRIC, Effect.STATE),
+  onResponse: legal(
+    Effect.SET_FIELD,
+    Effect.APPEND_FIELD,
+    Effect.DELETE_FIELD,
+    Effect.STATUS,
+    Effect.BODY,
+    Effect.LOG,
+    Effect.METRIC,
+    Effect.STATE,
+    Effect.ASKED,
+  ),
   onError: legal(Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE),
   onComplete: legal(Effect.LOG, Effect.METRIC, Effect.STATE),
 };
@@ -95,6 +106,8 @@ export const TAIL_LEGAL: LegalEffects = legal(Effect.LOG, Effect.METRIC);
 const NAMES = Object.fromEntries(Object.entries(Effect).map(([name, kind]) => [kind, name])) as Readonly<Record<number, string>>;
 // RFC 9112 section 3.2.1: origin-form; visible ASCII only, no fragment.
 const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
+// The letters of `kernel/reads.ts`.
+const ASKED = /^(?:(?:[?mcatqHrOf]|[ho][\x21-\x7e]{1,256}|[ps][0-9]{1,6})(?:\n(?!$)|$)){0,40}$/;
 const VISIBLE = /^[\x21-\x7e]+$/;
 const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_.:-]{0,99}$/;
 const DECIMAL = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?$/;
@@ -177,6 +190,7 @@ function readEffect(reader: TextReader): CheckedEffect {
     case Effect.TARGET:
     case Effect.UPSTREAM:
     case Effect.PIN_TARGET:
+    case Effect.ASKED:
       return { kind, rule, name: reader.str(), value: "", status: 0, fields: NO_LIST, labels: "" };
     case Effect.STATUS:
       return { kind, rule, name: "", value: "", status: reader.num(), fields: NO_LIST, labels: "" };
@@ -233,6 +247,8 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
       return effect.name === "" || (effect.name.length <= 2048 && VISIBLE.test(effect.name) && /^https?:\/\//.test(effect.name))
         ? ""
         : `${quoted(effect.name)} is no target's URL`;
+    case Effect.ASKED:
+      return ASKED.test(effect.name) ? "" : `${quoted(effect.name)} is nothing that may be asked`;
     case Effect.STATUS:
       return statusFault(effect.status);
     case Effect.BODY:

@@ -3,6 +3,7 @@ import { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import { SHARED_CONTEXT, type LoadMessage, type LoadRule } from "./protocol.ts";
 import { OffenceBook } from "./quarantine.ts";
+import { HookMemory, RecallBudget } from "./recall.ts";
 import type { LoadedRelease, SandboxOptions } from "./sandbox.ts";
 import { StackMapper } from "./stacks.ts";
 
@@ -12,6 +13,9 @@ export class HeldRelease implements LoadedRelease {
   readonly stacks: StackMapper;
   readonly offences: OffenceBook;
   readonly #loadedMs: number;
+  readonly #recall: RecallBudget | null;
+  /** By rules in running order, which are the same array for the same hooks. */
+  readonly #memories = new Map<Phase, WeakMap<readonly number[], HookMemory | null>>();
   /** Rule → context. Each rule with secrets has one of its own, so that no other rule can reach into it; each that adds globals too, so that they are nobody else's. */
   readonly contexts: readonly number[];
   /** Rule → hooks that ended well or with an error of the rule's own. */
@@ -28,6 +32,8 @@ export class HeldRelease implements LoadedRelease {
     this.offences = new OffenceBook(options.quarantine);
     this.#loadedMs = Math.floor(options.now());
     this.finished = release.rules.map(() => 0);
+    const { ruleRecallBytes = 0 } = options.limits;
+    this.#recall = ruleRecallBytes > 0 ? new RecallBudget(ruleRecallBytes) : null;
     let next = SHARED_CONTEXT + 1;
     this.contexts = release.rules.map((rule) => (rule.manifest.secrets.length === 0 && rule.manifest.addsGlobals !== true ? SHARED_CONTEXT : next++));
   }
@@ -56,6 +62,19 @@ export class HeldRelease implements LoadedRelease {
     return end;
   }
 
+  /** What these hooks decided before, or null where that cannot be known: a rule keeps state, or they are not one hook call. */
+  memoryOf(phase: Phase, rules: readonly number[]): HookMemory | null {
+    if (this.#recall === null || !this.offences.clean) return null;
+    let memories = this.#memories.get(phase);
+    if (memories === undefined) this.#memories.set(phase, (memories = new WeakMap()));
+    let memory = memories.get(rules);
+    if (memory === undefined) {
+      const known = rules.every((rule) => this.release.rules[rule]!.manifest.stateless === true) && this.segmentEnd(rules, 0) === rules.length;
+      memories.set(rules, (memory = known ? new HookMemory(this.#recall) : null));
+    }
+    return memory;
+  }
+
   loadMessage(options: SandboxOptions, kernel: string): LoadMessage {
     const rules = this.release.rules.map(({ manifest, code }, index): LoadRule => ({
       name: manifest.name,
@@ -63,6 +82,7 @@ export class HeldRelease implements LoadedRelease {
       context: this.contexts[index]!,
       secrets: secretsOf(manifest.name, manifest.secrets, options.secrets),
       services: manifest.services,
+      stateless: this.#recall !== null && manifest.stateless === true,
     }));
     return {
       release: this.release.id,

@@ -8,6 +8,8 @@
  * The process is not trusted: whatever it says is checked by the worker (`effects.ts`), as if a stranger had said it.
  */
 export const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+/** A body or an answer. Apart from `limits.crossingSize`, which is about values (PRODUCT.md: "bodies apart"). */
+export const MAX_BODY_UNITS = 16 * 1024 * 1024;
 
 /** Worker → process. */
 export const ToSandbox = {
@@ -82,6 +84,8 @@ export interface LoadRule {
   readonly secrets: Readonly<Record<string, string>>;
   /** What `manifest.services` allows. */
   readonly services: readonly string[];
+  /** What its hooks ask for is told (effect ASKED), so that what they decide can be remembered. Left out: false. */
+  readonly stateless?: boolean;
 }
 
 export interface LoadError {
@@ -92,7 +96,7 @@ export interface LoadError {
 
 /** Stack lines name only `rule name:line:column` of the bundle (mapped by the worker to TypeScript), never a path of the host. */
 export interface RuleFailure {
-  readonly kind: "threw" | "cpu" | "wall" | "memory" | "calls" | "effect" | "refused" | "lost";
+  readonly kind: "threw" | "cpu" | "wall" | "memory" | "calls" | "effect" | "refused" | "body" | "lost";
   readonly message: string;
   readonly stack: string;
   /** For LOST: number of the rule at fault, when the process knows it and the hook ran several. */
@@ -158,6 +162,8 @@ export const Effect = {
   CACHE: 15,
   /** words str, a LF between them: personal input that the rule read in a phase before the cache stores (`cache/privacy.ts`). Only where LoadMessage asks for it. */
   READS: 16,
+  /** reads str (`kernel/reads.ts`), a LF between them: everything that all rules of the hook call asked of their input, in order. The last effect, of a hook call whose rules are all `stateless`. */
+  ASKED: 17,
 } as const;
 
 /** Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. */

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { applyEffects, tellNotes } from "./apply-effects.ts";
 import { CodecError } from "./codec.ts";
-import { cpuOf, finishOf, Outcome, type DoneRecord } from "./done.ts";
+import { cpuOf, type Finish, finishOf, MAX_FIELDS, Outcome, type DoneRecord } from "./done.ts";
 import { readEffects, TAIL_LEGAL } from "./effects.ts";
 import { errorOf, failureFrom, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
@@ -88,6 +88,38 @@ export class Runs {
       held.running++;
       this.#outstanding++;
       this.#next(new PendingRun(run, held, run.extra, resolve), null);
+    });
+  }
+
+  recall(run: HookRun, held: HeldRelease): HookOutcome | null {
+    const remembered = held.memoryOf(run.phase, run.rules)?.recall(run) ?? null;
+    if (remembered === null) return null;
+    const { effects, answeredBy } = remembered;
+    // A message with so many fields is looked at by `finishOf`.
+    if ((run.response ?? run.request).fields.size + effects.length > MAX_FIELDS) return null;
+    const decisions = { upstream: "", pinnedTarget: "", body: null, answer: null as HookOutcome["answer"] };
+    tellNotes(effects, run, this.#options.events);
+    applyEffects(run, effects, decisions);
+    for (const rule of run.rules) {
+      const outcome = rule === answeredBy ? "answer" : "next";
+      this.#options.events.hook({ rule: held.nameOf(rule), phase: run.phase, cpuUs: 0, outcome, recalled: true, failure: null, exchange: run.exchange.id });
+      if (rule === answeredBy) break;
+    }
+    return { ...decisions, failure: null, rule: answeredBy < 0 ? "" : held.nameOf(answeredBy) };
+  }
+
+  /** Before the effects are applied: what was asked is still there to be compared. */
+  #learn(segment: Segment, record: DoneRecord, finish: Finish): void {
+    const { run, held, at, suspectTo } = segment.pending;
+    if (at !== 0 || suspectTo > 0 || segment.to !== run.rules.length || finish.refused !== null || record.outcome === Outcome.FAILURE) return;
+    const remembered = { effects: finish.counted, answeredBy: record.outcome === Outcome.ANSWER ? record.by : -1, text: record.effects };
+    if (held.memoryOf(run.phase, run.rules)?.learn(run, remembered) !== false) return;
+    const rule = held.nameOf(run.rules[0]!);
+    this.#options.events.log({
+      rule,
+      level: "warn",
+      text: `${run.phase} decided differently on the same request: what it decides is not remembered any more`,
+      exchange: run.exchange.id,
     });
   }
 
@@ -246,6 +278,7 @@ export class Runs {
     const { outcome, by, cpu } = record;
     const finish = finishOf(segment, record, this.#options.limits.crossingBytes);
     this.#leave(segment, process, tail);
+    if (!tail) this.#learn(segment, record, finish);
     tellNotes(finish.told, run, this.#options.events);
     applyEffects(run, finish.counted, pending);
     for (const rule of finish.rules) {

@@ -31,6 +31,8 @@ export interface RequestView {
 
 export interface ResponseView {
   status: number;
+  /** As rules see it. */
+  readonly from?: string;
   readonly fields: Fields;
 }
 
@@ -39,6 +41,8 @@ export interface ExchangeHandle {
   readonly id: string;
   /** The request line as the client sent it, whatever rules made of it since: what a signature covers. */
   readonly received: { readonly method: string; readonly target: string; readonly authority: string };
+  /** Who asks. Left out: nobody knows. */
+  readonly client?: { readonly address: string };
   /** Rule number → JSON of `ctx.state`. */
   readonly state: Map<number, string>;
   /** Wall time used by rules so far, and calls made; the room adds to it. */
@@ -106,6 +110,8 @@ export interface SandboxEvents {
     phase: Phase;
     cpuUs: number;
     outcome: "next" | "answer" | "failed-closed" | "failed-open";
+    /** Known from before: it did not run. */
+    recalled?: boolean;
     failure: { kind: string; message: string; stack: string } | null;
     exchange: string;
   }): void;
@@ -120,7 +126,7 @@ export interface SandboxEvents {
 }
 
 export interface SandboxOptions {
-  readonly limits: { ruleCpuMs: number; ruleWallMs: number; ruleMemoryBytes: number; ruleFetches: number; crossingBytes: number };
+  readonly limits: { ruleCpuMs: number; ruleWallMs: number; ruleMemoryBytes: number; ruleFetches: number; crossingBytes: number; ruleRecallBytes?: number };
   readonly vars: Readonly<Record<string, unknown>>;
   readonly secrets: Readonly<Record<string, string>>;
   readonly services: Readonly<Record<string, Service>>;
@@ -138,6 +144,8 @@ export interface Sandbox {
   load(release: Release, maps: SourceMaps): Promise<LoadedRelease>;
   /** Gives it up once its last hook is over. */
   unload(release: LoadedRelease): void;
+  /** What `run` would resolve with, when that is known from before (`recall.ts`): effects are applied. Null: it must run. */
+  recall(run: HookRun): HookOutcome | null;
   run(run: HookRun): Promise<HookOutcome>;
   status(): SandboxStatus;
   close(): Promise<void>;

@@ -100,6 +100,7 @@ test("the manifest tells what the module is and what it may call", async () => {
     services: ["fetch", "jwt"],
     hosts: ["https://auth.example.com:8443"],
     readsBody: false,
+    stateless: true,
   });
   assert.deepEqual((JSON.parse(maps["login.ts"]!) as { sources: string[] }).sources, ["rules/login.ts"]);
   assert.ok(!JSON.stringify({ release, maps }).includes("value-of-the-secret"));

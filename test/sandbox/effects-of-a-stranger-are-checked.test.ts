@@ -108,10 +108,10 @@ test("what is legal goes through, names in lowercase", () => {
 });
 
 const LEGAL: Readonly<Record<Phase, readonly (keyof typeof Effect)[]>> = {
-  onRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE", "CACHE_KEY", "READS"],
-  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS"],
-  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS"],
-  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE"],
+  onRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE", "CACHE_KEY", "READS", "ASKED"],
+  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS", "ASKED"],
+  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS", "ASKED"],
+  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE", "ASKED"],
   onError: ["UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE"],
   onComplete: ["LOG", "METRIC", "STATE"],
 };
@@ -132,6 +132,7 @@ const EXAMPLES: Readonly<Record<keyof typeof Effect, string>> = {
   CACHE_KEY: written(Effect.CACHE_KEY, '{"headers":["x-device"]}'),
   CACHE: written(Effect.CACHE, '{"lifetimeMs":1000}'),
   READS: written(Effect.READS, "client"),
+  ASKED: written(Effect.ASKED, "m\nhuser-agent\ns4"),
 };
 
 test("each phase has its effects and no others", () => {
@@ -140,6 +141,13 @@ test("each phase has its effects and no others", () => {
       assert.equal(read(phase, text).refused === null, LEGAL[phase].includes(kind as keyof typeof Effect), `${kind} in ${phase}`);
     }
   }
+});
+
+test("what was asked is told in the words there are for it, and in no others", () => {
+  for (const asked of ["", "?", "t\nq\nhx-a\nH\np4\ns7\nr\nox-a\nO\nf\nm\nc\na"])
+    assert.equal(read("onRequest", written(Effect.ASKED, asked)).refused, null, JSON.stringify(asked));
+  for (const asked of ["z", "h", "m\n", "\nm", "s", "px", "ha\u0000", "m\n".repeat(50), "hé"])
+    assert.notEqual(read("onRequest", written(Effect.ASKED, asked)).refused, null, JSON.stringify(asked));
 });
 
 test("text that is no effects, or speaks for a rule that did not run, is a broken sandbox", () => {

@@ -21,6 +21,7 @@ export interface RuleText {
   readonly secrets?: readonly string[];
   readonly onFailure?: "closed" | "open";
   readonly services?: readonly string[];
+  readonly stateless?: boolean;
 }
 
 let releases = 0;
@@ -40,6 +41,7 @@ export function releaseOf(...rules: readonly RuleText[]): Release {
         services: rule.services ?? ["fetch", "auth"],
         hosts: [],
         readsBody: false,
+        ...(rule.stateless === true ? { stateless: true } : {}),
       };
       return {
         manifest,

@@ -93,8 +93,8 @@ type Resolved<Name extends string> = Name extends "bodyMinRate"
   ? "bodyMinBytesPerSecond"
   : Name extends `${infer Start}Size`
     ? `${Start}Bytes`
-    : Name extends "ruleMemory"
-      ? "ruleMemoryBytes"
+    : Name extends "ruleMemory" | "ruleRecall"
+      ? `${Name}Bytes`
       : Name extends keyof LimitsConfig
         ? Name
         : `${Name}Ms`;

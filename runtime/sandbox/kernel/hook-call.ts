@@ -13,6 +13,7 @@ import { answerByFetch } from "./fetch-handler.ts";
 import { ResponseHead, RequestHead } from "./heads.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import type { Meter } from "./meter.ts";
+import { Read, Reads } from "./reads.ts";
 import { RequestFacade } from "./request.ts";
 import { ResponseFacade } from "./response.ts";
 import { RuleRun } from "./rule-run.ts";
@@ -36,6 +37,7 @@ interface Waiter {
 type Unsettled = Promise<unknown>;
 
 const MAX_OPEN_CALLS = 256;
+const REMEMBERED: ReadonlySet<Phase> = new Set(["onRequest", "onOriginRequest", "onOriginResponse", "onResponse"]);
 
 export class HookCall {
   readonly number: number;
@@ -45,6 +47,8 @@ export class HookCall {
   readonly cpuMs: number;
   readonly request: RequestHead;
   readonly response: ResponseHead | null;
+  /** What its rules asked for; null when one of them keeps state of its own: then nothing can be remembered. */
+  reads: Reads | null = new Reads();
   /** The worker does not wait for it any more. */
   forgotten = false;
   readonly #realm: Realm;
@@ -68,9 +72,8 @@ export class HookCall {
     this.phase = PHASES[reader.num()]!;
     this.clockMs = reader.num();
     this.seed = reader.str();
-    this.request = new RequestHead(reader.str());
-    const response = reader.str();
-    this.response = response === "" ? null : new ResponseHead(response);
+    const requestText = reader.str();
+    const responseText = reader.str();
     this.#extraJson = reader.str();
     const count = reader.num();
     for (let i = 0; i < count; i++) {
@@ -78,10 +81,22 @@ export class HookCall {
       const paramsJson = reader.str();
       const stateJson = reader.str();
       if (rule !== undefined) this.#runs.push(new RuleRun(this, rule, paramsJson, stateJson));
+      if (rule?.stateless !== true) this.reads = null;
     }
+    this.request = new RequestHead(requestText, this.reads);
+    this.response = responseText === "" ? null : new ResponseHead(responseText, this.reads);
   }
 
+  /** Facts that no two exchanges share, or that the worker does not compare. */
   get extra(): HookExtra {
+    this.reads?.note(Read.UNIQUE);
+    return this.#facts;
+  }
+  get from(): string {
+    this.reads?.note(Read.FROM);
+    return this.#facts.from ?? "upstream";
+  }
+  get #facts(): HookExtra {
     return (this.#extra ??= this.#extraJson === "" ? {} : (JSON.parse(this.#extraJson) as HookExtra));
   }
 
@@ -124,6 +139,7 @@ export class HookCall {
   }
 
   service(run: RuleRun, name: string, args: object): Promise<unknown> {
+    this.reads?.note(Read.UNIQUE);
     if (this.forgotten || (!run.open && run.tails === 0))
       return Promise.reject(new TypeError(`${this.phase} is over: ${name} is not to be had any more; hand its promise to ctx.waitUntil`));
     const waiters = (this.#waiters ??= new Map());
@@ -259,10 +275,18 @@ export class HookCall {
     this.#finished = true;
     const tailing = this.#runs.some((run) => run.tails > 0);
     this.#realm.meter.end();
-    this.#realm.emit(`${FromSandbox.DONE};${this.number};${tailing ? 1 : 0};${outcome};${by};${str(failure)}${this.#cpu()}${str(this.#effects)}`);
+    this.#realm.emit(
+      `${FromSandbox.DONE};${this.number};${tailing ? 1 : 0};${outcome};${by};${str(failure)}${this.#cpu()}${str(this.#effects + this.#asked(outcome, tailing))}`,
+    );
     this.#effects = "";
     this.#tailing = tailing;
     if (!tailing) this.#realm.waiting.delete(this.number);
+  }
+
+  /** A failure is not remembered, nor is what goes on. */
+  #asked(outcome: number, tailing: boolean): string {
+    if (this.reads === null || outcome === 2 || tailing || !REMEMBERED.has(this.phase)) return "";
+    return `${Effect.ASKED};${this.#runs[0]!.rule.index};${str(this.reads.take())}`;
   }
 
   #tailEnd(): void {

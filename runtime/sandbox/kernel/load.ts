@@ -17,6 +17,7 @@ export interface RuleInput {
   readonly vars: unknown;
   readonly crossingBytes: number;
   readonly tellsReads: boolean;
+  readonly stateless: boolean;
   readonly nowMs: number;
   /** What becomes of globals that the module adds. They stay in a context of its own; in a shared one they are removed and told, or the rule is refused. */
   readonly globals: "stay" | "told" | "refused";
@@ -59,6 +60,7 @@ export function loadRule(input: RuleInput, factory: unknown, globals: GlobalName
       secrets: Object.freeze({ ...input.secrets }),
       crossingBytes: input.crossingBytes,
       tellsReads: input.tellsReads,
+      stateless: input.stateless,
       waits: new Map(),
       earlyLogs,
     };

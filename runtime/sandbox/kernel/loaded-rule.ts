@@ -13,6 +13,8 @@ export interface LoadedRule {
   readonly crossingBytes: number;
   /** Personal input that it reads before the cache is told. */
   readonly tellsReads: boolean;
+  /** Its module keeps nothing from one hook to the next, so that the same input has the same outcome (`compile/stateless.ts`). */
+  readonly stateless: boolean;
   /** Has a hook call of the phase that ran this rule ever waited for something? Not known before the first one. */
   readonly waits: Map<Phase, boolean>;
   /** Lines logged while the module was evaluated; they leave with its first hook. */

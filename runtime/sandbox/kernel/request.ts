@@ -92,7 +92,7 @@ export class RequestFacade extends BodyReader {
     ));
   }
   get params(): Readonly<Record<string, string>> {
-    return (this.#params ??= Object.freeze(this.#run.paramsJson === "" ? {} : (JSON.parse(this.#run.paramsJson) as Record<string, string>)));
+    return (this.#params ??= Object.freeze(this.#run.params));
   }
   /** RFC 6265 section 5.4: the first pair of that name. A comma is part of a value, as it is for `when`; only several fields are joined by one. */
   cookie(name: string): string | null {

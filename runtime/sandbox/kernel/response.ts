@@ -34,7 +34,7 @@ export class ResponseFacade extends BodyReader {
     this.#head.status = status;
   }
   get from(): string {
-    return this.#run.hookCall.extra.from ?? "upstream";
+    return this.#run.hookCall.from;
   }
   get headers(): HeaderFields {
     return (this.#headers ??= new HeaderFields(this.#head.fields, this.#run, ""));

@@ -1,12 +1,13 @@
 /** One rule's turn in one hook call: what it did so far, and whether it may still do something. */
 import type { Phase } from "../../compile/release.ts";
 import { str } from "../codec.ts";
-import { Effect } from "../protocol.ts";
+import { Effect, MAX_BODY_UNITS } from "../protocol.ts";
 import { bounded, describe, withKind } from "./failure.ts";
 import type { HookCall } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import type { Charged } from "./meter.ts";
 import { Random } from "./random.ts";
+import { Read } from "./reads.ts";
 import { ask } from "./web/host.ts";
 
 const MAX_LOGS = 200;
@@ -15,7 +16,8 @@ const MAX_LOGS_UNITS = 128 * 1024;
 const MAX_METRICS = 200;
 /** Together with logs and metrics below what the worker takes from one rule (`effects.ts`): more would end the sandbox. */
 const MAX_CHANGES = 1000;
-const MAX_BODIES = 4;
+/** Of one hook: setting a body again is no fault, as long as it ends. */
+const MAX_BODIES_UNITS = 2 * MAX_BODY_UNITS;
 
 /** What is read more counts as "anything". */
 const MAX_READS = 32;
@@ -28,7 +30,7 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 export class RuleRun implements Charged {
   readonly hookCall: HookCall;
   readonly rule: LoadedRule;
-  readonly paramsJson: string;
+  readonly #paramsJson: string;
   readonly #stateJson: string;
   #state: unknown = undefined;
   cpuUs = 0;
@@ -60,7 +62,7 @@ export class RuleRun implements Charged {
   constructor(hookCall: HookCall, rule: LoadedRule, paramsJson: string, stateJson: string) {
     this.hookCall = hookCall;
     this.rule = rule;
-    this.paramsJson = paramsJson;
+    this.#paramsJson = paramsJson;
     this.#stateJson = stateJson;
   }
 
@@ -85,11 +87,19 @@ export class RuleRun implements Charged {
     return this.hookCall.phase;
   }
 
+  /** `req.params`. */
+  get params(): Record<string, string> {
+    this.hookCall.reads?.note(Read.PARAMS + this.rule.index);
+    return this.#paramsJson === "" ? {} : (JSON.parse(this.#paramsJson) as Record<string, string>);
+  }
   /** `ctx.state`; made when first asked for. */
   get state(): object {
+    this.hookCall.reads?.note(Read.STATE + this.rule.index);
     return (this.#state ??= this.#stateJson === "" ? {} : JSON.parse(this.#stateJson)) as object;
   }
   set state(value: unknown) {
+    // Only a change leaves.
+    this.hookCall.reads?.note(Read.STATE + this.rule.index);
     this.expectOpen();
     if (typeof value !== "object" || value === null) throw new TypeError(`ctx.state: an object is expected, found ${describe(value)}`);
     this.#state = value;
@@ -115,9 +125,9 @@ export class RuleRun implements Charged {
   /** Replaces a body. Setting it again is no fault, as long as it ends. */
   body(bytes: string): void {
     this.#expectChange();
-    this.expectRoom(bytes.length, "a body");
+    this.expectRoom(bytes.length, "a body", MAX_BODY_UNITS);
     this.#bodyUnits += bytes.length;
-    this.expectRoom(this.#bodyUnits, "the bodies set in one hook", MAX_BODIES * this.rule.crossingBytes);
+    this.expectRoom(this.#bodyUnits, "the bodies set in one hook", MAX_BODIES_UNITS);
     this.effects += `${Effect.BODY};${this.rule.index};${str(bytes)}`;
   }
   expectOpen(): void {
@@ -159,10 +169,12 @@ export class RuleRun implements Charged {
   }
 
   now(): number {
+    this.hookCall.reads?.note(Read.UNIQUE);
     return this.hookCall.clockMs;
   }
   /** The same in a re-run, whatever other rules drew. */
   random(): number {
+    this.hookCall.reads?.note(Read.UNIQUE);
     this.noteRead("random");
     this.#random ??= new Random(Number.parseInt(this.hookCall.seed.slice(0, 8), 16) ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
     return this.#random.next();
@@ -172,6 +184,7 @@ export class RuleRun implements Charged {
    * 96 stay unknown.
    */
   randomByte(): number {
+    this.hookCall.reads?.note(Read.UNIQUE);
     this.noteRead("random");
     if (this.#secretAt === this.#secret.length) {
       this.#secret = ask("digest", "SHA-256", `${this.hookCall.seed}.${this.rule.index}.${this.#secretBlocks++}`);

@@ -98,6 +98,7 @@ export class RuleContext {
       vars: message.vars,
       crossingBytes: message.crossingBytes,
       tellsReads: message.tellsReads ?? false,
+      stateless: rule.stateless ?? false,
       nowMs: message.nowMs,
       globals,
     };

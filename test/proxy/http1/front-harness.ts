@@ -30,6 +30,7 @@ export const LIMITS: LimitsConfig = {
   ruleWallMs: 5000,
   ruleMemoryBytes: 64 << 20,
   ruleFetches: 16,
+  ruleRecallBytes: 0,
   releaseBytes: 4 << 20,
   crossingBytes: 1 << 20,
   drainMs: 10_000,

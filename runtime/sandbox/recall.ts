@@ -1,0 +1,195 @@
+/**
+ * What hooks decided, remembered by what they asked. A rule whose module keeps nothing between hooks (`compile/stateless.ts`), and that asked
+ * neither for clock nor chance, decides the same when it is given the same; then its outcome is known without entering the sandbox. Asking is
+ * a path: what a hook asks next depends on the answers so far. So the memory is a tree of questions, and its leaves are outcomes.
+ */
+import type { Fields } from "../proxy/fields.ts";
+import type { Params } from "../proxy/match/match.ts";
+import type { CheckedEffect } from "./effects.ts";
+import { Read } from "./kernel/reads.ts";
+import { Effect } from "./protocol.ts";
+import type { HookRun } from "./sandbox.ts";
+
+/** An outcome, as DONE told it. */
+export interface Remembered {
+  readonly effects: readonly CheckedEffect[];
+  /** The rule that answered, or -1. */
+  readonly answeredBy: number;
+  /** The effects as they were told: to see that the same was decided again. */
+  readonly text: string;
+}
+
+/** What is compared: the views before anything was changed. */
+export type Given = Pick<HookRun, "request" | "response" | "rules" | "params" | "exchange">;
+
+interface Question {
+  readonly read: string;
+  readonly answers: Map<string, Question | Remembered>;
+}
+
+/** Stands for a field that is not there: no value can hold it. */
+const ABSENT = "\r";
+/** One hook in so many runs all the same, and must decide what is remembered of it. */
+const CHECK_EACH = 1024;
+/** A memory that is right less often than one time in four is not worth its questions: it rests for as many runs. */
+const JUDGED_AFTER = 1024;
+const RESTS_FOR = 16 * JUDGED_AFTER;
+const MAX_EFFECTS_UNITS = 8 * 1024;
+const MAX_ANSWER_UNITS = 2 * 1024;
+/** What an outcome takes beside its texts, about. */
+const OUTCOME_BYTES = 600;
+
+/** Shared by all memories of a release. */
+export class RecallBudget {
+  readonly #limitBytes: number;
+  #usedBytes = 0;
+  readonly #memories = new Set<HookMemory>();
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** When all is used up, everything is forgotten and learnt anew: what matters comes back first. */
+  take(memory: HookMemory, bytes: number): void {
+    if (this.#usedBytes + bytes > this.#limitBytes) {
+      for (const other of this.#memories) other.forget();
+      this.#memories.clear();
+      this.#usedBytes = 0;
+    }
+    this.#usedBytes += bytes;
+    this.#memories.add(memory);
+  }
+}
+
+/** Of one phase of one set of rules. */
+export class HookMemory {
+  readonly #budget: RecallBudget;
+  #root: Question | Remembered | null = null;
+  #asked = 0;
+  #known = 0;
+  #restsFor = 0;
+  #untilCheck = CHECK_EACH;
+  /** It has decided differently on the same answers: whatever the reason, it is not remembered again. */
+  #fickle = false;
+
+  constructor(budget: RecallBudget) {
+    this.#budget = budget;
+  }
+
+  /** Null: it must run. */
+  recall(given: Given): Remembered | null {
+    if (this.#fickle) return null;
+    if (this.#restsFor > 0) {
+      this.#restsFor--;
+      return null;
+    }
+    if (++this.#asked === JUDGED_AFTER) this.#judge();
+    let at = this.#root;
+    while (at !== null && "read" in at) at = at.answers.get(answerTo(at.read, given)) ?? null;
+    if (at === null) return null;
+    this.#known++;
+    if (--this.#untilCheck > 0) return at;
+    this.#untilCheck = CHECK_EACH;
+    return null;
+  }
+
+  /** False: what is remembered says otherwise, and the rule is not remembered again. */
+  learn(given: Given, remembered: Remembered): boolean {
+    if (this.#fickle || this.#restsFor > 0) return true;
+    const asked = remembered.effects.at(-1);
+    if (asked?.kind !== Effect.ASKED || !isWorthKeeping(remembered)) return true;
+    const reads = asked.name === "" ? [] : asked.name.split("\n");
+    if (reads.includes(Read.UNIQUE)) return true;
+    const answers = reads.map((read) => answerTo(read, given));
+    if (answers.some((answer) => answer.length > MAX_ANSWER_UNITS)) return true;
+    const taken = this.#put(reads, answers, remembered);
+    if (taken) return true;
+    this.#fickle = true;
+    this.forget();
+    return false;
+  }
+
+  forget(): void {
+    this.#root = null;
+  }
+
+  #put(reads: readonly string[], answers: readonly string[], remembered: Remembered): boolean {
+    this.#budget.take(this, OUTCOME_BYTES + remembered.text.length + answers.reduce((sum, answer) => sum + answer.length + 64, 0));
+    let at = this.#root;
+    let hang = (node: Question | Remembered): void => void (this.#root = node);
+    for (const [i, read] of reads.entries()) {
+      if (at === null) hang((at = { read, answers: new Map() }));
+      if (!("read" in at) || at.read !== read) return false;
+      const { answers: known } = at;
+      const answer = answers[i]!;
+      hang = (node) => void known.set(answer, node);
+      at = known.get(answer) ?? null;
+    }
+    if (at === null) {
+      hang(remembered);
+      return true;
+    }
+    return !("read" in at) && at.text === remembered.text && at.answeredBy === remembered.answeredBy;
+  }
+
+  #judge(): void {
+    if (this.#known * 4 < this.#asked) {
+      this.#restsFor = RESTS_FOR;
+      this.forget();
+    }
+    this.#asked = this.#known = 0;
+  }
+}
+
+/** Bodies are left to the sandbox, and so is whatever would fill the memory with few outcomes. */
+function isWorthKeeping({ effects, text }: Remembered): boolean {
+  return text.length <= MAX_EFFECTS_UNITS && !effects.some(({ kind }) => kind === Effect.BODY);
+}
+
+function answerTo(read: string, { request, response, rules, params, exchange }: Given): string {
+  switch (read.charAt(0)) {
+    case Read.METHOD:
+      return request.method;
+    case Read.SCHEME:
+      return request.scheme;
+    case Read.AUTHORITY:
+      return request.authority;
+    case Read.PATH: {
+      const mark = request.target.indexOf("?");
+      return mark < 0 ? request.target : request.target.slice(0, mark);
+    }
+    case Read.QUERY: {
+      const mark = request.target.indexOf("?");
+      return mark < 0 ? "" : request.target.slice(mark);
+    }
+    case Read.FIELD:
+      return valuesOf(request.fields, read.slice(1));
+    case Read.FIELDS:
+      return request.fields.list.join("\n");
+    case Read.STATUS:
+      return String(response?.status ?? 0);
+    case Read.RESPONSE_FIELD:
+      return response === null ? ABSENT : valuesOf(response.fields, read.slice(1));
+    case Read.RESPONSE_FIELDS:
+      return response === null ? ABSENT : response.fields.list.join("\n");
+    case Read.FROM:
+      return response?.from ?? "";
+    case Read.STATE:
+      return exchange.state.get(Number(read.slice(1))) ?? "";
+    case Read.PARAMS:
+      return paramsText(params[rules.indexOf(Number(read.slice(1)))] ?? null);
+    default:
+      throw new RangeError(`${read} was asked, which no worker can answer`);
+  }
+}
+
+function valuesOf(fields: Fields, name: string): string {
+  const { list } = fields;
+  let values = ABSENT;
+  for (let i = 0; i < list.length; i += 2) if (list[i] === name) values = values === ABSENT ? list[i + 1]! : `${values}\n${list[i + 1]}`;
+  return values;
+}
+
+function paramsText(params: Params | null): string {
+  return params === null ? "" : Object.entries(params).flat().join("\n");
+}
