@@ -63,6 +63,10 @@ test("a cluster of three: keys spread, scripts run where their tag lives, topics
     sizes.every((size) => size > 0),
     `every node has keys: ${sizes.join()}`,
   );
+  for (const { ask } of nodes) await ask("CONFIG", "SET", "requirepass", "secret");
+  const stranger = await open();
+  await until(() => stranger.health().state === "refused");
+  assert.match(stranger.health().reason, /^NOAUTH/);
 });
 
 test("TLS with a certificate of one's own authority; without the authority it is told", async (t) => {

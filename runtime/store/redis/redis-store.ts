@@ -271,7 +271,9 @@ export class RedisStore implements Store {
     this.#become("connecting", reason);
   }
 
-  #troubled(error: Error): void {
+  #troubled(thrown: Error): void {
+    // A cluster says that no node would have us, and why in here.
+    const error = (thrown as { lastNodeError?: Error }).lastNodeError ?? thrown;
     if (isRefusal(error)) this.#refuse(failureOf(error).detail);
     else if (this.#monitor.state === "connecting" || this.#monitor.state === "unavailable") this.#monitor.become(this.#monitor.state, error.message);
   }
