@@ -1,27 +1,33 @@
-/** Program of `slow-clients.ts`: opens slow clients towards 127.0.0.1:PORT and tells how many are open. `PORT HEADS BODIES READERS`. */
-import net from "node:net";
+/**
+ * Program of `slow-clients.ts`, apart from the good visitors so that it does not slow them down itself: the origin of large answers, and,
+ * when it is told a port, slow clients towards it. `HEADS BODIES READERS`.
+ */
+import { createServer } from "node:http";
+import net, { type AddressInfo } from "node:net";
 
-const [port, heads, bodies, readers] = process.argv.slice(2).map(Number) as [number, number, number, number];
-/** Each sends a byte so often: slower than any limit allows, yet never silent. */
-const TRICKLE_MS = 1_000;
+const [heads, bodies, readers] = process.argv.slice(2).map(Number) as [number, number, number];
+const LARGE = Buffer.alloc(8 * 2 ** 20, "sluice ");
+/** Each sends a byte so often: slower than any limit allows, yet never silent. Spread evenly, as strangers would be. */
+const TRICKLE_MS = 2_000;
+const TURN_MS = 20;
 /** So that neither this process nor the accept queue is what is measured. */
 const OPENED_AT_ONCE = 10;
-const BETWEEN_MS = 20;
 
+let port = 0;
 let opened = 0;
 let failed = 0;
 const open = new Set<net.Socket>();
-const trickling = new Set<net.Socket>();
+const trickling: Set<net.Socket>[] = Array.from({ length: TRICKLE_MS / TURN_MS }, () => new Set<net.Socket>());
 
 type Manner = (socket: net.Socket) => void;
 
 const slowHead: Manner = (socket) => {
   socket.write("GET /slow HTTP/1.1\r\nHost: site.example.com\r\nX-Slow: ");
-  trickling.add(socket);
+  trickling[opened % trickling.length]!.add(socket);
 };
 const slowBody: Manner = (socket) => {
   socket.write("POST /slow HTTP/1.1\r\nHost: site.example.com\r\nContent-Length: 1000000\r\n\r\n");
-  trickling.add(socket);
+  trickling[opened % trickling.length]!.add(socket);
 };
 const slowReader: Manner = (socket) => {
   socket.pause();
@@ -38,9 +44,9 @@ function connect(manner: Manner): void {
   });
   socket.on("close", () => {
     if (!open.delete(socket)) failed++;
-    trickling.delete(socket);
+    for (const turn of trickling) turn.delete(socket);
   });
-  // A paused socket does not notice its end: a refused write does, or this look.
+  // One that is paused does not notice its end: whether it is closed is seen at the gateway.
   if (manner !== slowReader) socket.resume();
 }
 
@@ -50,12 +56,19 @@ for (let i = 0; i < Math.max(heads, bodies, readers); i++) {
   if (i < bodies) manners.push(slowBody);
   if (i < readers) manners.push(slowReader);
 }
-const opening = setInterval(() => {
+let turn = 0;
+function work(): void {
   for (const manner of manners.splice(0, OPENED_AT_ONCE)) connect(manner);
-  if (manners.length === 0) clearInterval(opening);
-}, BETWEEN_MS);
-setInterval(() => {
-  for (const socket of trickling) if (socket.writable) socket.write("x");
-}, TRICKLE_MS);
-setInterval(() => process.send!({ opened, failed, left: manners.length, open: open.size }), 200);
+  for (const socket of trickling[turn++ % trickling.length]!) if (socket.writable) socket.write("x");
+}
+const origin = createServer((request, response) => {
+  request.resume().on("error", () => undefined);
+  response.on("error", () => undefined).end(LARGE);
+});
+origin.listen(0, "127.0.0.1", () => process.send!({ origin: `http://127.0.0.1:${(origin.address() as AddressInfo).port}` }));
+process.on("message", (told: number) => {
+  port = told;
+  setInterval(work, TURN_MS);
+  setInterval(() => process.send!({ opened, failed, left: manners.length, open: open.size }), 200);
+});
 process.on("disconnect", () => process.exit(0));
