@@ -73,23 +73,30 @@ export class Admission {
 
   /** `forAll`: on behalf of all workers, asking the store first. `onEnd`: nothing arrives any more. */
   async fetch(asking: Asking, forAll: boolean, onEnd: () => void): Promise<Outcome> {
-    const { exchange } = asking;
-    if (forAll && this.#claims !== null && this.#shared!.usable && !this.#isForced(asking)) {
-      const found = await this.#claims.take(asking);
-      if (found !== null) return found;
-    }
-    const generation = this.#lookup.purges.generation;
-    const sequence = this.#board?.known ?? -1;
-    this.#counts.fetches++;
+    const leave = asking.exchange.hold();
     try {
-      const answer = await exchange.lead(originFields(exchange.fields, asking.entry?.head.fields ?? null));
-      const outcome = this.#admit(asking, answer, generation, sequence, onEnd);
-      if (outcome.kind !== "fill") this.#share(asking, outcome);
-      return outcome;
+      if (forAll && this.#claims !== null && this.#shared!.usable && !this.#isForced(asking)) {
+        const found = await this.#claims.take(asking);
+        if (found !== null) return found;
+      }
+      return await this.#ask(asking, onEnd);
     } catch (thrown) {
       this.#release(asking);
       throw thrown;
+    } finally {
+      leave();
     }
+  }
+
+  async #ask(asking: Asking, onEnd: () => void): Promise<Outcome> {
+    const { exchange, entry } = asking;
+    const generation = this.#lookup.purges.generation;
+    const sequence = this.#board?.known ?? -1;
+    this.#counts.fetches++;
+    const answer = await exchange.lead(originFields(exchange.fields, entry?.head.fields ?? null));
+    const outcome = this.#admit(asking, answer, generation, sequence, onEnd);
+    if (outcome.kind !== "fill") this.#share(asking, outcome);
+    return outcome;
   }
 
   /** The client wants the origin's word, although what is stored is fresh. */

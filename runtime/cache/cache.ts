@@ -45,6 +45,8 @@ export interface CacheExchange extends KeyedRequest {
    * tells of an error rather than reject.
    */
   lead(fields: Fields): Promise<OriginAnswer>;
+  /** Whatever `lead` needs stays until the returned function is called, also when this client has its answer and left. */
+  hold(): () => void;
   /** The same for this client alone. */
   pass(): Promise<GatewayResponse>;
 }

@@ -103,6 +103,11 @@ export class Engine implements Cache {
         return this.#finish(asking, await this.#lead(asking).landed);
       }
       const outcome = await running.awaited;
+      // What was purged on its way is for nobody who comes now: they ask anew.
+      if ((outcome.kind === "fill" && !this.#lookup.holds(outcome.head)) || (outcome.kind === "stored" && !this.#lookup.holds(outcome.entry.head))) {
+        running.slow = true;
+        continue;
+      }
       const response = this.#share(asking, outcome);
       if (response !== null) return response;
       const failed = outcome.kind === "failed" ? outcome.error : outcome.kind === "uncacheable" ? outcome.response.error : null;

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Fields } from "../proxy/fields.ts";
-import { type Entry, type Slot, unionOf, Variants } from "./entry.ts";
+import { type Entry, type EntryHead, type Slot, unionOf, Variants } from "./entry.ts";
 import type { MemoryTier } from "./memory-tier.ts";
 import { type Freshness, varyKey } from "./policy/policy.ts";
 import { Purges } from "./purges.ts";
@@ -50,13 +50,17 @@ export class Lookup {
     return entry;
   }
 
+  /** Was it neither purged nor invalidated since the origin was asked? */
+  holds(head: EntryHead): boolean {
+    return this.purges.judge(head, head.generation) !== "gone" && (this.#invalidated.get(head.primaryKey) ?? -1) <= head.generation;
+  }
+
   /** Puts an entry in its place and tells its key; null when it may not be kept: purged while it was fetched, too large, or varying by too much. */
   keep(entry: Entry, request: Fields): string | null {
     const { head } = entry;
-    const judgement = this.purges.judge(head, head.generation);
     entry.checkedGeneration = this.purges.generation;
-    if (judgement === "gone" || (this.#invalidated.get(head.primaryKey) ?? -1) > head.generation) return null;
-    if (judgement === "stale") soften(entry, this.#clock.unixMs());
+    if (!this.holds(head)) return null;
+    if (this.purges.judge(head, head.generation) === "stale") soften(entry, this.#clock.unixMs());
     const key = this.place(head.primaryKey, head.varyNames, request);
     if (key === null) return null;
     return this.#memory.set(key, entry) ? key : null;

@@ -21,6 +21,7 @@ const ACKNOWLEDGED_FOR_MS = 60_000;
 const DEADLINE_MS = 950;
 const FIRST_LOOK_MS = 3;
 const LONGEST_LOOK_MS = 40;
+const READ_AGAIN_MS = 500;
 const MAX_KEY_UNITS = 64 * 1024;
 
 const Order = z.strictObject({ kind: z.enum(["url", "prefix", "tag", "all"]), value: z.string().max(MAX_KEY_UNITS), soft: z.boolean() });
@@ -37,6 +38,8 @@ export class PurgeBoard {
   /** Every purge up to this number has been noted; -1: none is known. */
   #known = -1;
   #reading: Promise<void> | null = null;
+  /** Somebody has read why the store is not looked into. */
+  #told = false;
   #closed = false;
 
   constructor(parts: CacheParts, lookup: Lookup, counts: CacheCounts, onTrust: (trusted: boolean) => void) {
@@ -166,13 +169,19 @@ export class PurgeBoard {
       // What the log has dropped may have been about anything older.
       if (Number(dropped) > 0) purges.noteDropped(Number(dropped));
       this.#known = Math.max(this.#known, Number(last));
+      this.#told = false;
       this.#onTrust(true);
     } catch (thrown) {
       this.#counts.sharedFailures++;
       // Without the log nobody knows what was purged meanwhile.
       purges.noteGap();
       this.#distrust();
-      this.#parts.warn("cache-purges-unknown", { reason: asGatewayError(thrown).detail });
+      if (!this.#told) this.#parts.warn("cache-purges-unknown", { reason: asGatewayError(thrown).detail });
+      this.#told = true;
+      // Also when the store is said to be ready by then: what is told of its health may come before it takes calls.
+      this.#parts.clock.after(READ_AGAIN_MS, () => {
+        if (this.#known < 0) void this.#readLog();
+      });
     }
   }
 

@@ -79,13 +79,19 @@ class CachedLife implements CacheExchange {
     return this.#askOrigin(this.#life);
   }
 
+  /** Its rules stay loaded until the returned function is called. */
+  hold(): () => void {
+    const { table } = this.#life;
+    table.enter();
+    return () => table.leave();
+  }
+
   /** In a life of its own: this client may leave, and others wait for the answer. */
   async lead(fields: Fields): Promise<OriginAnswer> {
     const life = this.#life;
     const { clock } = life.core;
     const fetching = new Life(new Unattended(life, fields, clock.now()), life.core, life);
     if (life.saysToCache) fetching.cacheWords.takeOver(life.cacheWords);
-    fetching.table.enter();
     const requestAtMs = clock.unixMs();
     try {
       const response = await this.#askOrigin(fetching);
@@ -97,7 +103,6 @@ class CachedLife implements CacheExchange {
       return { response, decision, reads: readsOf(fetching), timing: { requestAtMs, responseAtMs: clock.unixMs() } };
     } finally {
       fetching.finish();
-      fetching.table.leave();
     }
   }
 }
@@ -113,10 +118,12 @@ class Unattended implements Exchange {
   readonly upgradeProtocol = "";
   readonly body = NO_BODY;
   readonly startedAtMs: number;
+  readonly #first: Exchange;
   onClientGone: (() => void) | null = null;
   onComplete: ((sentBodyBytes: number, completed: boolean) => void) | null = null;
 
   constructor(life: Life, fields: Fields, nowMs: number) {
+    this.#first = life.exchange;
     this.connection = life.exchange.connection;
     this.version = life.exchange.version;
     this.method = life.request.method;
@@ -128,7 +135,10 @@ class Unattended implements Exchange {
   get out(): Exchange["out"] {
     throw new TypeError("nobody listens to an unattended exchange");
   }
-  informational(): void {}
+  /** For the client that waits for it; one that has its answer already hears nothing. */
+  informational(status: number, fields: Fields): void {
+    this.#first.informational(status, fields);
+  }
   head(): void {}
   reply(): void {}
   upgrade(): never {

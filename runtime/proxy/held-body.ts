@@ -29,6 +29,10 @@ export class HeldBody implements BodySource, BodySink {
     return this.#ended && this.#collected ? this.#heldBytes : this.#source.length;
   }
 
+  get endsWithConnection(): boolean {
+    return this.#source.endsWithConnection === true;
+  }
+
   collect(limitBytes: number): Promise<Buffer> {
     if (this.#collected) return this.#collected;
     if (this.#source.length > limitBytes) return Promise.reject(tooLarge(this.#source.length, limitBytes));

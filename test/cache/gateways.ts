@@ -162,6 +162,7 @@ export class Gateways {
           timing: { requestAtMs, responseAtMs: this.clock.unixMs() },
         };
       },
+      hold: () => () => undefined,
       pass: async () => (await fetch(request)).response,
     };
     const { status, fields: answered, body, from } = await this.caches[cache]!.ask(exchange);

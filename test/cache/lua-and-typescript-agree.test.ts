@@ -10,6 +10,7 @@ const PURGE_KEYS = ["{p}last", "{p}log", "{p}dropped"];
 const STEPS: readonly (readonly [name: string, keys: readonly string[], args: readonly StoreArgument[], clock?: boolean])[] = [
   ["cache:lock", ["lock"], ["a", 10_000]],
   ["cache:lock", ["lock"], ["b", 10_000]],
+  ["cache:lock", ["lock"], ["a", 10_000]],
   ["cache:unlock", ["lock"], ["b"]],
   ["cache:lock", ["lock"], ["b", 10_000]],
   ["cache:unlock", ["lock"], ["a"]],

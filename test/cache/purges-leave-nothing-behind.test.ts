@@ -70,7 +70,13 @@ test("what was on its way when the purge came is not kept", async () => {
   await gateways.settle();
   body.send("old");
   await gateways.of(gateways.caches[1]!.purge(order("tag", "old")));
+  // Who comes after the purge does not join what began before it.
+  const later = gateways.ask(0);
+  await gateways.settle();
+  assert.equal(gateways.fetches.length, 2);
   body.end();
+  gateways.fetches[1]!.answer({ fields: { "cache-control": "no-store" }, body: "newer" });
+  assert.equal((await gateways.of(later)).text, "newer");
   assert.equal((await gateways.of(ask)).text, "old");
   gateways.answer(() => ({ fields: FRESH, body: "new" }));
   for (const cache of [0, 1]) assert.equal((await gateways.of(gateways.ask(cache))).text, "new");

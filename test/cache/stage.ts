@@ -66,6 +66,7 @@ export class Stage {
 
         timing: { requestAtMs: this.clock.unixMs(), responseAtMs: this.clock.unixMs() },
       }),
+      hold: () => () => undefined,
       pass: async () => answer(fields, "pass"),
     };
     const response = await this.#cache.ask(exchange);

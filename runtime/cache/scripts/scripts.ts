@@ -7,7 +7,8 @@ export const LOCK: StoreScript = defineScript({
   name: "cache:lock",
   lua: file("lock"),
   embedded(db, [key], [holder, ttlMs]) {
-    if (db.get(key!) !== undefined) return [0];
+    const held = db.get(key!);
+    if (held !== undefined && held !== String(holder)) return [0];
     db.set(key!, String(holder), Number(ttlMs));
     return [1];
   },
@@ -18,7 +19,7 @@ export const UNLOCK: StoreScript = defineScript({
   lua: file("unlock"),
   repeatable: true,
   embedded(db, [key], [holder]) {
-    if (db.get(key!) !== holder) return [0];
+    if (db.get(key!) !== String(holder)) return [0];
     db.delete(key!);
     return [1];
   },
