@@ -58,11 +58,8 @@ export interface WorkerHooks {
   readonly silenceMs?: number;
 }
 
-export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
-  const { config } = init;
-  const { observer, clock = systemClock } = hooks;
-  const store = hooks.store ?? createMemoryStore({ clock });
-  const limiter = new Limiter({
+function createLimiter(store: Store, clock: Clock, observer: Observer): Limiter {
+  return new Limiter({
     store,
     clock,
     events: {
@@ -73,6 +70,13 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         }),
     },
   });
+}
+
+export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise<Worker> {
+  const { config } = init;
+  const { observer, clock = systemClock } = hooks;
+  const store = hooks.store ?? createMemoryStore({ clock });
+  const limiter = createLimiter(store, clock, observer);
   const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config), store, () => core.cache);
   const upstreams = createUpstreams({
     upstreams: config.upstreams,

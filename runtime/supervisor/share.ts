@@ -10,7 +10,12 @@ export function shareOf(config: ResolvedConfig, workers: number): ResolvedConfig
       { ...upstream, maxConnections: part(upstream.maxConnections) },
     ]),
   );
-  const limits = { ...config.limits, connections: part(config.limits.connections), connectionsPerClient: part(config.limits.connectionsPerClient), ruleRecallBytes: part(config.limits.ruleRecallBytes) };
+  const limits = {
+    ...config.limits,
+    connections: part(config.limits.connections),
+    connectionsPerClient: part(config.limits.connectionsPerClient),
+    ruleRecallBytes: part(config.limits.ruleRecallBytes),
+  };
   const cache = config.cache === null ? null : { ...config.cache, memoryBytes: part(config.cache.memoryBytes) };
   return { ...config, upstreams, limits, cache };
 }
