@@ -10,17 +10,23 @@ export interface AdminPlace {
   readonly config: string;
 }
 
-export class AdminCallError extends Error {}
+export class AdminCallError extends Error {
+  /** Of the admin API's answer; "" when there was none. */
+  readonly code: string;
+  constructor(message: string, options: ErrorOptions & { readonly code?: string } = {}) {
+    super(message, options);
+    this.code = options.code ?? "";
+  }
+}
 
 const DEADLINE_MS = 30_000;
 
-/** The answer's JSON. Throws an `AdminCallError` that says what to do. */
-export async function callAdmin(place: AdminPlace, endpoint: string, body: object): Promise<Readonly<Record<string, unknown>>> {
+/** The answer's JSON, to a POST when there is a body. Throws an `AdminCallError` that says what to do. */
+export async function callAdmin(place: AdminPlace, endpoint: string, body?: object): Promise<Readonly<Record<string, unknown>>> {
   const { base, token } = await doorOf(place);
   const answer = await fetch(new URL(endpoint, base), {
-    method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify(body),
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(DEADLINE_MS),
   }).catch((thrown: unknown) => {
     const cause = (thrown as { cause?: { code?: string } }).cause?.code ?? (thrown as Error).message;
@@ -28,10 +34,11 @@ export async function callAdmin(place: AdminPlace, endpoint: string, body: objec
   });
   const value = (await answer.json()) as Readonly<Record<string, unknown>>;
   if (answer.ok) return value;
-  throw new AdminCallError(`${String(value["code"])}: found ${String(value["found"])}, expected ${String(value["expected"])}`);
+  throw new AdminCallError(`${String(value["code"])}: found ${String(value["found"])}, expected ${String(value["expected"])}`, { code: String(value["code"]) });
 }
 
-async function doorOf({ admin, config }: AdminPlace): Promise<{ base: string; token: string }> {
+/** Where the admin listener is, and what opens it. */
+export async function doorOf({ admin, config }: AdminPlace): Promise<{ base: string; token: string }> {
   const fromEnvironment = process.env["SLUICE_ADMIN_TOKEN"] ?? "";
   if (admin !== undefined && fromEnvironment !== "") return { base: admin, token: fromEnvironment };
   const { config: found } = await loadConfig(config);

@@ -3,12 +3,18 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ConfigError } from "../config/config.ts";
+import { durationMs } from "../config/units.ts";
 import { check } from "./check.ts";
+import { deploy, type DeployOptions } from "./deploy.ts";
 import { dev } from "./dev.ts";
 import { init } from "./init.ts";
 import { packageRoot } from "./package-root.ts";
+import { plan } from "./plan.ts";
 import { purge, type PurgeOptions } from "./purge.ts";
+import { releases, status } from "./releases.ts";
+import { rollback, type RollbackOptions } from "./rollback.ts";
 import { start } from "./start.ts";
+import { tail, type TailOptions } from "./tail.ts";
 import { Terminal } from "./terminal.ts";
 import { runTests } from "./test.ts";
 
@@ -84,7 +90,63 @@ function program(): { command: Command; code: () => number } {
       .option("--admin <url>", "the admin listener, instead of the config's"),
     (options: PurgeOptions, terminal) => purge(options, terminal),
   );
+  add(
+    configured("tail", "follow live exchanges, console output and exceptions of rules; filters run in the gateway, and errors are never dropped")
+      .option("--rule <name>", "exchanges in which this rule ran, and its lines")
+      .option("--status <list>", "404, 5xx, 400-499; several with commas between")
+      .option("--path <path>", "this path; * stands for anything (/cart/*)")
+      .option("--method <list>", "GET,POST")
+      .option("--errors", "only what failed: 5xx, exceptions, error lines", false)
+      .option("--trace <id>", "the exchange with this request id, also one with a debug header that is over")
+      .option("--admin <url>", "the admin listener, instead of the config's; repeat it to follow several gateways", collected, []),
+    (options: TailOptions, terminal) => tail(options, terminal),
+  );
+  addReleaseCommands(configured, add);
   return { command, code: () => code };
+}
+
+function collected(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+type Add = <Options extends object>(child: Command, run: Run<Options>) => Command;
+
+/** Everything about which release serves where. */
+function addReleaseCommands(configured: (name: string, about: string) => Command, add: Add): void {
+  const reaching = (name: string, about: string): Command =>
+    configured(name, about).option("--admin <url>", "the admin listener of any gateway, instead of the config's");
+  const rolling = (name: string, about: string): Command =>
+    reaching(name, about)
+      .option("--wait", "end when every live gateway serves it (exit 1 when one does not)", false)
+      .option("-m, --message <text>", "why, for sluice releases and the audit log", "")
+      .option("--dry-run", "every gateway fetches, checks and loads it, and forgets it again", false)
+      .addOption(new Option("--timeout <duration>", "for every gateway to load it").default(60_000, "60s").argParser(duration));
+  const run = (options: { timeout: number }): { timeoutMs: number } => ({ timeoutMs: options.timeout });
+  add(
+    rolling("deploy", "compile, check, hand in, and activate on every gateway or on none")
+      .option("--sign-key <file>", "Ed25519 private key (PKCS #8, PEM) to sign with, instead of SLUICE_SIGNING_KEY")
+      .option("--base <epoch>", "the epoch that this is meant to follow; refused when another one serves", wholeNumber),
+    (options: DeployOptions & { timeout: number }, terminal) => deploy({ ...options, ...run(options) }, terminal),
+  );
+  add(reaching("plan", "what a deploy would change; exit 0 nothing, 2 something"), (options: { config: string }, terminal) => plan(options, terminal));
+  add(reaching("releases", "the releases that are kept, and which served when"), (options: { config: string }, terminal) => releases(options, terminal));
+  add(
+    rolling("rollback", "let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
+    (options: RollbackOptions & { timeout: number }, terminal) => rollback({ ...options, ...run(options) }, terminal),
+  );
+  add(reaching("status", "who serves what: gateways, workers, targets, store"), (options: { config: string }, terminal) => status(options, terminal));
+}
+
+function duration(text: string): number {
+  const ms = durationMs(text);
+  if (!(ms >= 1)) throw new InvalidArgumentError('expected a duration such as "30s".');
+  return ms;
+}
+
+function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("expected a whole number.");
+  return count;
 }
 
 function portNumber(text: string): number {

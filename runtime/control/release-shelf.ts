@@ -69,8 +69,19 @@ export class ReleaseShelf {
     const shelf = await this.list();
     const there = shelf.releases.find((entry) => entry.id === id);
     if (there !== undefined && there.digest !== release.digest) throw new PackageError(`${id} is there with another content (${there.digest.slice(0, 20)}…)`);
+    // What is there stays as it is, unless it is damaged, or comes with a signature that it lacked.
+    if (there !== undefined && (signedBy === "" || signedBy === there.signedBy) && (await this.#isSound(id))) return { entry: there, fresh: false };
     const entry = await this.#keep({ release, maps, signedBy }, shelf);
     return { entry, fresh: there === undefined };
+  }
+
+  async #isSound(id: string): Promise<boolean> {
+    try {
+      return (await this.take(id)) !== null;
+    } catch (thrown) {
+      if (thrown instanceof PackageError) return false;
+      throw thrown;
+    }
   }
 
   /** Full stores drop their oldest releases first. */

@@ -8,6 +8,7 @@ import type { ShownProblem } from "./problem-answer.ts";
 import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
+import type { Tails } from "./tails.ts";
 import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions } from "./worker-process.ts";
 
 /** What a worker is started with. Replaced as a whole, never changed. */
@@ -28,6 +29,7 @@ export interface FleetOptions {
   readonly onEvent: (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
   readonly onSnapshot: (worker: number, snapshot: WorkerSnapshot) => void;
   readonly onEnded: (worker: number, end: WorkerEnd) => void;
+  readonly tails: Tails;
 }
 
 interface Slot {
@@ -42,6 +44,8 @@ export class Fleet {
   #slots: Slot[] = [];
   /** Those that drain after another took their place, and those that are not in a place yet. */
   readonly #others = new Set<WorkerProcess>();
+  /** Hold a release beside the one that serves. */
+  #prepared: ReadonlySet<WorkerProcess> = new Set();
   #nextNumber = 1;
   #problem: ShownProblem | null = null;
   #started = false;
@@ -82,24 +86,54 @@ export class Fleet {
     throw new StartError([...reasons]);
   }
 
-  /**
-   * Another release on every worker: prepared everywhere, then switched. When one rejects it, nothing changes anywhere.
-   * One that starts meanwhile is brought along when it is ready.
-   */
+  /** Another release on every worker: prepared everywhere, then switched. When one rejects it, nothing changes anywhere. */
   async deploy(release: Release, maps: SourceMaps): Promise<void> {
+    await this.prepare(release, maps);
+    await this.activate(release, maps);
+  }
+
+  /** The first half: loaded on every worker beside the one that serves, or on none. */
+  async prepare(release: Release, maps: SourceMaps): Promise<void> {
     const workers = this.serving;
     const prepared = await Promise.allSettled(workers.map((worker) => worker.prepare(release, maps)));
     const reasons = new Set(prepared.flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : [])));
-    if (reasons.size > 0) {
-      await Promise.allSettled(workers.map((worker) => worker.discard()));
-      throw new StartError([...reasons]);
+    if (reasons.size === 0) {
+      this.#prepared = new Set(workers);
+      return;
     }
-    this.#plan = { ...this.#plan, release, maps };
-    const switched = await Promise.allSettled(workers.map((worker) => worker.activate(release.id)));
-    // Only a worker that is lost fails here, and whoever takes its place begins with the new release.
-    switched.forEach((result, i) => {
-      if (result.status === "rejected") workers[i]!.killUnresponsive(`did not switch releases: ${reasonOf(result.reason)}`);
-    });
+    await this.discard();
+    throw new StartError([...reasons]);
+  }
+
+  /** The second half, for what was prepared last. A worker that did not prepare it, because it is new, is brought along. */
+  async activate(release: Release, maps: SourceMaps): Promise<void> {
+    const prepared = this.#prepared;
+    this.#prepared = new Set();
+    const before = this.#plan;
+    this.#plan = { ...before, release, maps };
+    await Promise.all(
+      this.serving.map(async (worker) => {
+        if (!prepared.has(worker)) return this.#catchUp(worker, before);
+        try {
+          await worker.activate(release.id);
+        } catch (thrown) {
+          // Only a worker that is lost fails here, and whoever takes its place begins with the new release.
+          worker.killUnresponsive(`did not switch releases: ${reasonOf(thrown)}`);
+        }
+      }),
+    );
+  }
+
+  /** What was prepared is not wanted after all. */
+  async discard(): Promise<void> {
+    this.#prepared = new Set();
+    // One that is lost holds nothing any more.
+    await Promise.allSettled(this.serving.map((worker) => worker.discard()));
+  }
+
+  /** Until a request for `path` is answered by the workers themselves; null: not any more. */
+  async expectProbe(path: string | null): Promise<void> {
+    await Promise.all(this.serving.map((worker) => worker.expectProbe(path)));
   }
 
   /** On every worker that serves, and on those to come. */
@@ -171,12 +205,16 @@ export class Fleet {
       entry: this.#options.entry,
       clock: this.#options.clock,
       givePipe: this.#options.givePipe,
+      onTail: (from, batch) => this.#options.tails.took(from, batch),
       onEnd: (ended, end) => this.#onEnd(ended, end),
     });
     if (slot) slot.worker = worker;
     else this.#others.add(worker);
     worker.ready.then(
-      () => this.#showProblemOn(worker),
+      () => {
+        this.#options.tails.joined(worker);
+        return this.#showProblemOn(worker);
+      },
       // Whoever asked for it waits for `ready` too, and its end is told.
       () => undefined,
     );
@@ -217,6 +255,7 @@ export class Fleet {
     const slot = this.#slots.find((other) => other.worker === worker);
     if (slot) slot.worker = null;
     this.#options.onEnded(worker.number, end);
+    this.#options.tails.left(worker, end.how === "asked");
     const facts = { worker: worker.number, pid: worker.pid, detail: end.detail };
     if (end.how === "asked") {
       this.#options.onEvent("info", "worker-ended", facts);

@@ -4,6 +4,8 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import type { ShownProblem } from "./problem-answer.ts";
+import type { TailBatch } from "../observe/tail.ts";
+import type { TailOrder } from "./tails.ts";
 
 /** Asked with a number, answered by `AnswerMessage` with the same. */
 export type Request =
@@ -15,6 +17,8 @@ export type Request =
   | { readonly ask: "discard" }
   /** What is wrong with the last save, for page loads; null: nothing. Only `sluice dev` asks it. */
   | { readonly ask: "show-problem"; readonly problem: ShownProblem | null }
+  /** A request for this path is answered by the worker itself, on the real path; null: not any more. */
+  | { readonly ask: "expect-probe"; readonly path: string | null }
   /** Stop accepting, finish what runs. Answered with the last snapshot. */
   | { readonly ask: "drain" }
   | { readonly ask: "snapshot" }
@@ -27,6 +31,8 @@ export type ToWorker =
   | { readonly kind: "ask"; readonly call: number; readonly request: Request }
   /** With a socket: the pipe to the embedded store that was asked for. */
   | { readonly kind: "store-pipe" }
+  /** Somebody watches, takes more, or has left. */
+  | { readonly kind: "tail"; readonly tail: TailOrder }
   | { readonly kind: "end" };
 
 export type FromWorker =
@@ -36,6 +42,8 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly reason: string }
   /** Asks for a pipe to the embedded store: at the start, and whenever the last one broke. */
   | { readonly kind: "want-store-pipe" }
+  /** Live lines; the next of the same tail after it was told that there is room for more. */
+  | { readonly kind: "tail"; readonly batch: TailBatch }
   | AnswerMessage;
 
 export interface AnswerMessage {
@@ -47,7 +55,16 @@ export interface AnswerMessage {
   readonly purged?: PurgeReport;
 }
 
-const ASKS: ReadonlySet<unknown> = new Set(["prepare", "activate", "discard", "show-problem", "drain", "snapshot", "purge"] satisfies Request["ask"][]);
+const ASKS: ReadonlySet<unknown> = new Set([
+  "prepare",
+  "activate",
+  "discard",
+  "show-problem",
+  "expect-probe",
+  "drain",
+  "snapshot",
+  "purge",
+] satisfies Request["ask"][]);
 
 /** Null for anything that is no message to a worker. */
 export function readToWorker(message: unknown): ToWorker | null {
@@ -55,6 +72,7 @@ export function readToWorker(message: unknown): ToWorker | null {
   if (message["kind"] === "end" || message["kind"] === "store-pipe") return { kind: message["kind"] };
   if (message["kind"] === "init" && isObject(message["init"]) && isObject(message["init"]["config"]) && typeof message["gateway"] === "string")
     return message as unknown as ToWorker;
+  if (message["kind"] === "tail" && isObject(message["tail"]) && isCount(message["tail"]["tail"])) return message as unknown as ToWorker;
   if (message["kind"] === "ask" && isCount(message["call"]) && isObject(message["request"]) && ASKS.has(message["request"]["ask"]))
     return message as unknown as ToWorker;
   return null;
@@ -69,6 +87,8 @@ export function readFromWorker(message: unknown): FromWorker | null {
       return { kind: message["kind"] };
     case "failed":
       return typeof message["reason"] === "string" ? { kind: "failed", reason: message["reason"] } : null;
+    case "tail":
+      return isBatch(message["batch"]) ? { kind: "tail", batch: message["batch"] } : null;
     case "answer": {
       const { call, ok, reason, snapshot } = message;
       const sound = isCount(call) && typeof ok === "boolean" && typeof reason === "string" && (snapshot === null || isSnapshot(snapshot));
@@ -77,6 +97,10 @@ export function readFromWorker(message: unknown): FromWorker | null {
     default:
       return null;
   }
+}
+
+function isBatch(value: unknown): value is TailBatch {
+  return isObject(value) && isCount(value["tail"]) && Array.isArray(value["lines"]) && isCount(value["droppedLines"]) && isCount(value["droppedErrors"]);
 }
 
 function isSnapshot(value: unknown): value is WorkerSnapshot {

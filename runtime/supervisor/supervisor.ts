@@ -8,7 +8,11 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
 import { adminToken } from "../control/admin-token.ts";
+import { Audit } from "../control/audit.ts";
+import { releaseEndpoints } from "../control/release-endpoints.ts";
+import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
+import { Deployments } from "./deployments.ts";
 import { Fleet, type Plan } from "./fleet.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
@@ -16,6 +20,7 @@ import { openStore } from "../store/store.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
 import { StoreProcess } from "./store-process.ts";
+import { Tails } from "./tails.ts";
 import { WORKER_ENTRY } from "./worker-process.ts";
 
 export { StartError } from "./start-error.ts";
@@ -38,6 +43,8 @@ export interface SupervisorOptions {
   /** Reads config again, for `reload`. Rejects with what is wrong. Left out: the config stays. */
   readonly loadConfig?: () => Promise<ResolvedConfig>;
   readonly compile: (config: ResolvedConfig) => Promise<Compiled>;
+  /** Deployed releases, once there are any, come before what `compile` makes. Left out: false. */
+  readonly takesDeployments?: boolean;
   /** What runs beneath the rules (`buildKernel()`), built once for all workers. */
   readonly kernel: string;
   readonly version: string;
@@ -92,12 +99,17 @@ class Gateway implements Supervisor {
   readonly #startedUnixMs: number;
   readonly #name = randomBytes(8).toString("hex");
   readonly #lastAnswerMs = new Map<number, number>();
+  readonly #tails = new Tails();
   #state: GatewayState = "starting";
   #sockets: ListeningSocket[] = [];
   #fleet: Fleet | null = null;
   /** Null: Redis is the store. */
   #store: StoreProcess | null = null;
   #admin: Admin | null = null;
+  /** Null: this gateway serves what it compiles. */
+  #deployments: Deployments | null = null;
+  #audit: Audit | null = null;
+  #config: ResolvedConfig;
   #lastReload: Reload | null = null;
   /** Deploys, reloads and replacements run one after the other. */
   #changes: Promise<void> = Promise.resolve();
@@ -105,6 +117,7 @@ class Gateway implements Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#config = options.config;
     this.#clock = options.clock ?? systemClock;
     this.#startedUnixMs = this.#clock.unixMs();
     this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
@@ -124,17 +137,50 @@ class Gateway implements Supervisor {
       this.#admin = await this.#openAdmin(config);
       await this.#checkRedis(config);
       await this.#useStore(config);
-      const { release, maps } = await this.#compile(config);
+      const { release, maps } = await this.#firstRelease(config);
       await this.#startFleet({ config, release, maps, sockets: this.#sockets });
       await this.#storeReady();
     } catch (thrown) {
       this.#fleet?.killAll();
+      await this.#deployments?.close();
       this.#store?.kill();
       await this.#closeDoors();
       throw thrown instanceof StartError ? thrown : new StartError([reasonOf(thrown)], { cause: thrown });
     }
     this.#state = "serving";
+    await this.#deployments?.follow();
     this.#pollLater();
+  }
+
+  /** What is deployed; until something was, what the rules folder holds. */
+  async #firstRelease(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
+    if (this.#options.takesDeployments !== true) return this.#compile(config);
+    this.#deployments = new Deployments({
+      clock: this.#clock,
+      log: this.#options.log,
+      audit: this.#openAudit(config),
+      version: this.#options.version,
+      startedUnixMs: this.#startedUnixMs,
+      gateway: this.#name,
+      givePipe: (take) => this.#store?.givePipe(take),
+      config: () => this.#config,
+      fleet: () => this.#running,
+      listeners: () => this.#sockets,
+      inTurn: (change) => this.#inTurn(change),
+    });
+    // Both at once: most starts know soon that nothing was deployed.
+    const own = this.#options.compile(config);
+    own.catch(() => undefined);
+    return (await this.#deployments.first()) ?? compiled(await own);
+  }
+
+  #openAudit(config: ResolvedConfig): Audit {
+    const { log } = this.#options;
+    return (this.#audit ??= new Audit(
+      config.stateDir,
+      () => this.#clock.unixMs(),
+      (text) => log("error", "audit", { text }),
+    ));
   }
 
   async #startFleet(plan: Plan): Promise<void> {
@@ -148,6 +194,7 @@ class Gateway implements Supervisor {
       // A worker that asks while Redis is the store is one of the last config, and about to end.
       givePipe: (take) => this.#store?.givePipe(take),
       onEvent: log,
+      tails: this.#tails,
       onSnapshot: (worker, snapshot) => this.#book.update(worker, snapshot),
       onEnded: (worker, end) => {
         this.#book.ended(worker);
@@ -196,7 +243,7 @@ class Gateway implements Supervisor {
   async #reload(): Promise<void> {
     const fleet = this.#running;
     const config = (await this.#options.loadConfig?.()) ?? fleet.plan.config;
-    const { release, maps } = await this.#compile(config);
+    const { release, maps } = this.#deployments?.deployed === true ? fleet.plan : await this.#compile(config);
     if (JSON.stringify(config.store) !== JSON.stringify(fleet.plan.config.store)) await this.#checkRedis(config);
     const before = this.#sockets;
     const sockets = await openSockets(config.listeners, before, this.#inheritedFds);
@@ -217,6 +264,8 @@ class Gateway implements Supervisor {
     const last = this.#admin;
     this.#admin = admin;
     if (last !== admin) await last?.close();
+    this.#config = config;
+    await this.#deployments?.reloaded();
   }
 
   /** Starts the embedded store that `config` asks for, unless it runs already. */
@@ -260,15 +309,22 @@ class Gateway implements Supervisor {
   }
 
   async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
-    const { release, maps, problems } = await this.#options.compile(config);
-    if (release === null) throw new StartError(problems.length > 0 ? problems : ["the rules did not compile"]);
-    return { release, maps };
+    return compiled(await this.#options.compile(config));
   }
 
   async #openAdmin(config: ResolvedConfig): Promise<Admin | null> {
     if (config.admin === null) return null;
     const token = await adminToken(config.stateDir, process.env["SLUICE_ADMIN_TOKEN"]);
-    return startAdmin({ listen: config.admin, token, gateway: this.#adminView(), log: this.#options.log });
+    const audit = this.#openAudit(config);
+    return startAdmin({
+      listen: config.admin,
+      token,
+      tokens: () => this.#config.adminTokens,
+      gateway: this.#adminView(),
+      endpoints: [...releaseEndpoints(() => this.#deployments?.desk ?? null), tailEndpoint(this.#tails)],
+      audit: (deed) => audit.deed(deed),
+      log: this.#options.log,
+    });
   }
 
   /** Changes wait for each other; one that fails does not hold up the next. */
@@ -342,7 +398,7 @@ class Gateway implements Supervisor {
       purge: (order) => this.#purge(order),
       status: async () => {
         await this.#poll(SCRAPE_DEADLINE_MS);
-        return this.status();
+        return { ...this.status(), deployed: this.#deployments?.status() ?? null };
       },
     };
   }
@@ -373,6 +429,7 @@ class Gateway implements Supervisor {
     this.#options.log("info", "draining", {});
     // Ours first: when the workers stop accepting, the port is closed, and new clients are refused instead of waiting for nobody.
     for (const socket of this.#sockets) socket.close();
+    await this.#deployments?.close();
     await this.#fleet?.drain();
     await this.#store?.stop();
     this.#state = "stopped";
@@ -392,6 +449,11 @@ class Gateway implements Supervisor {
     await this.#admin?.close();
     this.#admin = null;
   }
+}
+
+function compiled({ release, maps, problems }: Compiled): { release: Release; maps: SourceMaps } {
+  if (release === null) throw new StartError(problems.length > 0 ? problems : ["the rules did not compile"]);
+  return { release, maps };
 }
 
 function sameAddress(a: ResolvedConfig, b: ResolvedConfig): boolean {

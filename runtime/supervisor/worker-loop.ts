@@ -7,11 +7,14 @@ import { systemClock } from "../clock.ts";
 import type { PurgeReport } from "../cache/cache.ts";
 import { createLogSink } from "../observe/log-sink.ts";
 import { createObserver, type Observer } from "../observe/observe.ts";
+import { Tails } from "../observe/tail.ts";
 import type { PreparedRelease, startWorker, Worker } from "../proxy/worker.ts";
 import { openStore, type OpenedStore } from "../store/store.ts";
 import { readToWorker, type FromWorker, type Request } from "./messages.ts";
+import { expectProbe } from "./probe-answer.ts";
 import { problemAnswer } from "./problem-answer.ts";
 import { reasonOf } from "./start-error.ts";
+import type { TailOrder } from "./tails.ts";
 
 const STDOUT = 1;
 /** Closing sandboxes and sockets at the end may take this long. */
@@ -39,13 +42,15 @@ export function runWorker(start: typeof startWorker): void {
 
   let running: Running | null = null;
   let opened: OpenedStore | null = null;
+  let tails: Tails | null = null;
   process.on("message", (raw, handle) => {
     const message = readToWorker(raw);
     if (message === null) throw new Error("the supervisor sent something that is no message");
     switch (message.kind) {
       case "init": {
         const { init, gateway } = message;
-        const observer = createObserver({ log: init.config.log, sink, now: () => performance.now() });
+        tails = new Tails({ worker: init.workerNumber, unixMs: systemClock.unixMs, send: (batch) => say({ kind: "tail", batch }) });
+        const observer = createObserver({ log: init.config.log, sink, now: () => performance.now(), tails });
         openStore({
           config: init.config.store,
           clock: systemClock,
@@ -68,6 +73,9 @@ export function runWorker(start: typeof startWorker): void {
         return;
       case "ask":
         void reply(running, message.call, message.request);
+        return;
+      case "tail":
+        follow(tails!, message.tail);
         return;
       case "end":
         void end(running);
@@ -115,6 +123,9 @@ async function obey(running: Running, request: Exclude<Request, { ask: "purge" }
     case "show-problem":
       worker.core.problemPage = request.problem === null ? null : problemAnswer(request.problem);
       return null;
+    case "expect-probe":
+      expectProbe(worker.core, request.path);
+      return null;
     case "drain":
       await worker.drain();
       return worker.snapshot();
@@ -139,6 +150,11 @@ function forget(running: Running): void {
   running.preparation++;
   running.prepared?.discard();
   running.prepared = null;
+}
+
+function follow(tails: Tails, order: TailOrder): void {
+  if (order.order === "open") tails.open(order.tail, order.filter, order.key);
+  else tails[order.order](order.tail);
 }
 
 async function end(running: Running | null): Promise<void> {

@@ -11,6 +11,8 @@ import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from 
 import type { ShownProblem } from "./problem-answer.ts";
 import { handOver } from "./socket-pair.ts";
 import type { ListeningSocket } from "./sockets.ts";
+import type { TailBatch } from "../observe/tail.ts";
+import type { TailOrder } from "./tails.ts";
 
 export type WorkerState = "starting" | "serving" | "draining" | "ended";
 
@@ -32,6 +34,7 @@ export interface WorkerProcessOptions {
   readonly clock: Clock;
   /** Asks for a pipe to the embedded store, now or when there is one. */
   readonly givePipe: (take: (pipe: net.Socket) => void) => void;
+  readonly onTail: (worker: WorkerProcess, batch: TailBatch) => void;
   readonly onEnd: (worker: WorkerProcess, end: WorkerEnd) => void;
 }
 
@@ -122,12 +125,20 @@ export class WorkerProcess {
     this.release = release;
   }
 
+  tail(order: TailOrder): void {
+    if (!this.#gone() && this.#child.connected) this.#send({ kind: "tail", tail: order });
+  }
+
   async discard(): Promise<void> {
     await this.#ask({ ask: "discard" }, ACTIVATE_DEADLINE_MS);
   }
 
   async showProblem(problem: ShownProblem | null): Promise<void> {
     await this.#ask({ ask: "show-problem", problem }, ACTIVATE_DEADLINE_MS);
+  }
+
+  async expectProbe(path: string | null): Promise<void> {
+    await this.#ask({ ask: "expect-probe", path }, ACTIVATE_DEADLINE_MS);
   }
 
   async snapshot(deadlineMs = SNAPSHOT_DEADLINE_MS): Promise<WorkerSnapshot> {
@@ -221,6 +232,9 @@ export class WorkerProcess {
         return;
       case "want-store-pipe":
         this.#options.givePipe((pipe) => handOver(this.#child, { kind: "store-pipe" } satisfies ToWorker, pipe));
+        return;
+      case "tail":
+        this.#options.onTail(this, message.batch);
         return;
       case "failed":
         this.#failure = message.reason;

@@ -16,7 +16,8 @@ export const KEYS = {
 
 function text(db: EmbeddedDb, key: string | undefined): string {
   const value = db.get(key!);
-  return typeof value === "string" ? value : "";
+  // As Redis does, whoever wrote it: a plain SET keeps bytes.
+  return typeof value === "string" ? value : Buffer.isBuffer(value) ? value.toString() : "";
 }
 function list(db: EmbeddedDb, key: string | undefined): string[] {
   return [...((db.get(key!) as readonly string[] | undefined) ?? [])];

@@ -1,0 +1,57 @@
+/** `sluice deploy`: compile, check, hand in, activate on every gateway or on none. */
+import { loadConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { buildRelease } from "./release-build.ts";
+import { exitCode, gatewayTable, rollOut } from "./rollout-progress.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface DeployOptions extends AdminPlace {
+  readonly wait: boolean;
+  readonly message: string;
+  readonly dryRun: boolean;
+  readonly timeoutMs: number;
+  /** File of an Ed25519 private key. */
+  readonly signKey?: string;
+  /** The epoch it is meant to follow; what serves now when left out. */
+  readonly base?: number;
+}
+
+const FAILED = 1;
+
+export async function deploy(options: DeployOptions, terminal: Terminal): Promise<number> {
+  const startedMs = performance.now();
+  const { config, warnings } = await loadConfig(options.config);
+  for (const warning of warnings) terminal.warn(warning);
+  try {
+    return await deployed(options, config, startedMs, terminal);
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    terminal.problem(thrown.message);
+    return FAILED;
+  }
+}
+
+async function deployed(options: DeployOptions, config: ResolvedConfig, startedMs: number, terminal: Terminal): Promise<number> {
+  const { message, signKey, wait, dryRun } = options;
+  // Seen before it is compiled: whoever deploys meanwhile makes this one outdated.
+  const [shelf, built] = await Promise.all([callAdmin(options, "/v1/releases"), buildRelease(config, message, signKey)]);
+  if (!("package" in built)) {
+    terminal.problems(built);
+    return FAILED;
+  }
+  const { id, rules } = built.package.release;
+  const base = options.base ?? (shelf["head"] as { epoch: number } | null)?.epoch ?? 0;
+  terminal.say(`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}, on top of epoch ${base}`);
+  await callAdmin(options, "/v1/releases", built);
+  const rollout = await rollOut(options, { release: id, base, kind: "deploy", message }, terminal);
+  const code = exitCode(rollout, wait);
+  const tookMs = Math.round(performance.now() - startedMs);
+  terminal.result({ ...rollout, tookMs }, () => [
+    ...gatewayTable(rollout.gateways),
+    code === 0
+      ? `release ${id} ${dryRun ? "could be activated everywhere; nothing was changed" : `is ${rollout.state}`} (${tookMs} ms)`
+      : `release ${id} was not ${rollout.epoch > 0 ? "served everywhere" : "activated anywhere"}: ${rollout.reason}`,
+  ]);
+  return code;
+}

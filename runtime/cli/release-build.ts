@@ -1,0 +1,56 @@
+/** Rules and routes of this folder as a release that can be handed in: compiled, type-checked, told whose it is, signed. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import os from "node:os";
+import { promisify } from "node:util";
+import { createCompiler, typecheck, type Problem } from "../compile/compile.ts";
+import type { SourceMaps } from "../compile/release.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { packageOf, type ReleasePackage } from "../control/release-package.ts";
+import { sign } from "../control/signatures.ts";
+
+export interface Built {
+  readonly package: ReleasePackage;
+  readonly maps: SourceMaps;
+}
+
+/** PKCS #8 in PEM. */
+const KEY_VARIABLE = "SLUICE_SIGNING_KEY";
+const GIT_DEADLINE_MS = 5_000;
+const run = promisify(execFile);
+
+export async function buildRelease(config: ResolvedConfig, message: string, signKey: string | undefined): Promise<Built | readonly Problem[]> {
+  await using compiler = createCompiler(config);
+  const [compiled, typeProblems, commit, author] = await Promise.all([
+    compiler.rebuild(),
+    typecheck(config),
+    commitOf(config.baseDir),
+    authorOf(config.baseDir),
+  ]);
+  const problems = [...compiled.problems, ...typeProblems];
+  if (compiled.release === null || problems.length > 0) return problems;
+  const made = packageOf(compiled.release, config.routes, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });
+  const key = signKey === undefined ? (process.env[KEY_VARIABLE] ?? "") : readFileSync(signKey, "utf8");
+  return { package: key === "" ? made : await sign(made, key), maps: compiled.maps };
+}
+
+/** With "+" when what is deployed is not what was committed; "" outside Git. */
+async function commitOf(folder: string): Promise<string> {
+  const commit = await git(folder, ["rev-parse", "HEAD"]);
+  if (commit === "") return "";
+  return (await git(folder, ["status", "--porcelain", "--", "."])) === "" ? commit : `${commit}+`;
+}
+
+async function authorOf(folder: string): Promise<string> {
+  return (await git(folder, ["config", "user.name"])) || process.env["USER"] || os.hostname();
+}
+
+async function git(folder: string, args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await run("git", [...args], { cwd: folder, timeout: GIT_DEADLINE_MS, maxBuffer: 16 * 1024 * 1024 });
+    return stdout.trim();
+  } catch {
+    // No Git, or no repository: then a release names none.
+    return "";
+  }
+}

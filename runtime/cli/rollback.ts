@@ -1,0 +1,46 @@
+/** `sluice rollback`: a release that is kept serves again; nothing is built. */
+import type { Head, ShelfEntry } from "../control/release-shelf.ts";
+import { AdminCallError, callAdmin } from "./admin-call.ts";
+import { exitCode, gatewayTable, rollOut, type RolloutOptions } from "./rollout-progress.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface RollbackOptions extends RolloutOptions {
+  readonly message: string;
+  readonly args: readonly [string | undefined];
+}
+
+const FAILED = 1;
+const BAD_USAGE = 2;
+
+export async function rollback(options: RollbackOptions, terminal: Terminal): Promise<number> {
+  const startedMs = performance.now();
+  try {
+    const { releases, history } = (await callAdmin(options, "/v1/releases")) as unknown as { releases: ShelfEntry[]; history: Head[] };
+    const [head] = history;
+    const asked = options.args[0] ?? history.find(({ release }) => release !== head?.release)?.release;
+    if (head === undefined || asked === undefined) {
+      terminal.problem(`found ${head === undefined ? "no release that was ever deployed" : `only ${head.release}`}, expected one that served before`);
+      return FAILED;
+    }
+    const fits = releases.filter(({ id }) => id.startsWith(asked));
+    if (fits.length !== 1) {
+      terminal.problem(
+        `found ${fits.length === 0 ? "no release" : fits.map(({ id }) => id).join(" and ")} for "${asked}", expected one that sluice releases lists`,
+      );
+      return BAD_USAGE;
+    }
+    const release = fits[0]!.id;
+    const rollout = await rollOut(options, { release, base: head.epoch, kind: "rollback", message: options.message }, terminal);
+    const code = exitCode(rollout, options.wait);
+    const tookMs = Math.round(performance.now() - startedMs);
+    terminal.result({ ...rollout, tookMs }, () => [
+      ...gatewayTable(rollout.gateways),
+      code === 0 ? `back on release ${release} (${tookMs} ms)` : `release ${release} was not activated: ${rollout.reason}`,
+    ]);
+    return code;
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    terminal.problem(thrown.message);
+    return FAILED;
+  }
+}

@@ -1,0 +1,128 @@
+/** Gateways as the store sees them: real followers, rollouts and shelves over one store, with seats that only remember what they were told. */
+import type { TestContext } from "node:test";
+import { releaseDigest, releaseId } from "../../runtime/compile/compile.ts";
+import type { Release } from "../../runtime/compile/release.ts";
+import type { ReleasesConfig } from "../../runtime/config/resolved.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import type { AuditFacts } from "../../runtime/control/audit.ts";
+import { Follower } from "../../runtime/control/follower.ts";
+import type { LastGood } from "../../runtime/control/last-good.ts";
+import { PackageError, packageOf, type ReleasePackage } from "../../runtime/control/release-package.ts";
+import { ReleaseShelf } from "../../runtime/control/release-shelf.ts";
+import { Rollouts, type Rollout, type RolloutOrder, type RolloutRefusal } from "../../runtime/control/rollouts.ts";
+import type { Store } from "../../runtime/store/store.ts";
+
+export const UNSIGNED: ReleasesConfig = { requireSigned: false, keys: [], kept: 100 };
+
+export interface Member {
+  readonly name: string;
+  readonly follower: Follower;
+  readonly rollouts: Rollouts;
+  readonly shelf: ReleaseShelf;
+  readonly audited: AuditFacts[];
+  /** What the seat was told, in order. */
+  readonly told: string[];
+  /** Id of the release that serves. */
+  serves(): string;
+  /** As on its disk. */
+  kept(): LastGood | null;
+  /** From now on it takes nothing, and says this. */
+  refuseWith(reason: string): void;
+  close(): Promise<void>;
+}
+
+export interface MemberOptions {
+  readonly releases?: ReleasesConfig;
+  readonly begun?: LastGood | null;
+  readonly version?: string;
+}
+
+export function releaseOf(code: string): Release {
+  const manifest = { name: "a.ts", order: 0, when: [], phases: [], secrets: [], onFailure: "closed" as const, services: [], hosts: [], readsBody: false };
+  const rules = [{ manifest, code }];
+  return { id: releaseId(rules, []), format: 1, rules };
+}
+
+export function packed(code: string, message = ""): ReleasePackage {
+  return packageOf(releaseOf(code), [], {}, { author: "somebody", message, commit: "", builtUnixMs: 1 });
+}
+
+export function digestOf(code: string): string {
+  return releaseDigest(releaseOf(code).rules, []);
+}
+
+export function member(t: TestContext, store: Store, name: string, { releases = UNSIGNED, begun = null }: MemberOptions = {}): Member {
+  const told: string[] = [];
+  const audited: AuditFacts[] = [];
+  let serves = begun?.release.release ?? releaseOf("begun with");
+  let kept = begun;
+  let refusal = "";
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => releases,
+    () => systemClock.unixMs(),
+  );
+  const audit = (facts: AuditFacts): void => void audited.push(facts);
+  const follower = new Follower({
+    name,
+    facts: { host: name, pid: 1, version: "0", startedUnixMs: 0 },
+    store,
+    shelf,
+    clock: systemClock,
+    begun,
+    audit,
+    log: () => undefined,
+    keep: async (good) => void (kept = good),
+    seat: {
+      current: () => serves,
+      inspect: async ({ release }) => {
+        if (refusal !== "") throw new PackageError(refusal);
+        return release.release;
+      },
+      prepare: async ({ id }) => void told.push(`prepare ${id}`),
+      activate: async (release) => {
+        told.push(`activate ${release.id}`);
+        serves = release;
+      },
+      discard: async () => void told.push("discard"),
+      probe: async () => "",
+    },
+  });
+  const rollouts = new Rollouts({ store, shelf, follower, clock: systemClock, audit });
+  let closed = false;
+  const close = async (): Promise<void> => {
+    if (closed) return;
+    closed = true;
+    rollouts.close();
+    await follower.close();
+  };
+  t.after(close);
+  return {
+    name,
+    follower,
+    rollouts,
+    shelf,
+    audited,
+    told,
+    serves: () => serves.id,
+    kept: () => kept,
+    refuseWith: (reason) => void (refusal = reason),
+    close,
+  };
+}
+
+/** Resolves with the rollout at its end, or the refusal. */
+export async function rolledOut(leader: Member, order: Partial<RolloutOrder> & Pick<RolloutOrder, "release" | "base">): Promise<Rollout | RolloutRefusal> {
+  const begun = await leader.rollouts.begin({ kind: "deploy", dryRun: false, by: "tester", message: "", timeoutMs: 10_000, ...order });
+  if ("refused" in begun) return begun;
+  await eventually(() => begun.state !== "preparing" && begun.state !== "active");
+  return begun;
+}
+
+export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const untilMs = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > untilMs) throw new Error(`did not come to hold: ${holds.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+import { Audit, AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
+
+const NOW = Date.UTC(2026, 10, 1);
+
+function folder(t: TestContext): { dir: string; file: string; warned: string[]; open: (unixMs?: () => number) => Audit } {
+  const dir = mkdtempSync(path.join(tmpdir(), "sluice-audit-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const warned: string[] = [];
+  return { dir, file: path.join(dir, AUDIT_FILE), warned, open: (unixMs = () => NOW) => new Audit(dir, unixMs, (text) => void warned.push(text)) };
+}
+const deed = (actor: string, action = "deploy") => ({ actor, action, outcome: "done", reason: "", facts: {} }) as const;
+
+test("entries are numbered and chained, also over a restart, and only their owner reads them", (t) => {
+  const { file, open, warned } = folder(t);
+  const first = open();
+  first.note(deed("ann"));
+  first.note(deed("bob"));
+  open().note(deed("cleo"));
+  const { entries, problem } = readAudit(file);
+  assert.deepEqual([problem, warned, entries.map(({ number, actor }) => `${number} ${actor}`)], ["", [], ["1 ann", "2 bob", "3 cleo"]]);
+  assert.deepEqual(
+    entries.slice(1).map(({ before }) => before),
+    entries.slice(0, 2).map(({ hash }) => hash),
+  );
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+});
+
+test("a line that was changed, taken out, put in or cut off shows, with its place", (t) => {
+  const { file, open } = folder(t);
+  const audit = open();
+  for (const actor of ["ann", "bob", "cleo"]) audit.note(deed(actor));
+  const text = readFileSync(file, "utf8");
+  const lines = text.split("\n");
+  const told = (changed: string): string => {
+    writeFileSync(file, changed);
+    return readAudit(file).problem;
+  };
+  assert.equal(told(text.replace('"bob"', '"eve"')), "line 2 was changed, or cut off");
+  assert.equal(told([lines[0], lines[2], ""].join("\n")), "before line 2 something was taken out or put in");
+  assert.equal(told([lines[0], lines[1], lines[1], lines[2]].join("\n")), "before line 3 something was taken out or put in");
+  assert.equal(told(text.slice(0, -30)), "line 3 was changed, or cut off");
+  assert.equal(told(text), "");
+});
+
+test("a broken log is kept as it is; the next one tells of it and goes on from the last sound line", (t) => {
+  const { dir, file, open, warned } = folder(t);
+  const audit = open();
+  audit.note(deed("ann"));
+  audit.note(deed("bob"));
+  const broken = readFileSync(file, "utf8").replace('"bob"', '"eve"');
+  writeFileSync(file, broken);
+  open().note(deed("cleo"));
+  assert.match(warned.join(), /line 2 was changed/);
+  const { entries } = readAudit(file);
+  assert.deepEqual(
+    entries.map(({ number, actor, reason }) => [number, actor, reason]),
+    [
+      [2, "gateway", "line 2 was changed, or cut off"],
+      [3, "cleo", ""],
+    ],
+  );
+  const kept = readdirSync(dir).filter((name) => name.includes("broken"));
+  assert.equal(kept.length, 1);
+  assert.equal(readFileSync(path.join(dir, kept[0]!), "utf8"), broken);
+});
+
+test("strangers cannot fill it: after sixty refusals in a minute they are only counted", (t) => {
+  const { file, open } = folder(t);
+  let nowMs = NOW;
+  const audit = open(() => nowMs);
+  for (let i = 0; i < 1000; i++) audit.note({ ...deed("", "GET /v1/status"), outcome: "refused", reason: "UNAUTHORIZED" });
+  audit.note(deed("ann"));
+  nowMs += 60_000;
+  audit.note({ ...deed(""), outcome: "refused" });
+  const { entries } = readAudit(file);
+  assert.equal(entries.length, 63);
+  assert.deepEqual(
+    entries.slice(60).map(({ actor, reason }) => `${actor} ${reason}`),
+    ["ann ", "gateway 940 more requests without a token that is known", " "],
+  );
+});
