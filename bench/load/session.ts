@@ -72,7 +72,7 @@ export async function measureOnce(
   try {
     await answers(originServer, origin);
     const server = contender.setUp(work, { folder, port, originPort });
-    const loads = work.connections.map((connections) => ({ connections, seconds, path: pathOf(work, "page") }));
+    const loads = work.connections.map((connections) => ({ connections, seconds, path: pathOf(work, "page"), distinct: work.distinct ?? false }));
     const measured = await measure(server, loads, {
       warmUpSeconds,
       check: () => checkWork(server, work, contender.hash),

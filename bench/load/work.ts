@@ -10,6 +10,8 @@ export interface Work {
   readonly bodyBytes: number;
   readonly accessLog: boolean;
   readonly connections: readonly number[];
+  /** No two requests are alike in path or User-Agent: for what servers remember of requests. */
+  readonly distinct?: boolean;
 }
 
 const SMALL_BYTES = 930;
@@ -21,6 +23,15 @@ export const WORKS: readonly Work[] = [
   { name: "plain", title: "plain proxying", hooks: "none", rules: 0, ...SMALL },
   { name: "request-hook", title: "a request hook", hooks: "request", rules: 1, ...SMALL },
   { name: "both-hooks", title: "request and response hooks", hooks: "both", rules: 1, ...SMALL },
+  {
+    name: "both-hooks-distinct",
+    title: "request and response hooks, no two requests alike",
+    hooks: "both",
+    rules: 1,
+    ...SMALL,
+    connections: [50],
+    distinct: true,
+  },
   { name: "ten-rules", title: "ten rules, one matches", hooks: "both", rules: 10, ...SMALL },
   { name: "ten-thousand-rules", title: "ten thousand rules, one matches", hooks: "both", rules: 10_000, ...SMALL },
   { name: "plain-1mib", title: "plain proxying, 1 MiB bodies", hooks: "none", rules: 0, ...LARGE },
@@ -31,7 +42,7 @@ export const WORKS: readonly Work[] = [
 
 /** In under two minutes: what a change to the hot path moves first. */
 export const QUICK: readonly Work[] = WORKS.flatMap((work) => {
-  const connections = { plain: [50], "both-hooks": [1, 50], "ten-rules": [50] }[work.name];
+  const connections = { plain: [50], "both-hooks": [1, 50], "both-hooks-distinct": [50], "ten-rules": [50] }[work.name];
   return connections ? [{ ...work, connections }] : [];
 });
 

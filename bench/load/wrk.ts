@@ -1,11 +1,14 @@
 /** The load generator: Debian's wrk, one thread, keep-alive, as fast as the answers come. */
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { find, pinned } from "./processes.ts";
 
 export interface Load {
   readonly connections: number;
   readonly seconds: number;
   readonly path: string;
+  /** Every request has a path and a User-Agent of its own. */
+  readonly distinct?: boolean;
 }
 
 export interface LoadResult {
@@ -27,6 +30,7 @@ export const REQUEST_HEADERS = [
 ];
 
 const TIMEOUT_S = 10;
+const DISTINCT = fileURLToPath(new URL("./distinct.lua", import.meta.url));
 
 export const WRK_MISSING = 'The load generator wrk is missing: install it with "sudo apt-get install wrk".';
 
@@ -36,7 +40,15 @@ export function wrkInstalled(): boolean {
 
 export function wrk(port: number, load: Load): Promise<LoadResult> {
   const headers = REQUEST_HEADERS.flatMap((header) => ["-H", header]);
-  const options = ["-t1", `-c${load.connections}`, `-d${load.seconds}s`, "--latency", "--timeout", `${TIMEOUT_S}s`];
+  const options = [
+    "-t1",
+    `-c${load.connections}`,
+    `-d${load.seconds}s`,
+    "--latency",
+    "--timeout",
+    `${TIMEOUT_S}s`,
+    ...(load.distinct === true ? ["-s", DISTINCT] : []),
+  ];
   const [program, args] = pinned("load", ["wrk", ...options, ...headers, `http://127.0.0.1:${port}${load.path}`]);
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
