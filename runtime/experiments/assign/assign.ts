@@ -2,6 +2,7 @@
 export { Assigner } from "./assigner.ts";
 export type { AssignFacts } from "./assigner.ts";
 export { changedWithoutVersion } from "./changes.ts";
+export { planOf } from "./from-experiment.ts";
 export { layerProblems } from "./layers.ts";
 export { bucketOf, fnv32a } from "./hash.ts";
 export type { HashVersion } from "./hash.ts";

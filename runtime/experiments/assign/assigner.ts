@@ -5,13 +5,15 @@ import { layersOf, ownerOf } from "./layers.ts";
 import type { AssignPlan, AssignReason, Assignment, LiveState, StickyEntry, UnitSource } from "./plan.ts";
 import type { Range } from "./ranges.ts";
 import { rangeAt, rangesOf } from "./ranges.ts";
-import { unitTag } from "./sticky.ts";
+import { identityOf, unitTag } from "./sticky.ts";
 
 /** What assignment needs to know of a request. Everything is asked for lazily: most requests need a part of it. */
 export interface AssignFacts {
   /** The unit that this source holds here, or null. A new visitor has its id on the very request that creates it. */
   unit(source: UnitSource): string | null;
-  /** `when`, country, device and predicates: is the request one that the experiment is for? */
+  /** `when`: does the experiment act on this request? */
+  matches(experiment: string): boolean;
+  /** Device and predicates: is the client one that the experiment is for? */
   inAudience(experiment: string): boolean;
   isBot(): boolean;
   hasConsent(): boolean;
@@ -62,7 +64,9 @@ export class Assigner {
     const experiment = this.#experiments.get(key);
     if (experiment === undefined) return null;
     const { plan } = experiment;
-    // QA looks at variants before the start and after the stop too, so this comes first.
+    // A change meant for one page must not be made on others, forced or not.
+    if (!facts.matches(key)) return seen(plan, 0, "no-match");
+    // QA looks at variants before the start, after the stop and from anywhere.
     const forced = facts.forced(key);
     const forcedIndex = forced === null ? -1 : indexOf(plan, forced);
     if (forcedIndex >= 0) return seen(plan, forcedIndex, "forced");
@@ -77,36 +81,38 @@ export class Assigner {
   }
 
   #draw({ plan, ranges, layer, holdoutSeed }: Compiled, facts: AssignFacts): Assignment {
-    const unit = facts.unit(plan.unit) ?? (plan.fallbackUnit === null ? null : facts.unit(plan.fallbackUnit));
-    if (unit === null || unit === "") return seen(plan, 0, "no-unit");
+    const source = presentSource(plan, facts);
+    const unit = source === null ? null : facts.unit(source);
+    if (source === null || unit === null) return seen(plan, 0, "no-unit");
     if (plan.holdout !== null && bucketOf(holdoutSeed, unit, 2) < plan.holdout.share) return seen(plan, 0, "holdout", unit);
 
-    const remembered = plan.sticky && plan.consent !== "stateless" ? this.#remembered(plan, facts) : null;
+    const sticky = plan.sticky && plan.consent !== "stateless";
+    const remembered = sticky ? rememberedIn(plan, facts) : null;
     if (remembered !== null) {
       if (remembered.bucketVersion < plan.minBucketVersion) return seen(plan, 0, "earlier-version", unit);
       const index = remembered.bucketVersion === plan.bucketVersion ? indexOf(plan, remembered.variant) : -1;
       // Follows the unit through ramps down and through a login, where the hash alone would drop or move it.
-      if (index >= 0) return { ...seen(plan, index, "sticky", unit), counted: true, stick: this.#stick(plan, facts, remembered) };
+      if (index >= 0) return this.#followed(plan, facts, source, unit, index);
     }
     if (layer !== null && this.#owner(layer, unit, plan, facts) !== plan.key) return seen(plan, 0, "other-experiment", unit);
     const index = rangeAt(ranges, bucketOf(plan.seed, unit, plan.hashVersion));
     if (index < 0) return seen(plan, 0, "outside-traffic", unit);
     const drawn = seen(plan, index, "bucketed", unit);
-    return { ...drawn, counted: true, stick: plan.sticky && plan.consent !== "stateless" ? this.#entry(plan, facts, drawn.variant) : null };
+    return { ...drawn, counted: true, countAs: identityOf(source, unit), stick: sticky ? entryOf(plan, source, unit, drawn.variant) : null };
   }
 
-  /** The primary unit's own entry comes before the one from before the login. */
-  #remembered(plan: AssignPlan, facts: AssignFacts): StickyEntry | null {
-    const entries = facts.sticky();
-    if (entries.length === 0) return null;
-    for (const source of plan.fallbackUnit === null ? [plan.unit] : [plan.unit, plan.fallbackUnit]) {
-      const value = facts.unit(source);
-      if (value === null || value === "") continue;
-      const tag = unitTag(source, value);
-      const entry = entries.find(({ experiment, unitTag: own }) => experiment === plan.key && own === tag);
-      if (entry !== undefined) return entry;
-    }
-    return null;
+  #followed(plan: AssignPlan, facts: AssignFacts, source: UnitSource, unit: string, index: number): Assignment {
+    const followed = seen(plan, index, "sticky", unit);
+    const before = plan.fallbackUnit === null ? null : facts.unit(plan.fallbackUnit);
+    const earlier = before === null || before === "" ? null : entryIn(facts, plan, plan.fallbackUnit!, before);
+    const asBefore = earlier !== null && earlier.variant === followed.variant && earlier.bucketVersion === plan.bucketVersion;
+    return {
+      ...followed,
+      counted: true,
+      countAs: asBefore ? identityOf(plan.fallbackUnit!, before!) : identityOf(source, unit),
+      // After a login the entry is written again under the new unit.
+      stick: entryIn(facts, plan, source, unit) === null ? entryOf(plan, source, unit, followed.variant) : null,
+    };
   }
 
   /** A unit that is held by a sticky assignment to a running experiment of the layer belongs to that one, wherever shares have moved since. */
@@ -115,28 +121,43 @@ export class Assigner {
       for (const { key } of [...layer.ranged, ...layer.sharing]) {
         const other = key === plan.key ? undefined : this.#experiments.get(key)?.plan;
         if (other === undefined || !other.sticky || (this.#live.get(key) ?? RUNNING).kind !== "running") continue;
-        const entry = this.#remembered(other, facts);
+        const entry = rememberedIn(other, facts);
         if (entry !== null && entry.bucketVersion === other.bucketVersion && indexOf(other, entry.variant) >= 0) return key;
       }
     }
     return ownerOf(layer, unit);
   }
+}
 
-  /** Only when the cookie does not say it yet: after a login the entry is written again under the new unit. */
-  #stick(plan: AssignPlan, facts: AssignFacts, remembered: StickyEntry): StickyEntry | null {
-    const entry = this.#entry(plan, facts, remembered.variant);
-    return entry !== null && entry.unitTag !== remembered.unitTag ? entry : null;
-  }
+/** The unit's own place, or the one that stands in for it; null: the request holds neither. */
+function presentSource(plan: AssignPlan, facts: AssignFacts): UnitSource | null {
+  if (holds(facts, plan.unit)) return plan.unit;
+  return plan.fallbackUnit !== null && holds(facts, plan.fallbackUnit) ? plan.fallbackUnit : null;
+}
 
-  #entry(plan: AssignPlan, facts: AssignFacts, variant: string): StickyEntry | null {
-    for (const source of plan.fallbackUnit === null ? [plan.unit] : [plan.unit, plan.fallbackUnit]) {
-      const value = facts.unit(source);
-      if (value !== null && value !== "") {
-        return { unitTag: unitTag(source, value), experiment: plan.key, bucketVersion: plan.bucketVersion, variant };
-      }
-    }
-    return null;
+function holds(facts: AssignFacts, source: UnitSource): boolean {
+  const value = facts.unit(source);
+  return value !== null && value !== "";
+}
+
+/** The primary unit's own entry comes before the one from before the login. */
+function rememberedIn(plan: AssignPlan, facts: AssignFacts): StickyEntry | null {
+  if (facts.sticky().length === 0) return null;
+  for (const source of plan.fallbackUnit === null ? [plan.unit] : [plan.unit, plan.fallbackUnit]) {
+    const value = facts.unit(source);
+    const entry = value === null || value === "" ? null : entryIn(facts, plan, source, value);
+    if (entry !== null) return entry;
   }
+  return null;
+}
+
+function entryIn(facts: AssignFacts, plan: AssignPlan, source: UnitSource, value: string): StickyEntry | null {
+  const tag = unitTag(source, value);
+  return facts.sticky().find(({ experiment, unitTag: own }) => experiment === plan.key && own === tag) ?? null;
+}
+
+function entryOf(plan: AssignPlan, source: UnitSource, value: string, variant: string): StickyEntry {
+  return { unitTag: unitTag(source, value), experiment: plan.key, bucketVersion: plan.bucketVersion, variant };
 }
 
 function indexOf(plan: AssignPlan, variant: string): number {
@@ -151,6 +172,7 @@ function seen(plan: AssignPlan, index: number, reason: AssignReason, unit: strin
     reason,
     counted: false,
     unit,
+    countAs: null,
     bucketVersion: plan.bucketVersion,
     stick: null,
   };

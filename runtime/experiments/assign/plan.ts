@@ -56,7 +56,7 @@ export type LiveState = { readonly kind: "running" } | { readonly kind: "stopped
 
 /**
  * Why a unit sees what it sees. Only `bucketed` and `sticky` are counted.
- * `other-experiment`: the layer gave the unit to another one. `earlier-version`: it saw a version below `minBucketVersion`.
+ * `no-match`: the experiment does not act on this request. `audience`: it does, but not for this client. `other-experiment`: the layer gave the unit to another one. `earlier-version`: it saw a version below `minBucketVersion`.
  */
 export type AssignReason =
   | "bucketed"
@@ -64,6 +64,7 @@ export type AssignReason =
   | "forced"
   | "stopped"
   | "shipped"
+  | "no-match"
   | "audience"
   | "bot"
   | "consent"
@@ -83,6 +84,11 @@ export interface Assignment {
   readonly counted: boolean;
   /** What was hashed; null when nothing was. */
   readonly unit: string | null;
+  /**
+   * Under whom exposures and goals count, with its source in front; null: under nobody. Who was assigned as a visitor and then logged in goes on
+   * as that visitor, or would be two units with one history.
+   */
+  readonly countAs: string | null;
   readonly bucketVersion: number;
   /** To be kept for the next time; null: nothing new. */
   readonly stick: StickyEntry | null;

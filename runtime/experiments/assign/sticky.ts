@@ -14,8 +14,12 @@ const MAX_AGE_S = 400 * 24 * 60 * 60;
 
 /** Says whose entry it is without saying who: a user's id does not belong in a cookie. */
 export function unitTag(source: UnitSource, value: string): string {
-  const name = "name" in source ? source.name : "";
-  return fnv32a(`${source.kind}:${name}:${value}`).toString(36);
+  return fnv32a(identityOf(source, value)).toString(36);
+}
+
+/** The same value is another unit in another place. */
+export function identityOf(source: UnitSource, value: string): string {
+  return `${source.kind}:${"name" in source ? source.name : ""}:${value}`;
 }
 
 /** Puts an entry in, in place of an older one of the same unit and experiment. */

@@ -55,10 +55,15 @@ test("after a login the visitor's variant goes with the user, and is written dow
     const name = `user of ${visitor}`;
     const after = assigner.assign("login", facts({ visitor, user: name, sticky: [before.stick!] }))!;
     assert.deepEqual([after.variant, after.reason, after.unit], [before.variant, "sticky", name]);
+    // The same person, with one history, is one unit: then, and when the cookie says both.
+    assert.equal(before.countAs, `visitor::${visitor}`);
+    assert.equal(after.countAs, before.countAs);
+    const known = assigner.assign("login", facts({ visitor, user: name, sticky: [before.stick!, after.stick!] }))!;
+    assert.deepEqual([known.countAs, known.stick], [before.countAs, null]);
     if (assigner.assign("login", facts({ user: name }))!.variant !== before.variant) wouldHaveMoved++;
     // On a browser where only the user's entry is left.
     const later = assigner.assign("login", facts({ user: name, sticky: [after.stick!] }))!;
-    assert.deepEqual([later.variant, later.stick], [before.variant, null]);
+    assert.deepEqual([later.variant, later.stick, later.countAs], [before.variant, null, `header:x-user:${name}`]);
   }
   assert.ok(wouldHaveMoved > 200, "the hash alone would have moved about half");
 });

@@ -29,6 +29,7 @@ interface Given {
   readonly user?: string | null;
   readonly bot?: boolean;
   readonly consent?: boolean;
+  readonly matches?: boolean;
   readonly audience?: boolean;
   readonly forced?: Readonly<Record<string, string>>;
   readonly sticky?: readonly StickyEntry[];
@@ -37,6 +38,7 @@ interface Given {
 export function facts(given: Given = {}): AssignFacts {
   return {
     unit: (source: UnitSource) => (source.kind === "visitor" ? (given.visitor ?? null) : source.kind === "header" ? (given.user ?? null) : null),
+    matches: () => given.matches ?? true,
     inAudience: () => given.audience ?? true,
     isBot: () => given.bot ?? false,
     hasConsent: () => given.consent ?? false,

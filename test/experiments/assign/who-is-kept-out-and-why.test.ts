@@ -25,6 +25,7 @@ test("bots, those who did not consent, those without a unit and strangers to the
   assert.deepEqual(of({})({}), control("no-unit"));
   assert.deepEqual(of({})({ visitor: "" }), control("no-unit"));
   assert.deepEqual(of({})({ visitor: inBold, audience: false }), control("audience"));
+  assert.deepEqual(of({})({ visitor: inBold, matches: false }), control("no-match"));
 });
 
 test("stateless leaves nothing behind", () => {
@@ -50,9 +51,10 @@ test("a shipped variant is for everyone in the audience, and no longer counted",
 
 test("a forced variant is shown whatever else holds, and never counted; one that does not exist is nothing", () => {
   for (const live of [undefined, { kind: "stopped" } as const]) {
-    assert.deepEqual(of({}, live)({ bot: true, forced: { x: "bold" } }), { variant: "bold", reason: "forced", counted: false });
+    assert.deepEqual(of({}, live)({ bot: true, audience: false, forced: { x: "bold" } }), { variant: "bold", reason: "forced", counted: false });
   }
   assert.deepEqual(of({})({ visitor: inBold, forced: { x: "blod" } }).reason, "bucketed");
+  assert.deepEqual(of({})({ matches: false, forced: { x: "bold" } }), control("no-match"), "another page is not changed");
 });
 
 test("a holdout is the same units for every experiment that names it", () => {

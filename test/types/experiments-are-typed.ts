@@ -1,0 +1,18 @@
+/** Compiled, never run: what editors must accept and refuse in an experiment. */
+import { claim, cookie, defineExperiment, header } from "../../sdk/experiment.ts";
+
+const goals = { purchase: { when: { method: "POST", path: "/checkout", status: "2xx" } } } as const;
+
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, apply: { bold: { headers: { "x-a": null } } }, goals, primary: "purchase" });
+for (const unit of ["visitor", cookie("sid"), header("x-user"), claim("sub", { secret: "jwtKey" })] as const) {
+  defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, unit });
+}
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, unit: (req) => req.cookie("sid") });
+// @ts-expect-error: no such variant
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, apply: { blod: {} }, goals });
+// @ts-expect-error: no such goal
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, primary: "purchas" });
+// @ts-expect-error: a share has its sign
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, traffic: 0.5 });
+// @ts-expect-error: no goals
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 } });
