@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer, type AddressInfo, type Server } from "node:net";
+import { connect, createServer, type AddressInfo, type Server } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
 import { GatewayError } from "../../runtime/errors.ts";
 import type { Store, StoreEvent } from "../../runtime/store/store.ts";
@@ -64,6 +64,44 @@ test("stopped (SIGSTOP): one time-out, then nobody waits; when it goes on, so do
   redis.signal("SIGCONT");
   await isReady(store);
   assert.equal(String(await store.get("k")), "1");
+});
+
+/** Between a store and Redis: holds back what Redis answers, while `slow` is set. */
+function slowLine(port: number): Promise<{ url: string; slow: boolean; close(): void }> {
+  const line = { url: "", slow: false, close: () => void server.close() };
+  const server = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    near.on("data", (bytes: Buffer) => far.write(bytes)).on("close", () => far.destroy());
+    // In order: nothing overtakes what is held back.
+    let lastMs = 0;
+    far.on("close", () => near.destroy());
+    far.on("data", (bytes: Buffer) => {
+      lastMs = Math.max(lastMs, performance.now() + (line.slow ? 1000 : 0));
+      setTimeout(() => near.write(bytes), lastMs - performance.now());
+    });
+    for (const socket of [near, far]) socket.on("error", () => undefined);
+  });
+  return new Promise((resolve) =>
+    server.listen(0, "127.0.0.1", () => {
+      line.url = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      resolve(line);
+    }),
+  );
+}
+
+test("slower than the time-out: nobody waits longer than that, late answers hurt nobody, and it is ready again when it is quick", async (t) => {
+  const line = await slowLine(redis.port);
+  t.after(() => line.close());
+  const store = await redisWorkers(t, line.url)({ timeout: "100ms" });
+  await store.set("k", "1", { ttlMs: null });
+  line.slow = true;
+  assert.equal(await codeOf(store.run(lastingAdd, ["{n}a", "{n}b"], [1])), "STORE_TIMEOUT");
+  assert.equal(store.health().state, "unavailable");
+  assert.equal(await codeOf(store.get("k")), "STORE_UNAVAILABLE");
+  line.slow = false;
+  await isReady(store);
+  assert.equal(String(await store.get("k")), "1");
+  assert.deepEqual(await store.run(lastingAdd, ["{n}a", "{n}b"], [1]), [2, 2], "what timed out was done all the same, as documented");
 });
 
 test("away at the start: the first call waits its time, the next do not, and the store comes up by itself", async (t) => {
