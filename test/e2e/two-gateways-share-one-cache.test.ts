@@ -45,6 +45,8 @@ before(async () => {
     upstreams: { site: { targets: [`http://127.0.0.1:${port}`] } },
     store: { redis: redis.url },
     cache: { secret: { env: "CACHE_SECRET" } },
+    // All clients come from one address here.
+    limits: { connectionsPerClient: 10_000 },
   };
   const spec = { config, rules: { "tags.ts": RULE }, env: ENV };
   gateways = await Promise.all([startGateway(spec), startGateway(spec)]);
