@@ -77,7 +77,7 @@ function slowLine(port: number): Promise<{ url: string; slow: boolean; close(): 
     far.on("close", () => near.destroy());
     far.on("data", (bytes: Buffer) => {
       lastMs = Math.max(lastMs, performance.now() + (line.slow ? 1000 : 0));
-      setTimeout(() => near.write(bytes), lastMs - performance.now());
+      setTimeout(() => near.write(bytes), Math.max(0, lastMs - performance.now()));
     });
     for (const socket of [near, far]) socket.on("error", () => undefined);
   });
