@@ -195,33 +195,6 @@ export interface CheckedGoal {
  * too. Goals count after the exposure only, each once a unit.
  *
  * @throws TypeError when something in it is not what its type says, with the place: weights that do not add up, an unknown variant or goal.
- *
- * @example
- * import { defineExperiment, html } from "sluice"
- * export default defineExperiment({
- *   key: "hero-copy",
- *   when: { host: "shop.example.com", path: "/" },
- *   variants: { control: 50, bold: 50 },
- *   layer: "homepage",
- *   apply: { bold: { html: [html.setText("h1", "Buy it now"), html.addClass("a.cta", "big")] } },
- *   goals: {
- *     purchase: { when: { method: "POST", path: "/checkout" } },
- *     revenue: { when: { method: "POST", path: "/checkout" }, value: { json: "/order/total" } },
- *   },
- *   guardrails: { errors: { maxIncrease: "1%" }, latencyP95: { maxIncrease: "20%" } },
- * })
- *
- * @example
- * import { claim, defineExperiment } from "sluice"
- * export default defineExperiment({
- *   key: "new-checkout",
- *   when: { path: "/checkout/*" },
- *   unit: claim("sub", { jwksUrl: "https://auth.example.com/keys.json" }),
- *   fallbackUnit: "visitor",
- *   variants: { control: 90, next: 10 },
- *   apply: { next: { upstream: "checkout-next" } },
- *   goals: { paid: { tracked: "conversion", window: "2d" } },
- * })
  */
 export function defineExperiment<const Variant extends string, const GoalName extends string>(experiment: ExperimentInit<Variant, GoalName>): Experiment {
   return checkExperiment(experiment);

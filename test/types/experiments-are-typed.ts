@@ -1,4 +1,5 @@
 /** Compiled, never run: what editors must accept and refuse in an experiment. */
+import { html } from "../../sdk/html.ts";
 import { claim, cookie, defineExperiment, header } from "../../sdk/experiment.ts";
 
 const goals = { purchase: { when: { method: "POST", path: "/checkout", status: "2xx" } } } as const;
@@ -16,3 +17,28 @@ defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, primary
 defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, traffic: 0.5 });
 // @ts-expect-error: no goals
 defineExperiment({ key: "a", variants: { control: 50, bold: 50 } });
+
+// The two examples that the documentation shows.
+defineExperiment({
+  key: "hero-copy",
+  when: { host: "shop.example.com", path: "/" },
+  variants: { control: 50, bold: 50 },
+  traffic: "100%",
+  layer: "homepage",
+  unit: "visitor",
+  apply: { bold: { html: [html.setText("h1", "Buy it now"), html.setAttribute("a.cta", "class", "cta big")] } },
+  goals: {
+    purchase: { when: { method: "POST", path: "/checkout", status: "2xx" } },
+    revenue: { when: { method: "POST", path: "/checkout" }, value: { json: "/order/total" } },
+  },
+  guardrails: { errors: { maxIncrease: "1%" }, latencyP95: { maxIncrease: "20%" } },
+});
+defineExperiment({
+  key: "new-checkout",
+  when: { path: "/checkout/*" },
+  unit: claim("sub", { jwksUrl: "https://auth.example.com/keys.json" }),
+  fallbackUnit: "visitor",
+  variants: { control: 90, next: 10 },
+  apply: { next: { upstream: "checkout-next" } },
+  goals: { paid: { tracked: "conversion", window: "2d" } },
+});

@@ -2,9 +2,6 @@
 import type { SealKeys } from "./sealed.ts";
 import { seal, unseal } from "./sealed.ts";
 
-/** Both are stripped before rules and origins see the request. */
-export const QA_PARAMETER = "sluice-qa";
-
 export interface ForcedVariants {
   /** Experiment to variant. */
   readonly variants: Readonly<Record<string, string>>;

@@ -7,8 +7,10 @@ import {
   readVisitor,
   remember,
   signQaToken,
+  STICKY_COOKIE,
   stickyCookie,
   verifyQaToken,
+  VISITOR_COOKIE,
   visitorCookie,
   visitorIdOf,
 } from "../../../runtime/experiments/assign/assign.ts";
@@ -25,6 +27,11 @@ test("the visitor cookie is Secure exactly over https, and always HttpOnly and S
     const attributes = visitorCookie(id, keys, https).split("; ").slice(1);
     assert.deepEqual(attributes, ["Path=/", "Max-Age=34560000", "HttpOnly", "SameSite=Lax", ...(https ? ["Secure"] : [])]);
   }
+});
+
+test("each cookie goes by the name that it is looked for", () => {
+  assert.ok(visitorCookie(id, keys, true).startsWith(`${VISITOR_COOKIE}=`));
+  assert.ok(stickyCookie([], keys, true).startsWith(`${STICKY_COOKIE}=`));
 });
 
 test("a visitor comes back under its 128-bit id, also when the key was replaced", () => {
