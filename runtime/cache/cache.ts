@@ -6,7 +6,7 @@ import type { Store } from "../store/store.ts";
 import type { CacheCounts } from "./counters.ts";
 import { Engine } from "./engine.ts";
 import type { KeyedRequest, KeyShape } from "./key.ts";
-import type { StoreOptions, Timing } from "./policy/policy.ts";
+import type { StoreOptions, Timing, Verdict } from "./policy/policy.ts";
 import type { Values } from "./values.ts";
 import type { PurgeOrder } from "./purges.ts";
 import type { Fields } from "../proxy/fields.ts";
@@ -88,6 +88,8 @@ export interface PurgeReport {
 export interface Cache {
   /** Answers at once from memory, else in a promise. Rejects only with what `pass` rejects with, or with a `GatewayError`. */
   ask(exchange: CacheExchange): GatewayResponse | Promise<GatewayResponse>;
+  /** What `ask` would do, without its being done. Looks at the memory of this worker alone. */
+  peek(exchange: CacheExchange): CachePeek;
   /** `ctx.cache`. */
   readonly values: Values;
   /** On every gateway; resolves when no worker serves what was purged any more, or at the deadline with the reason. */
@@ -96,6 +98,15 @@ export interface Cache {
   purgeHere(order: PurgeOrder): void;
   status(): CacheStatusReport;
   close(): void;
+}
+
+export interface CachePeek {
+  readonly decision: Verdict | "pass" | "invalidate";
+  readonly why: string;
+  /** What the answer is or would be kept under; "" when it is not. */
+  readonly key: string;
+  /** What would be served from here. */
+  readonly response: GatewayResponse | null;
 }
 
 export interface CacheParts {

@@ -2,7 +2,7 @@
 import { GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 import { Admission, authorizedKey } from "./admission.ts";
-import type { Cache, CacheExchange, CacheParts, CacheStatusReport, PurgeReport } from "./cache.ts";
+import type { Cache, CacheExchange, CacheParts, CachePeek, CacheStatusReport, PurgeReport } from "./cache.ts";
 import { newCounts, type CacheOutcome } from "./counters.ts";
 import type { Entry, Slot } from "./entry.ts";
 import { Flight, type Outcome } from "./flight.ts";
@@ -76,6 +76,35 @@ export class Engine implements Cache {
       case "miss":
         return this.#forward({ exchange, terms, primaryKey, key, entry, verdict, lockKey: "" }, slot);
     }
+  }
+
+  peek(exchange: CacheExchange): CachePeek {
+    const terms = readRequest(exchange.method, exchange.fields, exchange.policy.honourClient);
+    if (terms.kind === "unsafe")
+      return {
+        decision: "invalidate",
+        why: `${exchange.method} goes to the origin, and a success invalidates what is stored for the URL`,
+        key: "",
+        response: null,
+      };
+    if (terms.kind === "safe") return { decision: "pass", why: `answers to ${exchange.method} are not stored`, key: "", response: null };
+    const nowMs = this.#parts.clock.unixMs();
+    const key = this.#lookup.keyFor(keyOf(exchange.partition, exchange, exchange.shape), exchange.fields);
+    const slot = this.#lookup.find(key, nowMs);
+    const entry = slot?.kind === "entry" ? slot : null;
+    const decision = decide(terms, entry?.freshness ?? null, nowMs);
+    const served = entry !== null && (decision === "hit" || decision === "stale" || decision === "stale-allowed");
+    return {
+      decision,
+      why:
+        slot?.kind === "marker"
+          ? `not stored: ${slot.reason}`
+          : entry === null
+            ? "nothing is stored in this worker's memory"
+            : `stored, ${freshText(entry, nowMs)}`,
+      key,
+      response: served ? fromCache(serveEntry(entry, terms, exchange.fields, nowMs, null)) : null,
+    };
   }
 
   /** A miss, or an entry that must be validated first. */
@@ -293,6 +322,11 @@ export class Engine implements Cache {
   close(): void {
     this.#admission.close();
   }
+}
+
+function freshText({ freshness }: Entry, nowMs: number): string {
+  const leftMs = freshness.freshUntilMs - nowMs;
+  return leftMs > 0 ? `fresh for another ${Math.ceil(leftMs / 1000)} s` : `stale for ${Math.floor(-leftMs / 1000)} s`;
 }
 
 function fromCache(served: Served): GatewayResponse {
