@@ -148,16 +148,19 @@ function guardrailsOf({ arms, guardrails, alpha: whole }: ExperimentCounts, arm:
   };
 }
 
-const errorsOf = ({ units, unitsWithErrors }: ArmCounts): RateCounts => ({ units, conversions: unitsWithErrors });
+/** Units are counted by a sketch, which may be short of what they did by a percent: nobody does a thing more often than everybody. */
+const rate = (units: number, conversions: number): RateCounts => ({ units, conversions: Math.min(units, conversions) });
+
+const errorsOf = ({ units, unitsWithErrors }: ArmCounts): RateCounts => rate(units, unitsWithErrors);
 
 function rateOf({ units, goals }: ArmCounts, goal: number): RateCounts | null {
   const counts = goals[goal]!;
-  return counts.kind === "conversion" ? { units, conversions: counts.conversions } : null;
+  return counts.kind === "conversion" ? rate(units, counts.conversions) : null;
 }
 
 function sampleOf({ units, goals }: ArmCounts, goal: number): Sample {
   const counts = goals[goal]!;
-  if (counts.kind === "conversion") return sampleOfRate({ units, conversions: counts.conversions });
+  if (counts.kind === "conversion") return sampleOfRate(rate(units, counts.conversions));
   const sums: ValueSums = { units, sum: counts.sum, sumOfSquares: counts.sumOfSquares };
   return sampleOfSums(sums);
 }

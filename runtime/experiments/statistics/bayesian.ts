@@ -36,7 +36,7 @@ export function chancesOfBest(arms: readonly RateCounts[]): readonly number[] {
 function chanceAbove(own: Beta, others: readonly Beta[]): number {
   const logNorm = logBeta(own.a, own.b);
   const integrand = (x: number) => {
-    let value = Math.exp((own.a - 1) * Math.log(x) + (own.b - 1) * Math.log1p(-x) - logNorm);
+    let value = Math.exp(times(own.a - 1, Math.log(x)) + times(own.b - 1, Math.log1p(-x)) - logNorm);
     if (value === 0) return 0;
     for (const { a, b } of others) value *= incompleteBeta(a, b, x);
     return value;
@@ -51,6 +51,9 @@ function chanceAbove(own: Beta, others: readonly Beta[]): number {
   for (let i = 1; i < marks.length; i++) sum += panel(integrand, marks[i - 1]!, marks[i]!);
   return Math.min(1, sum);
 }
+
+/** A point may round to 0 or 1, where a flat density is still flat: 0 · log 0 = 0. */
+const times = (factor: number, logarithm: number): number => (factor === 0 ? 0 : factor * logarithm);
 
 /** Rates near 0 or 1 fall off exponentially, not like a normal law: e⁻⁴⁰ is left out. */
 const SPAN_DEVIATIONS = 40;

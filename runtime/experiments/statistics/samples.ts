@@ -54,11 +54,12 @@ export function difference(control: Sample, variant: Sample): Difference {
 
 /** The same relative to control's mean, by the delta method; null when control has none to relate to. */
 export function relativeDifference(control: Sample, variant: Sample): Difference | null {
-  if (!(control.units > 0 && variant.units > 0) || control.mean === 0) return null;
   const square = control.mean * control.mean;
+  if (!(control.units > 0 && variant.units > 0 && square > 0)) return null;
+  const ratio = variant.mean / control.mean;
   return {
     units: control.units + variant.units,
     estimate: (variant.mean - control.mean) / Math.abs(control.mean),
-    variance: variant.variance / variant.units / square + (control.variance / control.units) * ((variant.mean * variant.mean) / (square * square)),
+    variance: (variant.variance / variant.units + (control.variance / control.units) * ratio * ratio) / square,
   };
 }
