@@ -90,7 +90,7 @@ async function judge(suspect: Suspect, offences: number): Promise<Seen> {
     command: "start",
     config: {
       upstreams: { origin: { targets: [origin.url] } },
-      limits: { ruleWall: "1s", ruleMemory: `${RULE_MEMORY_MIB}MiB` },
+      limits: { ruleRecall: "0B", ruleWall: "1s", ruleMemory: `${RULE_MEMORY_MIB}MiB` },
       fetch: { allow: ["https://api.example.com"] },
     },
     rules: { ...rules, "healthy.ts": HEALTHY },

@@ -112,7 +112,8 @@ export class HostileGateway {
           listeners: [{ host: "127.0.0.1", port: 0 }],
           upstreams: { origin: { targets: [await this.#startOrigin()] } },
           vars: options.vars ?? {},
-          limits: options.limits ?? {},
+          // The healthy must meet the hostile in the sandbox each time.
+          limits: { ruleRecall: "0B", ...options.limits },
           admin: false,
         },
         { baseDir: folder, file: "" },
