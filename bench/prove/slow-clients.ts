@@ -84,7 +84,10 @@ async function measure({ short, say }: Proof): Promise<Finding> {
       most = Math.max(most, told.open);
       if (looks % 10 === 0) memoryMiB = Math.max(memoryMiB, memoryBytes(tree(gateway.pid).pids) / 2 ** 20);
       if (openedMs === 0 && told.left === 0) openedMs = performance.now();
-      if (looks % 25 === 0) say(`  ${told.opened} opened, ${told.open} open at the clients, ${sockets(worker)} sockets in the worker`);
+      if (looks % 25 === 0) {
+        const { p99Ms, longestMs } = good.look();
+        say(`  ${told.opened} opened, ${told.open} open at the clients, ${sockets(worker)} descriptors in the worker; good p99 ${p99Ms.toFixed(1)} ms, longest ${longestMs.toFixed(0)} ms`);
+      }
       if (openedMs !== 0 && sockets(worker) < 2 * GOOD + 50) break;
     }
     const left = Math.max(0, sockets(worker) - 2 * GOOD - 50);

@@ -40,6 +40,7 @@ export class Visitors {
   #failed = 0;
   #failures: string[] = [];
   #tookMs: number[] = [];
+  #lookedAt = 0;
 
   constructor(options: VisitorsOptions) {
     this.#options = options;
@@ -60,7 +61,15 @@ export class Visitors {
     this.#requests = this.#failed = 0;
     this.#failures = [];
     this.#tookMs = [];
+    this.#lookedAt = 0;
     return tally;
+  }
+
+  /** The same since the last look, without taking anything. */
+  look(): Pick<Tally, "longestMs" | "p99Ms"> {
+    const sorted = this.#tookMs.slice(this.#lookedAt).sort((a, b) => a - b);
+    this.#lookedAt = this.#tookMs.length;
+    return { longestMs: sorted.at(-1) ?? 0, p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0 };
   }
 
   /** Lets running requests come to their end. */
