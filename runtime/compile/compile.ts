@@ -17,7 +17,7 @@ import { validateMatchSpec } from "../proxy/match/validate.ts";
 export type { Problem } from "./problem.ts";
 export { canonicalJson, releaseDigest, releaseId } from "./identity.ts";
 export { typecheck } from "./typecheck.ts";
-export { inspectRelease } from "./verify.ts";
+export { inspectRelease, type Inspected } from "./verify.ts";
 
 export interface CompileResult {
   /** Null when there are problems. */

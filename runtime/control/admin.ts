@@ -7,8 +7,6 @@ import { type Answer, type Asked, type Endpoint, failure, json, type TextAnswer 
 import { readPurge } from "./purge-request.ts";
 import { bearerOf, mayDo, tokenDigest, type TokenConfig } from "./roles.ts";
 
-export type { Answer, Asked, Endpoint } from "./answers.ts";
-
 /** What the admin API asks of the gateway. */
 export interface AdminGateway {
   /** "" when it serves, else why not. */

@@ -5,7 +5,7 @@
 import type net from "node:net";
 import os from "node:os";
 import type { Clock } from "../clock.ts";
-import { canonicalJson, inspectRelease } from "../compile/compile.ts";
+import { canonicalJson, inspectRelease, type Inspected } from "../compile/compile.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Audit } from "../control/audit.ts";
@@ -48,6 +48,8 @@ export interface FirstRelease {
 
 /** How long a start waits for the store to say what serves. */
 const STORE_WAIT_MS = 3_000;
+/** Each is as large as a release. */
+const INSPECTIONS_KEPT = 4;
 
 export class Deployments {
   readonly #parts: DeploymentParts;
@@ -56,6 +58,8 @@ export class Deployments {
   #storeConfig = "";
   #begun: LastGood | null = null;
   #desk: ReleaseDesk | null = null;
+  readonly #inspections = new Map<string, Inspected>();
+  #inspectedBy: ResolvedConfig | null = null;
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
@@ -228,11 +232,26 @@ export class Deployments {
       if (asked) throw new PackageError("its routes are not those of this gateway's config: reload the config here first, or deploy from the same one");
       this.#parts.log("warn", "routes-differ", { release: release.id, text: "this gateway's config has other routes than the release was deployed with" });
     }
-    const { problem, differs, release: here } = await inspectRelease(config, release, taken.maps);
+    const { problem, differs, release: here } = await this.#inspected(taken);
     if (problem !== "") throw new PackageError(problem);
     // Another version of Sluice may read the same code differently: then its own reading counts.
     if (differs !== "" && asked) throw new PackageError(`${differs}: its manifest does not tell what the code is`);
     return here;
+  }
+
+  /** Evaluated once under one config: a rollback need not wait for it again. */
+  async #inspected({ release, maps }: Taken): Promise<Inspected> {
+    const config = this.#parts.config();
+    if (this.#inspectedBy !== config) this.#inspections.clear();
+    this.#inspectedBy = config;
+    const known = this.#inspections.get(release.digest);
+    if (known !== undefined) return known;
+    const inspected = await inspectRelease(config, release.release, maps);
+    // A problem may have been one of the moment.
+    if (inspected.problem !== "") return inspected;
+    this.#inspections.set(release.digest, inspected);
+    for (const old of this.#inspections.keys()) if (this.#inspections.size > INSPECTIONS_KEPT) this.#inspections.delete(old);
+    return inspected;
   }
 
   #seat(): ReleaseSeat {

@@ -1,6 +1,6 @@
 /** Gateways as the store sees them: real followers, rollouts and shelves over one store, with seats that only remember what they were told. */
 import type { TestContext } from "node:test";
-import { releaseDigest, releaseId } from "../../runtime/compile/compile.ts";
+import { releaseId } from "../../runtime/compile/compile.ts";
 import type { Release } from "../../runtime/compile/release.ts";
 import type { ReleasesConfig } from "../../runtime/config/resolved.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -34,7 +34,6 @@ export interface Member {
 export interface MemberOptions {
   readonly releases?: ReleasesConfig;
   readonly begun?: LastGood | null;
-  readonly version?: string;
 }
 
 export function releaseOf(code: string): Release {
@@ -45,10 +44,6 @@ export function releaseOf(code: string): Release {
 
 export function packed(code: string, message = ""): ReleasePackage {
   return packageOf(releaseOf(code), [], {}, { author: "somebody", message, commit: "", builtUnixMs: 1 });
-}
-
-export function digestOf(code: string): string {
-  return releaseDigest(releaseOf(code).rules, []);
 }
 
 export function member(t: TestContext, store: Store, name: string, { releases = UNSIGNED, begun = null }: MemberOptions = {}): Member {

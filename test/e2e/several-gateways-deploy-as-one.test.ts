@@ -99,7 +99,7 @@ function startLoad({ port }: Gateway): Load {
   const torn: string[] = [];
   const seen = new Set<string>();
   let requests = 0;
-  let going = true;
+  const running = { going: true };
   const once = (): Promise<void> =>
     new Promise((resolve) => {
       const fail = (why: string): void => {
@@ -122,7 +122,7 @@ function startLoad({ port }: Gateway): Load {
         .end();
     });
   const clients = Array.from({ length: 8 }, async () => {
-    while (going) {
+    while (running.going) {
       await once();
       // Two cores carry gateway, load and deploys: what is shown here is correctness.
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -130,7 +130,7 @@ function startLoad({ port }: Gateway): Load {
   });
   return {
     async stop() {
-      going = false;
+      running.going = false;
       await Promise.all(clients);
       agent.destroy();
       return { requests, failures, torn, seen };
