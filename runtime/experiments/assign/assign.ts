@@ -10,5 +10,5 @@ export type { AssignPlan, LiveState, StickyEntry, UnitSource } from "./plan.ts";
 export { QA_LIFETIME_LIMIT_MS, signQaToken, verifyQaToken } from "./qa-token.ts";
 export { rangeAt, rangesOf } from "./ranges.ts";
 export type { SealKeys } from "./sealed.ts";
-export { readSticky, remember, STICKY_COOKIE, stickyCookie } from "./sticky.ts";
-export { readVisitor, VISITOR_COOKIE, visitorCookie, visitorIdOf } from "./visitor.ts";
+export { readSticky, remember, STICKY_COOKIE, stickyCookie, StickyReader } from "./sticky.ts";
+export { readVisitor, VISITOR_COOKIE, visitorCookie, visitorIdOf, VisitorReader } from "./visitor.ts";

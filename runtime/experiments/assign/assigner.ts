@@ -1,5 +1,6 @@
 /** Who sees what: compiled once per release, asked on every request that meets an experiment. Own work is three hashes at most for a unit. */
-import { bucketOf } from "./hash.ts";
+import type { Salt } from "./hash.ts";
+import { bucketIn, saltOf } from "./hash.ts";
 import type { Layer } from "./layers.ts";
 import { layersOf, ownerOf } from "./layers.ts";
 import type { AssignPlan, AssignReason, Assignment, LiveState, StickyEntry, UnitSource } from "./plan.ts";
@@ -27,7 +28,8 @@ interface Compiled {
   readonly plan: AssignPlan;
   readonly ranges: readonly Range[];
   readonly layer: Layer | null;
-  readonly holdoutSeed: string;
+  readonly salt: Salt;
+  readonly holdoutSalt: Salt | null;
 }
 
 const RUNNING: LiveState = { kind: "running" };
@@ -48,7 +50,8 @@ export class Assigner {
             plan.traffic,
           ),
           layer: plan.layer === null ? null : layers.get(plan.layer.name)!,
-          holdoutSeed: plan.holdout === null ? "" : `holdout:${plan.holdout.name}:`,
+          salt: saltOf(plan.seed, plan.hashVersion),
+          holdoutSalt: plan.holdout === null ? null : saltOf(`holdout:${plan.holdout.name}:`, 2),
         },
       ]),
     );
@@ -80,11 +83,11 @@ export class Assigner {
     return this.#draw(experiment, facts);
   }
 
-  #draw({ plan, ranges, layer, holdoutSeed }: Compiled, facts: AssignFacts): Assignment {
+  #draw({ plan, ranges, layer, salt, holdoutSalt }: Compiled, facts: AssignFacts): Assignment {
     const source = presentSource(plan, facts);
     const unit = source === null ? null : facts.unit(source);
     if (source === null || unit === null) return seen(plan, 0, "no-unit");
-    if (plan.holdout !== null && bucketOf(holdoutSeed, unit, 2) < plan.holdout.share) return seen(plan, 0, "holdout", unit);
+    if (holdoutSalt !== null && bucketIn(holdoutSalt, unit) < plan.holdout!.share) return seen(plan, 0, "holdout", unit);
 
     const sticky = plan.sticky && plan.consent !== "stateless";
     const remembered = sticky ? rememberedIn(plan, facts) : null;
@@ -95,7 +98,7 @@ export class Assigner {
       if (index >= 0) return this.#followed(plan, facts, source, unit, index);
     }
     if (layer !== null && this.#owner(layer, unit, plan, facts) !== plan.key) return seen(plan, 0, "other-experiment", unit);
-    const index = rangeAt(ranges, bucketOf(plan.seed, unit, plan.hashVersion));
+    const index = rangeAt(ranges, bucketIn(salt, unit));
     if (index < 0) return seen(plan, 0, "outside-traffic", unit);
     const drawn = seen(plan, index, "bucketed", unit);
     return { ...drawn, counted: true, countAs: identityOf(source, unit), stick: sticky ? entryOf(plan, source, unit, drawn.variant) : null };

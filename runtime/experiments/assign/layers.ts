@@ -1,13 +1,15 @@
 /** A layer gives each unit to one of its experiments at most. The unit's place depends on nothing but unit and layer, so all requests agree. */
-import { bucketOf, fnv32a } from "./hash.ts";
+import type { Salt } from "./hash.ts";
+import { bucketIn, drawIn, saltOf } from "./hash.ts";
 import type { AssignPlan } from "./plan.ts";
 import type { Range } from "./ranges.ts";
 
 export interface Layer {
-  readonly name: string;
+  /** For the ranges. */
+  readonly salt: Salt;
   readonly ranged: readonly { readonly key: string; readonly range: Range }[];
   /** Experiments without a range of their own, each with its salt. */
-  readonly sharing: readonly { readonly key: string; readonly salt: string }[];
+  readonly sharing: readonly { readonly key: string; readonly salt: Salt }[];
 }
 
 export function layersOf(plans: readonly AssignPlan[]): ReadonlyMap<string, Layer> {
@@ -15,9 +17,9 @@ export function layersOf(plans: readonly AssignPlan[]): ReadonlyMap<string, Laye
   for (const name of new Set(plans.flatMap(({ layer }) => (layer === null ? [] : [layer.name])))) {
     const members = plans.filter(({ layer }) => layer?.name === name).sort((a, b) => (a.key < b.key ? -1 : 1));
     layers.set(name, {
-      name,
+      salt: saltOf(`__${name}`, 1),
       ranged: members.flatMap(({ key, layer }) => (layer?.range ? [{ key, range: layer.range }] : [])),
-      sharing: members.flatMap(({ key, layer }) => (layer?.range ? [] : [{ key, salt: `layer:${name}:${key}:` }])),
+      sharing: members.flatMap(({ key, layer }) => (layer?.range ? [] : [{ key, salt: saltOf(`layer:${name}:${key}:`, 2) }])),
     });
   }
   return layers;
@@ -50,15 +52,14 @@ export function layerProblems(plans: readonly AssignPlan[]): readonly { readonly
  */
 export function ownerOf(layer: Layer, unit: string): string | null {
   if (layer.ranged.length > 0) {
-    const place = bucketOf(`__${layer.name}`, unit, 1);
+    const place = bucketIn(layer.salt, unit);
     for (const { key, range } of layer.ranged) if (place >= range.from && place < range.to) return key;
   }
   if (layer.sharing.length === 1) return layer.sharing[0]!.key;
   let owner: string | null = null;
   let highest = -1;
   for (const { key, salt } of layer.sharing) {
-    // Hashed twice like buckets: one FNV-1a of texts that end alike orders the salts alike for many units.
-    const weight = fnv32a(String(fnv32a(salt + unit)));
+    const weight = drawIn(salt, unit);
     if (weight > highest) {
       highest = weight;
       owner = key;

@@ -1,4 +1,5 @@
 /** Sticky assignments: what a unit saw, remembered in a signed cookie, so that ramps down, new weights and a login move nobody. */
+import { CookieMemory } from "./cookie-memory.ts";
 import { fnv32a } from "./hash.ts";
 import type { StickyEntry, UnitSource } from "./plan.ts";
 import type { SealKeys } from "./sealed.ts";
@@ -10,6 +11,8 @@ export const STICKY_COOKIE = "sluice_sticky";
 const MAX_ENTRIES = 32;
 /** Browsers keep 4,096 octets of a cookie, name and attributes included (RFC 6265bis section 5.5). */
 const MAX_CHARACTERS = 3500;
+/** With its seal. */
+const MAX_VALUE = MAX_CHARACTERS + 32;
 const MAX_AGE_S = 400 * 24 * 60 * 60;
 
 /** Says whose entry it is without saying who: a user's id does not belong in a cookie. */
@@ -41,9 +44,28 @@ export function stickyCookie(entries: readonly StickyEntry[], keys: SealKeys, ht
 
 /** The entries in a cookie's value; none when it is absent, forged or from another version of Sluice. */
 export function readSticky(value: string | null, keys: SealKeys): readonly StickyEntry[] {
-  if (value === null || value.length > MAX_CHARACTERS + 32) return [];
+  return value === null ? [] : (opened(value, keys) ?? []);
+}
+
+/** `readSticky` with a memory. One for each worker. */
+export class StickyReader {
+  readonly #memory: CookieMemory<readonly StickyEntry[]>;
+
+  constructor(keys: SealKeys) {
+    this.#memory = new CookieMemory((value) => opened(value, keys));
+  }
+
+  read(value: string | null): readonly StickyEntry[] {
+    return value === null || value.length > MAX_VALUE ? [] : (this.#memory.read(value) ?? []);
+  }
+}
+
+/** null: not genuine. */
+function opened(value: string, keys: SealKeys): readonly StickyEntry[] | null {
+  if (value.length > MAX_VALUE) return null;
   const payload = unseal(value, "sticky", keys);
-  if (payload === null || payload === "") return [];
+  if (payload === null) return null;
+  if (payload === "") return [];
   return payload.split("|").flatMap((text) => {
     const [unitTag, experiment, version, variant, ...rest] = text.split("~");
     if (unitTag === undefined || experiment === undefined || version === undefined || variant === undefined || rest.length > 0) return [];

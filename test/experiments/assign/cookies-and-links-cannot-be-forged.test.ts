@@ -9,10 +9,12 @@ import {
   signQaToken,
   STICKY_COOKIE,
   stickyCookie,
+  StickyReader,
   verifyQaToken,
   VISITOR_COOKIE,
   visitorCookie,
   visitorIdOf,
+  VisitorReader,
 } from "../../../runtime/experiments/assign/assign.ts";
 
 const keys: SealKeys = [Buffer.alloc(32, 1)];
@@ -51,6 +53,17 @@ test("no other text is a visitor: not one changed character, not a stranger's se
   assert.equal(readVisitor(sticky, keys), null);
 });
 
+test("a reader that remembers says the same as one that does not, and forgets rather than grows", () => {
+  const reader = new VisitorReader(keys);
+  const random = (i: number) => visitorIdOf(Uint8Array.from({ length: 16 }, (_, k) => (k < 4 ? (i >>> (8 * k)) & 255 : 1)));
+  const cookies = Array.from({ length: 60_000 }, (_, i) => valueOf(visitorCookie(random(i), keys, true)));
+  for (const [i, value] of [...cookies.entries(), ...cookies.entries()]) assert.equal(reader.read(value), random(i));
+  const value = cookies[7]!;
+  assert.equal(reader.read(value), random(7));
+  for (const text of [null, "", `${value}x`, value.slice(1), `A${value.slice(1)}`, valueOf(visitorCookie(id, strange, true))])
+    assert.equal(reader.read(text), null);
+});
+
 test("sticky entries come back as they were, whatever their keys hold; forged ones are none", () => {
   const entries: StickyEntry[] = [
     { unitTag: "k3", experiment: "hero-copy", bucketVersion: 0, variant: "bold" },
@@ -59,6 +72,9 @@ test("sticky entries come back as they were, whatever their keys hold; forged on
   const value = valueOf(stickyCookie(entries, keys, false));
   assert.match(value, /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/, "cookie-octets of RFC 6265 section 4.1.1");
   assert.deepEqual(readSticky(value, keys), entries);
+  const reader = new StickyReader(keys);
+  for (let round = 0; round < 2; round++) assert.deepEqual(reader.read(value), entries);
+  for (const text of [null, "", `${value}x`, value.replace("bold", "bald"), "x".repeat(100_000)]) assert.deepEqual(reader.read(text), []);
   assert.deepEqual(readSticky(value, strange), []);
   assert.deepEqual(readSticky(value.replace("bold", "bald"), keys), []);
   assert.deepEqual(readSticky(valueOf(stickyCookie([], keys, true)), keys), []);
