@@ -148,7 +148,7 @@ function guardrailsOf({ arms, guardrails, alpha: whole }: ExperimentCounts, arm:
   };
 }
 
-/** Units are counted by a sketch, which may be short of what they did by a percent: nobody does a thing more often than everybody. */
+/** Counters arrive one after the other, so that for a moment more may have done a thing than are known to be there. */
 const rate = (units: number, conversions: number): RateCounts => ({ units, conversions: Math.min(units, conversions) });
 
 const errorsOf = ({ units, unitsWithErrors }: ArmCounts): RateCounts => rate(units, unitsWithErrors);

@@ -57,6 +57,20 @@ export function duration(question: DurationQuestion): DurationAnswer {
   return { units, fixedHorizonUnits: Math.ceil(fixed / pair), days: unitsPerDay === null ? null : Math.ceil(units / unitsPerDay) };
 }
 
+/** The smallest relative change that would probably show within so many units; null: not even a rate of 100 % would. */
+export function smallestLift(question: Omit<DurationQuestion, "lift" | "unitsPerDay">, units: number): number | null {
+  const enough = (lift: number) => duration({ ...question, lift, unitsPerDay: null }).units <= units;
+  const most = 1 / question.baseline - 1;
+  if (!enough(most)) return null;
+  let [low, high] = [0, most];
+  for (let i = 0; i < 40 && high - low > high * 1e-4; i++) {
+    const middle = (low + high) / 2;
+    if (enough(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
 /**
  * That a Brownian motion with this drift meets a level by time n (Borodin and Salminen, Handbook of Brownian Motion, part II 2.1.1.4). The boundary
  * lies below the level at all times before, so the answer is on the safe side.

@@ -5,7 +5,7 @@ export { belief, chancesOfBest } from "./bayesian.ts";
 export { holm } from "./correction.ts";
 export { cuped } from "./cuped.ts";
 export { chiSquareTail, logNormalBelow, normalQuantile, normalTail, studentQuantile, studentTwoSided } from "./distributions.ts";
-export { duration } from "./duration.ts";
+export { duration, smallestLift } from "./duration.ts";
 export { twoProportions, welch } from "./fixed-horizon.ts";
 export { incompleteBeta, logGamma, logRising } from "./gamma.ts";
 export { errorGuardrail, latencyGuardrail, quantileInterval } from "./guardrails.ts";

@@ -30,7 +30,7 @@ const arm = (variant: string) =>
         { kind: "conversion", conversions: counts.conversions },
         { kind: "value", sum, sumOfSquares: counts.units === 0 ? 0 : ((sum * sum) / counts.units) * 1.5, past: null },
       ],
-      // Counted elsewhere, by a sketch, and late: it may be more than the units that have arrived.
+      // Counted elsewhere: it may be more than the units that have arrived.
       unitsWithErrors: errors,
       latency: own,
     }));
