@@ -153,14 +153,16 @@ export class ConnectionDeadlines {
     if (!connection.socket.destroyed) this.update();
   }
 
-  /** No byte has left for `sendTimeoutMs`. */
+  /** Too little has left in `sendTimeoutMs`: a reader that takes a byte now and then would hold its connection, and the origin's, for ever. */
   #sendStalled(nowMs: number): boolean {
+    const { sendTimeoutMs, bodyMinBytesPerSecond } = this.#limits;
+    if (nowMs - this.#sendProgressMs < sendTimeoutMs) return false;
     const unsent = unsentBytes(this.#connection.socket);
-    if (unsent !== this.#unsent) {
-      this.#unsent = unsent;
-      this.#sendProgressMs = nowMs;
-    }
-    return nowMs - this.#sendProgressMs >= this.#limits.sendTimeoutMs;
+    const leastBytes = Math.max(1, (bodyMinBytesPerSecond * sendTimeoutMs) / 1000);
+    if (unsent > 0 && this.#unsent - unsent < leastBytes) return true;
+    this.#unsent = unsent;
+    this.#sendProgressMs = nowMs;
+    return false;
   }
 
   #expireClosing(nowMs: number): void {
