@@ -22,7 +22,7 @@ export const ERRORS = {
   CHUNK_MALFORMED: { status: 400, source: "client", retryable: false, meaning: "The chunked body breaks the grammar of RFC 9112 section 7.1.", action: "Mend the client." },
   HOST_INVALID: { status: 400, source: "client", retryable: false, meaning: "Host is missing, repeated, malformed, or differs from an absolute target.", action: "Send one valid Host." },
   REQUEST_TIMEOUT: { status: 408, source: "client", retryable: true, meaning: "The client took too long to send its head or its body.", action: "Look at limits.headTimeout, bodyTimeout and bodyMinRate; slow clients are cut off on purpose." },
-  BODY_TOO_LARGE: { status: 413, source: "client", retryable: false, meaning: "The body is larger than limits.bodySize.", action: "Raise limits.bodySize, or send less." },
+  BODY_TOO_LARGE: { status: 413, source: "client", retryable: false, meaning: "The body is larger than limits.bodySize, or than limits.ruleBodySize where a rule reads it.", action: "Raise the limit, or send less." },
   RATE_LIMITED: { status: 429, source: "client", retryable: true, meaning: "A rate limit of the route (limits, rateLimits) is reached.", action: "Nothing, unless it meets the wrong clients: the log names the limit; shadow: true only counts." },
   TARGET_TOO_LONG: { status: 414, source: "client", retryable: false, meaning: "The request target is longer than limits.targetSize.", action: "Raise limits.targetSize, or shorten the URL." },
   EXPECTATION_FAILED: { status: 417, source: "client", retryable: false, meaning: "Expect holds something other than 100-continue.", action: "Mend the client." },

@@ -82,7 +82,8 @@ export function createServices(config: ResolvedConfig, clock: Clock, limiter: Li
     cache: (call) => cacheCall(cache(), checked(CacheCall, call, "cache")),
     kv: (call) => kvCall(store, checked(KvCall, call, "kv"), call.idempotencyId),
     limit: (call) => limits.charge(checked(LimitCall, call, "limit"), (run) => call.exchange.whenOver(run)),
-    forward: (call) => forwardAuth(checked(ForwardCall, call, "auth.forward"), call.request, egress, call.signal),
+    forward: (call) =>
+      forwardAuth(checked(ForwardCall, call, "auth.forward"), { ...call.request, clientAddress: call.exchange.client?.address ?? "" }, egress, call.signal),
   };
   return { table, close: () => egress.close() };
 }

@@ -13,6 +13,7 @@ const CODES: Readonly<Record<RuleFailure["kind"], ErrorCode>> = {
   calls: "RULE_CALLS",
   effect: "RULE_EFFECT",
   refused: "SERVICE_REFUSED",
+  body: "BODY_TOO_LARGE",
   lost: "RULE_MEMORY",
 };
 const MAX_MESSAGE_UNITS = 2000;
@@ -53,6 +54,7 @@ const KINDS = new Map<ErrorCode, RuleFailure["kind"]>([
   ["RULE_CALLS", "calls"],
   ["SERVICE_REFUSED", "refused"],
   ["RULE_EFFECT", "effect"],
+  ["BODY_TOO_LARGE", "body"],
 ]);
 
 export function kindOfRefusal(error: GatewayError): RuleFailure["kind"] {

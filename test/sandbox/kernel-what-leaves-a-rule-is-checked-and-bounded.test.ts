@@ -63,7 +63,7 @@ test("a hook that may not answer fails when it does", async () => {
 });
 
 const TOO_MUCH: Readonly<Record<string, string>> = {
-  "an answer": `return respond(200, "x".repeat(2_000_000))`,
+  "an answer": `return respond(200, "x".repeat(17e6))`,
   "a state": `ctx.state.x = "x".repeat(2_000_000)`,
   "a header": `req.headers.set("x", "x".repeat(2_000_000))`,
   "many headers": `for (let i = 0; i < 100_000; i++) req.headers.append("x" + i, "value")`,
@@ -82,13 +82,13 @@ for (const [name, body] of Object.entries(TOO_MUCH)) {
 test("bodies beyond their bound are failures of kind effect, one set twice is not", async () => {
   const onResponse = (body: string): string => rule(`{ onResponse(res) { ${body} } }`);
   await using sandbox = await SandboxProcess.with(
-    onResponse(`res.setBody("x".repeat(2_000_000))`),
+    onResponse(`res.setBody("x".repeat(17_000_000))`),
     onResponse(`for (;;) res.setBody("x".repeat(900_000))`),
     onResponse(`res.setBody("x".repeat(900_000)); res.setBody("y".repeat(900_000))`),
   );
   const outcomes: unknown[] = [];
   for (let index = 0; index < 3; index++)
-    outcomes.push((await sandbox.hook({ phase: "onResponse", response: "200\n", rules: [{ rule: index }] })).failure?.kind ?? "well");
+    outcomes.push((await sandbox.hook({ phase: "onResponse", cpuMs: 1000, response: "200\n", rules: [{ rule: index }] })).failure?.kind ?? "well");
   assert.deepEqual(outcomes, ["effect", "effect", "well"]);
 });
 

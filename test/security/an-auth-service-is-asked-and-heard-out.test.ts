@@ -11,6 +11,7 @@ const request = {
   scheme: "https",
   authority: "shop.example",
   target: "/admin?x=1",
+  clientAddress: "192.0.2.7",
   fields: new Fields(["cookie", "a=1", "cookie", "b=2", "x-note", "private"]),
 };
 const asked: EgressRequest[] = [];
@@ -36,6 +37,7 @@ test("it learns what is asked for, and gets the named headers and no others", as
         ["x-forwarded-proto", "https"],
         ["x-forwarded-host", "shop.example"],
         ["x-forwarded-uri", "/admin?x=1"],
+        ["x-forwarded-for", "192.0.2.7"],
         ["cookie", "a=1"],
         ["cookie", "b=2"],
       ],

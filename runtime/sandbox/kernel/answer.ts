@@ -1,7 +1,7 @@
 /** What a hook returned, taken as a stranger's: read once, checked, written as effects. */
 import type { FetchAnswer } from "../../../sdk/index.ts";
 import { str } from "../codec.ts";
-import { Effect } from "../protocol.ts";
+import { Effect, MAX_BODY_UNITS } from "../protocol.ts";
 import { contentOf } from "./content.ts";
 import { describe } from "./failure.ts";
 import { FRAMING, fieldName, fieldValue } from "./header-fields.ts";
@@ -42,7 +42,7 @@ export function answerOf(run: RuleRun, value: unknown): string | null {
   }
   const { bytes } = contentOf(body, run.phase);
   run.expectRoom(fields.length, "the headers of an answer");
-  run.expectRoom(bytes.length, "the body of an answer");
+  run.expectRoom(bytes.length, "the body of an answer", MAX_BODY_UNITS);
   return `${Effect.RESPOND};${run.rule.index};${status};${count};${fields}${str(bytes)}`;
 }
 

@@ -2,6 +2,7 @@
 import type { FetchHandler } from "../../../sdk/index.ts";
 import { RuleContext } from "./context.ts";
 import { RequestFacade } from "./request.ts";
+import { MAX_BODY_UNITS } from "../protocol.ts";
 import type { RuleRun } from "./rule-run.ts";
 import { runFetchHandler } from "./web/web.ts";
 
@@ -13,5 +14,5 @@ export function answerByFetch(run: RuleRun, handler: FetchHandler): Promise<unkn
     secrets: run.rule.secrets,
     waitUntil: (work: Promise<unknown>) => ctx.waitUntil(work),
   };
-  return runFetchHandler(handler, { method: req.method, url: req.url, headers: req.headers, bytes: () => req.bytes() }, lent, run.rule.crossingBytes);
+  return runFetchHandler(handler, { method: req.method, url: req.url, headers: req.headers, bytes: () => req.bytes() }, lent, MAX_BODY_UNITS);
 }

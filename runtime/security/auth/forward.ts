@@ -25,7 +25,14 @@ export type ForwardResult =
 
 export async function forwardAuth(
   call: ForwardCall,
-  request: { readonly method: string; readonly scheme: string; readonly authority: string; readonly target: string; readonly fields: Fields },
+  request: {
+    readonly method: string;
+    readonly scheme: string;
+    readonly authority: string;
+    readonly target: string;
+    readonly fields: Fields;
+    readonly clientAddress: string;
+  },
   egress: Outgoing,
   signal: AbortSignal,
 ): Promise<ForwardResult> {
@@ -35,6 +42,7 @@ export async function forwardAuth(
     ["x-forwarded-host", request.authority],
     ["x-forwarded-uri", request.target],
   ];
+  if (request.clientAddress !== "") headers.push(["x-forwarded-for", request.clientAddress]);
   for (const name of call.copyRequestHeaders) for (const value of request.fields.getAll(name.toLowerCase())) headers.push([name.toLowerCase(), value]);
   let response;
   try {
