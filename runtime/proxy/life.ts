@@ -1,5 +1,5 @@
 /** What is known of one exchange while it lives: the state beside the story that `handler.ts` tells. */
-import { GatewayError } from "../errors.ts";
+import { asGatewayError, GatewayError } from "../errors.ts";
 import type { ExchangeRecord } from "../observe/record.ts";
 import type { Admission } from "../ratelimit/ratelimit.ts";
 import type { HookExtra } from "../sandbox/protocol.ts";
@@ -138,7 +138,12 @@ export class Life implements ExchangeHandle {
     const held = response.body instanceof HeldBody ? response.body : new HeldBody(response.body);
     response.body = held;
     const limitBytes = this.core.config.limits.ruleBodyBytes;
-    return decodeBody(await held.collect(limitBytes), response.fields.joined("content-encoding"), limitBytes);
+    const bytes = await held.collect(limitBytes).catch((thrown: unknown) => {
+      const error = asGatewayError(thrown);
+      // Of a request that is the client's doing, and 413; of a response it is not.
+      throw error.code === "BODY_TOO_LARGE" ? new GatewayError("SERVICE_REFUSED", error.detail, { cause: error }) : error;
+    });
+    return decodeBody(bytes, response.fields.joined("content-encoding"), limitBytes);
   }
 
   /** The request body for the origin. After it was taken it cannot be read again, unless it was held or replaced. */
