@@ -91,8 +91,10 @@ export class EditedPage implements TokenizerCallbacks {
   /** The page is complete, `finish` was called for its last chunk. */
   end(tokenizerEnd: () => void): void {
     this.#atEnd = true;
-    tokenizerEnd();
     const { window } = this;
+    // The last chunk may have been written over; what was held back was copied.
+    window.begin(NO_BYTES);
+    tokenizerEnd();
     // What is open ends before an incomplete tag, which readers leave out; inside an unfinished comment or script nothing can be put.
     if (window.cursor <= this.#tokenEnd && !this.#inRaw && !this.#awaitsTagEnd) {
       while (this.#open.depth > 1) this.#endImplied(this.#tokenEnd);
@@ -105,7 +107,7 @@ export class EditedPage implements TokenizerCallbacks {
     const { window } = this;
     const { end } = window;
     if (this.#awaitsTagEnd || this.#inComment) return end;
-    if (this.#inTag) return this.#tag.recording && end - this.#tag.start <= MAX_TAG_BYTES ? this.#tag.start : end;
+    if (this.#inTag) return end - this.#tag.start <= MAX_TAG_BYTES ? this.#tag.start : end;
     if (this.#inRaw) {
       const from = Math.max(window.cursor, end - LONGEST_RAW_END);
       const less = window.read(from, end).lastIndexOf("<");
@@ -399,6 +401,7 @@ export class EditedPage implements TokenizerCallbacks {
 }
 
 const NEWLINE = Buffer.from("\n");
+const NO_BYTES = Buffer.alloc(0);
 
 function insertAll(window: PageWindow, all: readonly Buffer[]): void {
   for (const bytes of all) window.insert(bytes);
