@@ -7,6 +7,7 @@ import { durationMs } from "../config/units.ts";
 import { check } from "./check.ts";
 import { deploy, type DeployOptions } from "./deploy.ts";
 import { dev } from "./dev.ts";
+import { explain, type ExplainOptions } from "./explain.ts";
 import { init } from "./init.ts";
 import { packageRoot } from "./package-root.ts";
 import { plan } from "./plan.ts";
@@ -81,16 +82,6 @@ function program(): { command: Command; code: () => number } {
     (options: { config: string; coverage: boolean; args: [string[]] }, terminal) => runTests({ ...options, files: options.args[0] }, terminal),
   );
   add(
-    configured("purge", "take answers out of the cache of every gateway")
-      .option("--url <url>", "this URL, whatever its variants")
-      .option("--prefix <url>", "every URL that begins with this")
-      .option("--tag <tag>", "everything with this tag (Cache-Tag, Surrogate-Key, or a rule's)")
-      .option("--all", "everything", false)
-      .option("--soft", "make it stale instead: still there for stale-while-revalidate, stale-if-error and validation", false)
-      .option("--admin <url>", "the admin listener, instead of the config's"),
-    (options: PurgeOptions, terminal) => purge(options, terminal),
-  );
-  add(
     configured("tail", "follow live exchanges, console output and exceptions of rules; filters run in the gateway, and errors are never dropped")
       .option("--rule <name>", "exchanges in which this rule ran, and its lines")
       .option("--status <list>", "404, 5xx, 400-499; several with commas between")
@@ -101,7 +92,16 @@ function program(): { command: Command; code: () => number } {
       .option("--admin <url>", "the admin listener, instead of the config's; repeat it to follow several gateways", collected, []),
     (options: TailOptions, terminal) => tail(options, terminal),
   );
-  addReleaseCommands(configured, add);
+  add(
+    configured("explain", "what a request would get, and why: route, rules with what they change, limits, cache, upstream; nothing is sent to an origin")
+      .argument("<url>", "as a client would ask for it")
+      .option("-H, --header <line>", "a request header, name: value; repeat it for more", collected, [])
+      .option("-X, --method <method>", "the request's method", "GET")
+      .option("--client <address>", "the client's address", "127.0.0.1")
+      .option("--admin <url>", "the admin listener, instead of the config's"),
+    (options: ExplainOptions, terminal) => explain(options, terminal),
+  );
+  addReachingCommands(configured, add);
   return { command, code: () => code };
 }
 
@@ -111,8 +111,8 @@ function collected(value: string, before: readonly string[]): string[] {
 
 type Add = <Options extends object>(child: Command, run: Run<Options>) => Command;
 
-/** Everything about which release serves where. */
-function addReleaseCommands(configured: (name: string, about: string) => Command, add: Add): void {
+/** Everything that speaks with a running gateway. */
+function addReachingCommands(configured: (name: string, about: string) => Command, add: Add): void {
   const reaching = (name: string, about: string): Command =>
     configured(name, about).option("--admin <url>", "the admin listener of any gateway, instead of the config's");
   const rolling = (name: string, about: string): Command =>
@@ -133,6 +133,15 @@ function addReleaseCommands(configured: (name: string, about: string) => Command
   add(
     rolling("rollback", "let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
     (options: RollbackOptions & { timeout: number }, terminal) => rollback({ ...options, ...run(options) }, terminal),
+  );
+  add(
+    reaching("purge", "take answers out of the cache of every gateway")
+      .option("--url <url>", "this URL, whatever its variants")
+      .option("--prefix <url>", "every URL that begins with this")
+      .option("--tag <tag>", "everything with this tag (Cache-Tag, Surrogate-Key, or a rule's)")
+      .option("--all", "everything", false)
+      .option("--soft", "make it stale instead: still there for stale-while-revalidate, stale-if-error and validation", false),
+    (options: PurgeOptions, terminal) => purge(options, terminal),
   );
   add(reaching("status", "who serves what: gateways, workers, targets, store"), (options: { config: string }, terminal) => status(options, terminal));
 }

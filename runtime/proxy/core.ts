@@ -7,11 +7,13 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer } from "../observe/observe.ts";
 import { type Limiter, RouteLimits } from "../ratelimit/ratelimit.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Trace } from "../sandbox/trace.ts";
 import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange } from "./exchange.ts";
 import { TrustedProxies } from "./forwarded.ts";
 import { HookTable } from "./hook-plan.ts";
+import type { Life } from "./life.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
 import type { Matcher } from "./match/match.ts";
 import type { GatewayResponse } from "./reply.ts";
@@ -24,6 +26,8 @@ export interface CoreParts {
   readonly store: Store;
   readonly limiter: Limiter;
   readonly upstreams: Upstreams;
+  /** In place of one of its own; null: none. */
+  readonly cache?: Cache | null;
   /** Starts the sandbox processes; called when the first release with rules comes. */
   readonly startSandbox: () => Promise<Sandbox>;
 }
@@ -57,6 +61,8 @@ export class Core {
   sandbox: Sandbox | null = null;
   /** Exchanges begun and not complete. */
   inFlight = 0;
+  /** Asked once per exchange: who wants to know what its rules change. Null: nobody, ever. */
+  trace: ((life: Life) => Trace | null) | null = null;
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 
@@ -82,8 +88,8 @@ export class Core {
     );
     this.routePolicies = parts.config.routes.map(({ cache }) => (cache === null ? null : routePolicyOf(cache)));
     this.cache =
-      parts.config.cache === null
-        ? null
+      parts.cache !== undefined || parts.config.cache === null
+        ? (parts.cache ?? null)
         : createCache({
             config: parts.config.cache,
             store: parts.store,

@@ -2,7 +2,8 @@
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { ExchangeRecord } from "../observe/record.ts";
 import type { Admission } from "../ratelimit/ratelimit.ts";
-import type { HookExtra } from "../sandbox/protocol.ts";
+import { type HookExtra, TRACED_EXTRA } from "../sandbox/protocol.ts";
+import type { Trace } from "../sandbox/trace.ts";
 import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { CacheWords } from "./cache-words.ts";
@@ -41,6 +42,9 @@ export class Life implements ExchangeHandle {
   /** Set while a request is with an upstream. */
   cancelUpstream: (() => void) | null = null;
 
+  /** Wants to know what rules change. */
+  readonly trace: Trace | null;
+
   ruleWallMs = 0;
   fetches = 0;
   #state: Map<number, string> | null = null;
@@ -60,6 +64,7 @@ export class Life implements ExchangeHandle {
     this.#startUnixMs = core.clock.unixMs();
     const fields = exchange.fields;
     if (original !== null) {
+      this.trace = original.trace;
       this.table = original.table;
       this.client = original.client;
       this.id = original.id;
@@ -80,6 +85,7 @@ export class Life implements ExchangeHandle {
     this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
     this.match = this.table.match(this.table.matchesNothing ? UNMATCHED : this.matchable());
     this.plan = this.table.plan(this.match);
+    this.trace = core.trace === null ? null : core.trace(this);
   }
 
   /** The request as it stands now, for routes and rules. */
@@ -112,7 +118,7 @@ export class Life implements ExchangeHandle {
   }
   /** JSON of `HookExtra`: who asks, the request id, and `rest` (further members, each with its comma in front). Request ids need no escaping. */
   extraText(rest: string): string {
-    return `{"client":${this.#clientText()},"requestId":"${this.id}"${rest}}`;
+    return `{"client":${this.#clientText()},"requestId":"${this.id}"${rest}${this.trace === null ? "}" : TRACED_EXTRA}`;
   }
   /** The same for all exchanges of a connection, unless a trusted proxy speaks for many clients. */
   #clientText(): string {

@@ -11,6 +11,7 @@ import { Limiter } from "../ratelimit/ratelimit.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
+import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
 import { listen, type ListenAt, type Listener } from "./listener.ts";
@@ -38,6 +39,8 @@ export interface Worker {
   /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
   drain(): Promise<void>;
   snapshot(): WorkerSnapshot;
+  /** What a request would get; nothing is sent to an origin. */
+  explain(ask: ExplainAsk): Promise<Explanation>;
   close(): Promise<void>;
   readonly core: Core;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
@@ -84,6 +87,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     clock,
     warn: (text: string) => observer.note("warn", "upstream", { text }),
   });
+  const explainer = new Explainer();
   const core: Core = new Core({
     config,
     clock,
@@ -96,8 +100,8 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         limits: config.limits,
         vars: config.vars,
         secrets: config.secrets,
-        services: services.table,
-        events: observer.sandboxEvents,
+        services: explainer.services(services.table),
+        events: explainer.events(observer.sandboxEvents),
         quarantine: hooks.quarantine ?? true,
         tellsReads: config.cache !== null,
         ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
@@ -127,6 +131,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     addresses: listeners.map(({ host, port }) => ({ host, port })),
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
+    explain: (ask) => explainer.explain(core, ask),
     snapshot: () => ({
       ...observedOf(observer, core.cache),
       inFlight: core.inFlight,

@@ -41,7 +41,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 export type LegalEffects = number & { readonly __legal: unique symbol };
 
 function legal(...kinds: readonly number[]): LegalEffects {
-  return kinds.reduce((bits, kind) => bits | (1 << kind), 0) as LegalEffects;
+  return kinds.reduce((bits, kind) => bits | (1 << kind), 1 << Effect.PLACE) as LegalEffects;
 }
 
 const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
@@ -199,6 +199,7 @@ function readEffect(reader: TextReader): CheckedEffect {
     case Effect.CACHE_KEY:
     case Effect.CACHE:
     case Effect.READS:
+    case Effect.PLACE:
       return { kind, rule, name: "", value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
     case Effect.LOG:
       return { kind, rule, name: reader.str(), value: reader.str(), status: 0, fields: NO_LIST, labels: "" };

@@ -2,6 +2,7 @@
 import { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import { SHARED_CONTEXT, type LoadMessage, type LoadRule } from "./protocol.ts";
+import { hookPlaces } from "./hook-places.ts";
 import { OffenceBook } from "./quarantine.ts";
 import { HookMemory, RecallBudget } from "./recall.ts";
 import type { LoadedRelease, SandboxOptions } from "./sandbox.ts";
@@ -40,6 +41,9 @@ export class HeldRelease implements LoadedRelease {
 
   nameOf(rule: number): string {
     return this.release.rules[rule]?.manifest.name ?? "";
+  }
+  hookPlaces(rule: number): Readonly<Partial<Record<Phase, string>>> {
+    return hookPlaces(this.release.rules[rule]!, this.stacks);
   }
   failsOpen(rule: number): boolean {
     return this.release.rules[rule]!.manifest.onFailure === "open";

@@ -124,6 +124,9 @@ export interface HookExtra {
   readonly complete?: { readonly status: number; readonly durationMs: number; readonly sentBytes: number; readonly completed: boolean };
 }
 
+/** How an extra ends when the lines that make changes shall be told (effect PLACE). Behind everything else, so that nothing has to be parsed to see it. */
+export const TRACED_EXTRA = ',"trace":true}';
+
 /**
  * HEAD text: `method SP scheme SP authority SP target LF`, then `name:value LF` for each field. RESPONSE text: `status LF`, then fields alike.
  * Safe with LF because `Fields` holds none (its invariant).
@@ -164,6 +167,10 @@ export const Effect = {
   READS: 16,
   /** reads str (`kernel/reads.ts`), a LF between them: everything that all rules of the hook call asked of their input, in order. The last effect, of a hook call whose rules are all `stateless`. */
   ASKED: 17,
+  /** stack str: where the next effect was asked for. Only where the extra ends with TRACED_EXTRA. */
+  PLACE: 18,
+  /** json str (HtmlEdit of the SDK): one edit of the page that is delivered (onResponse). */
+  HTML: 19,
 } as const;
 
 /** Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. */

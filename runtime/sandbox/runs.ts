@@ -15,6 +15,7 @@ import type { HookOutcome, HookRun, SandboxOptions } from "./sandbox.ts";
 import { seedSource } from "./seeds.ts";
 import { PendingRun, Segment } from "./segment.ts";
 import { ServiceCalls } from "./service-calls.ts";
+import { applyTraced } from "./trace.ts";
 import { Trials } from "./trials.ts";
 
 /** How long a hook may wait for a sandbox before `onFailure` answers: a cold start under load, twice. */
@@ -92,6 +93,8 @@ export class Runs {
   }
 
   recall(run: HookRun, held: HeldRelease): HookOutcome | null {
+    // Whoever wants to know what is decided, and where, sees it decided.
+    if (run.exchange.trace) return null;
     const remembered = held.memoryOf(run.phase, run.rules)?.recall(run) ?? null;
     if (remembered === null) return null;
     const { effects, answeredBy } = remembered;
@@ -111,6 +114,7 @@ export class Runs {
   /** Before the effects are applied: what was asked is still there to be compared. */
   #learn(segment: Segment, record: DoneRecord, finish: Finish): void {
     const { run, held, at, suspectTo } = segment.pending;
+    if (run.exchange.trace) return;
     if (at !== 0 || suspectTo > 0 || segment.to !== run.rules.length || finish.refused !== null || record.outcome === Outcome.FAILURE) return;
     const remembered = { effects: finish.counted, answeredBy: record.outcome === Outcome.ANSWER ? record.by : -1, text: record.effects };
     if (held.memoryOf(run.phase, run.rules)?.learn(run, remembered) !== false) return;
@@ -280,7 +284,8 @@ export class Runs {
     this.#leave(segment, process, tail);
     if (!tail) this.#learn(segment, record, finish);
     tellNotes(finish.told, run, this.#options.events);
-    applyEffects(run, finish.counted, pending);
+    if (run.exchange.trace) applyTraced(run, held, finish.counted, pending, run.exchange.trace);
+    else applyEffects(run, finish.counted, pending);
     for (const rule of finish.rules) {
       held.finished[rule]!++;
       const refusal = finish.refused?.get(rule);

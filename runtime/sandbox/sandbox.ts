@@ -5,6 +5,7 @@
 import type { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import type { Fields } from "../proxy/fields.ts";
+import type { Trace } from "./trace.ts";
 import type { Params } from "../proxy/match/match.ts";
 
 /** A hook run to be. `exchange` is handed through to services untouched. */
@@ -43,6 +44,8 @@ export interface ExchangeHandle {
   readonly received: { readonly method: string; readonly target: string; readonly authority: string };
   /** Who asks. Left out: nobody knows. */
   readonly client?: { readonly address: string };
+  /** Wants to know what each change was. Left out or null: nobody does. */
+  readonly trace?: Trace | null;
   /** Rule number → JSON of `ctx.state`. */
   readonly state: Map<number, string>;
   /** Wall time used by rules so far, and calls made; the room adds to it. */
@@ -87,6 +90,8 @@ export interface RuleAnswer {
 export interface LoadedRelease {
   readonly release: Release;
   readonly number: number;
+  /** Phase → `file:line:column` of the hooks of one rule. */
+  hookPlaces?(rule: number): Readonly<Partial<Record<Phase, string>>>;
 }
 
 /** Called with checked JSON arguments; what it returns goes back as JSON. A `GatewayError` rejects the rule's promise with its code. */

@@ -2,6 +2,7 @@
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
+import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import type { TailBatch } from "../observe/tail.ts";
@@ -22,6 +23,8 @@ export type Request =
   /** Stop accepting, finish what runs. Answered with the last snapshot. */
   | { readonly ask: "drain" }
   | { readonly ask: "snapshot" }
+  /** What a request would get. Answered with `explanation`. */
+  | { readonly ask: "explain"; readonly explain: ExplainAsk }
   /** `everywhere`: on all workers of all gateways, through the store; else on this worker alone. Answered with `purged`. */
   | { readonly ask: "purge"; readonly order: PurgeOrder; readonly everywhere: boolean };
 
@@ -53,6 +56,7 @@ export interface AnswerMessage {
   readonly reason: string;
   readonly snapshot: WorkerSnapshot | null;
   readonly purged?: PurgeReport;
+  readonly explanation?: Explanation;
 }
 
 const ASKS: ReadonlySet<unknown> = new Set([
@@ -64,6 +68,7 @@ const ASKS: ReadonlySet<unknown> = new Set([
   "drain",
   "snapshot",
   "purge",
+  "explain",
 ] satisfies Request["ask"][]);
 
 /** Null for anything that is no message to a worker. */

@@ -10,6 +10,7 @@ import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
 import { adminToken } from "../control/admin-token.ts";
 import { Audit } from "../control/audit.ts";
 import { releaseEndpoints } from "../control/release-endpoints.ts";
+import { explainEndpoint } from "../control/explain.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
@@ -321,7 +322,11 @@ class Gateway implements Supervisor {
       token,
       tokens: () => this.#config.adminTokens,
       gateway: this.#adminView(),
-      endpoints: [...releaseEndpoints(() => this.#deployments?.desk ?? null), tailEndpoint(this.#tails)],
+      endpoints: [
+        ...releaseEndpoints(() => this.#deployments?.desk ?? null),
+        tailEndpoint(this.#tails),
+        explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
+      ],
       audit: (deed) => audit.deed(deed),
       log: this.#options.log,
     });

@@ -49,7 +49,7 @@ export function runWorker(start: typeof startWorker): void {
     switch (message.kind) {
       case "init": {
         const { init, gateway } = message;
-        tails = new Tails({ worker: init.workerNumber, unixMs: systemClock.unixMs, send: (batch) => say({ kind: "tail", batch }) });
+        tails = new Tails({ worker: init.workerNumber, unixMs: () => systemClock.unixMs(), send: (batch) => say({ kind: "tail", batch }) });
         const observer = createObserver({ log: init.config.log, sink, now: () => performance.now(), tails });
         openStore({
           config: init.config.store,
@@ -90,6 +90,10 @@ async function reply(running: Running | null, call: number, request: Request): P
       say({ kind: "answer", call, ok: true, reason: "", snapshot: null, purged: await purge(running.worker, request) });
       return;
     }
+    if (request.ask === "explain") {
+      say({ kind: "answer", call, ok: true, reason: "", snapshot: null, explanation: await running.worker.explain(request.explain) });
+      return;
+    }
     const snapshot = await obey(running, request);
     say({ kind: "answer", call, ok: true, reason: "", snapshot });
   } catch (thrown) {
@@ -104,7 +108,7 @@ async function purge({ core: { cache } }: Worker, { order, everywhere }: Extract
   return { done: 1, members: 1, reason: "" };
 }
 
-async function obey(running: Running, request: Exclude<Request, { ask: "purge" }>) {
+async function obey(running: Running, request: Exclude<Request, { ask: "purge" | "explain" }>) {
   const { worker } = running;
   switch (request.ask) {
     case "prepare":

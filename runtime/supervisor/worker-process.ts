@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
+import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
 import type { ShownProblem } from "./problem-answer.ts";
@@ -44,6 +45,8 @@ const READY_DEADLINE_MS = 60_000;
 const ACTIVATE_DEADLINE_MS = 10_000;
 /** The store may be away, and its time-out long. */
 const PURGE_DEADLINE_MS = 10_000;
+/** Rules run, each within its own bounds. */
+const EXPLAIN_DEADLINE_MS = 20_000;
 const PREPARE_DEADLINE_MS = 60_000;
 const SNAPSHOT_DEADLINE_MS = 5_000;
 /** Added to limits.drain before a worker that does not come to its end is killed. */
@@ -123,6 +126,12 @@ export class WorkerProcess {
   async activate(release: string): Promise<void> {
     await this.#ask({ ask: "activate" }, ACTIVATE_DEADLINE_MS);
     this.release = release;
+  }
+
+  async explain(ask: ExplainAsk): Promise<Explanation> {
+    const { explanation } = await this.#ask({ ask: "explain", explain: ask }, EXPLAIN_DEADLINE_MS);
+    if (explanation === undefined) throw new Error(`worker ${this.number} explained nothing`);
+    return explanation;
   }
 
   tail(order: TailOrder): void {

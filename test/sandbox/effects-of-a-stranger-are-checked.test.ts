@@ -108,10 +108,25 @@ test("what is legal goes through, names in lowercase", () => {
 });
 
 const LEGAL: Readonly<Record<Phase, readonly (keyof typeof Effect)[]>> = {
-  onRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE", "CACHE_KEY", "READS", "ASKED"],
-  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS", "ASKED"],
-  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS", "ASKED"],
-  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE", "ASKED"],
+  onRequest: [
+    "METHOD",
+    "TARGET",
+    "SET_FIELD",
+    "APPEND_FIELD",
+    "DELETE_FIELD",
+    "UPSTREAM",
+    "RESPOND",
+    "LOG",
+    "METRIC",
+    "STATE",
+    "CACHE_KEY",
+    "READS",
+    "ASKED",
+    "PLACE",
+  ],
+  onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS", "ASKED", "PLACE"],
+  onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS", "ASKED", "PLACE"],
+  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE", "ASKED", "PLACE"],
   onError: ["UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE"],
   onComplete: ["LOG", "METRIC", "STATE"],
 };
@@ -133,6 +148,7 @@ const EXAMPLES: Readonly<Record<keyof typeof Effect, string>> = {
   CACHE: written(Effect.CACHE, '{"lifetimeMs":1000}'),
   READS: written(Effect.READS, "client"),
   ASKED: written(Effect.ASKED, "m\nhuser-agent\ns4"),
+  PLACE: written(Effect.PLACE, "Error\n    at a.ts:1:1"),
 };
 
 test("each phase has its effects and no others", () => {

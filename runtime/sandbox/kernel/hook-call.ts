@@ -4,7 +4,7 @@
  */
 import { PHASES, type Phase } from "../../compile/release.ts";
 import { str, type TextReader } from "../codec.ts";
-import { Effect, FromSandbox, type HookExtra, type RuleFailure } from "../protocol.ts";
+import { Effect, FromSandbox, TRACED_EXTRA, type HookExtra, type RuleFailure } from "../protocol.ts";
 import { answerOf, isFetchAnswer } from "./answer.ts";
 import { RuleContext } from "./context.ts";
 import { setCurrent } from "./current.ts";
@@ -91,6 +91,10 @@ export class HookCall {
   get extra(): HookExtra {
     this.reads?.note(Read.UNIQUE);
     return this.#facts;
+  }
+  /** Are the lines that make changes asked for? */
+  get traces(): boolean {
+    return this.#extraJson.endsWith(TRACED_EXTRA);
   }
   get from(): string {
     this.reads?.note(Read.FROM);

@@ -149,6 +149,7 @@ export class RequestFacade extends BodyReader {
   #setTarget(path: string, query: string): void {
     this.#run.expectOpen();
     this.#run.expectRoom(path.length + query.length, "req.path");
+    this.#run.keepPlace();
     this.#head.target = path + query;
   }
 }

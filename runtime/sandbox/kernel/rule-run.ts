@@ -17,6 +17,9 @@ const MAX_METRICS = 200;
 /** Together with logs and metrics below what the worker takes from one rule (`effects.ts`): more would end the sandbox. */
 const MAX_CHANGES = 1000;
 /** Of one hook: setting a body again is no fault, as long as it ends. */
+/** Places told in one hook: with the changes themselves below what the worker takes from one rule. */
+const MAX_PLACES = 200;
+const MAX_STACK_UNITS = 2048;
 const MAX_BODIES_UNITS = 2 * MAX_BODY_UNITS;
 
 /** What is read more counts as "anything". */
@@ -26,6 +29,12 @@ const MAX_READ_UNITS = 128;
 const BEFORE_CACHE: ReadonlySet<Phase> = new Set<Phase>(["onRequest", "onOriginRequest", "onOriginResponse"]);
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
+
+function stackHere(): string {
+  const { stack } = new Error("here");
+  // A rule may have put a formatter of its own in place.
+  return typeof stack === "string" ? stack.slice(0, MAX_STACK_UNITS) : "";
+}
 
 export class RuleRun implements Charged {
   readonly hookCall: HookCall;
@@ -53,6 +62,8 @@ export class RuleRun implements Charged {
   #changes = 0;
   #dropped = 0;
   #changedUnits = 0;
+  #places = 0;
+  #keptPlace = "";
   #bodyUnits = 0;
   #random: Random | null = null;
   #secret = "";
@@ -114,12 +125,21 @@ export class RuleRun implements Charged {
     return json;
   }
 
+  /** For a change that is told only at the end of the hook. */
+  keepPlace(): void {
+    if (this.hookCall.traces) this.#keptPlace = stackHere();
+  }
+  #tellPlace(stack: string): void {
+    if (this.#places++ < MAX_PLACES) this.effects += `${Effect.PLACE};${this.rule.index};${str(stack)}`;
+  }
+
   /** `fields`: the effect's, already as text. */
   effect(kind: number, fields: string): void {
     this.#expectChange();
     const text = `${kind};${this.rule.index};${fields}`;
     this.#changedUnits += text.length;
     this.expectRoom(this.#changedUnits, "the changes of one hook");
+    if (this.hookCall.traces) this.#tellPlace(kind === Effect.TARGET ? this.#keptPlace : stackHere());
     this.effects += text;
   }
   /** Replaces a body. Setting it again is no fault, as long as it ends. */
@@ -128,6 +148,7 @@ export class RuleRun implements Charged {
     this.expectRoom(bytes.length, "a body", MAX_BODY_UNITS);
     this.#bodyUnits += bytes.length;
     this.expectRoom(this.#bodyUnits, "the bodies set in one hook", MAX_BODIES_UNITS);
+    if (this.hookCall.traces) this.#tellPlace(stackHere());
     this.effects += `${Effect.BODY};${this.rule.index};${str(bytes)}`;
   }
   expectOpen(): void {

@@ -1,0 +1,37 @@
+/** `sluice explain URL`: what a request would get from the gateway that runs, and why. */
+import type { Explanation } from "../proxy/explanation.ts";
+import { AdminCallError, callAdmin, type AdminPlace } from "./admin-call.ts";
+import { explanationLines } from "./explain-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ExplainOptions extends AdminPlace {
+  readonly header: readonly string[];
+  readonly method: string;
+  readonly client?: string;
+  readonly args: readonly [url: string];
+}
+
+const FAILED = 1;
+const BAD_USAGE = 2;
+
+export async function explain(options: ExplainOptions, terminal: Terminal): Promise<number> {
+  const [url] = options.args;
+  const odd = options.header.find((line) => !/^[^:\s]+:/.test(line));
+  if (odd !== undefined || !/^https?:\/\//i.test(url)) {
+    terminal.problem(
+      odd === undefined ? `found ${url}, expected a URL with http:// or https://` : `found -H ${JSON.stringify(odd)}, expected -H "name: value"`,
+    );
+    return BAD_USAGE;
+  }
+  const headers = options.header.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
+  try {
+    const asked = { url, method: options.method, headers, ...(options.client === undefined ? {} : { client: options.client }) };
+    const explanation = (await callAdmin(options, "/v1/explain", asked)) as unknown as Explanation;
+    terminal.result(explanation, () => explanationLines(explanation));
+    return 0;
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    terminal.problem(thrown.message);
+    return FAILED;
+  }
+}
