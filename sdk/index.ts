@@ -40,6 +40,8 @@ export type {
 export type { Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
 export { fromFetchHandler } from "./fetch-handler.ts";
 export type { ExecutionContext, FetchAnswer, FetchHandler, FetchHook } from "./fetch-handler.ts";
+export { html } from "./html.ts";
+export type { EditContent, HtmlContent, HtmlEdit, HtmlVerbs, InsertPlace, ScriptOptions, StyleOptions } from "./html.ts";
 export type { Kv, KvDeleteOptions, KvEntry, KvIncrementOptions, KvSetOptions, KvStored } from "./kv.ts";
 export type { Limit, LimitAlgorithm, LimitCallOptions, LimitKey, LimitResult, Rate, RateLimitOptions, RouteLimitOptions } from "./limits.ts";
 export type { MatchSpec, OneOrMany } from "./match.ts";

@@ -1,6 +1,7 @@
 /** The request and response as each phase sees them. What a phase may not change is read-only in its type and refused at run time. */
 import type { CacheDecision, CacheKeyOptions } from "./cache.ts";
 import type { BodyInput } from "./answers.ts";
+import type { HtmlVerbs } from "./html.ts";
 
 /** Header fields, read-only. Names are matched in any case and come back in lowercase. */
 export interface ReadonlyHeaders extends Iterable<[name: string, value: string]> {
@@ -191,6 +192,23 @@ export interface OriginResponse extends Omit<ResponseFacts, "headers">, BodyRead
 export interface RuleResponse extends Omit<OriginResponse, "status" | "cache"> {
   /** 200 – 599. */
   status: number;
+  /**
+   * Edits the page that is delivered, while it streams: the verbs of `html`, made at once. They are made last, on whatever body the rules left, in the order
+   * in which they were asked for; `res.text()` shows the page without them. Only whole answers of type `text/html` are edited, compressed or not, and
+   * never the gateway's own error pages. An edited answer has a weak ETag of its own, no `last-modified` and no ranges.
+   * A selector that can't be read fails the rule (`RULE_EFFECT`). At most 256 edits; a tag beyond 64 KiB passes as it is.
+   *
+   * @example
+   * import { defineRule } from "sluice"
+   * export default defineRule({
+   *   when: { path: "/" },
+   *   onResponse(res) {
+   *     res.html.setText("h1", "Buy it now")
+   *     res.html.append("main", { html: "<p class=notice>Free delivery today</p>" })
+   *   },
+   * })
+   */
+  readonly html: HtmlVerbs<void>;
 }
 
 /** `error` in `onError`: why no response could be had. */

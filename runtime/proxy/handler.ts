@@ -6,7 +6,7 @@
  *     └ miss → onOriginRequest → upstream → onOriginResponse → cache admit
  *   → onResponse → edits → compress → reply → complete;   any step that fails → onError → error page
  *
- * Fronts have done accept and head. Edits and compression have their seats here and come later.
+ * Fronts have done accept and head. Compression has its seat here and comes later.
  */
 import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Phase } from "../compile/release.ts";
@@ -17,6 +17,7 @@ import { askCache } from "./cached.ts";
 import { bodyOf, type Exchange, NO_BODY } from "./exchange.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
 import { paramsOf, type PhaseHooks } from "./hook-plan.ts";
+import { makeHtmlEdits } from "./html-edits.ts";
 import { Life } from "./life.ts";
 import { deliver, fromError, fromRule, fromUpstream, type GatewayResponse } from "./reply.ts";
 import { tunnel } from "./tunnel.ts";
@@ -50,6 +51,7 @@ async function live(life: Life): Promise<void> {
   if (plan.onResponse !== null) {
     const outcome = runHooks(life, "onResponse", plan.onResponse, "");
     response = changed(life, outcome instanceof Promise ? await outcome : outcome);
+    if (life.htmlEdits !== null) makeHtmlEdits(response, life.htmlEdits);
   }
   life.throwIfGone();
 

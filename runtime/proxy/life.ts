@@ -45,6 +45,8 @@ export class Life implements ExchangeHandle {
   /** Wants to know what rules change. */
   readonly trace: Trace | null;
 
+  /** HTML edits that rules asked for, as JSON each; null: none. */
+  htmlEdits: string[] | null = null;
   ruleWallMs = 0;
   fetches = 0;
   #state: Map<number, string> | null = null;
@@ -179,6 +181,9 @@ export class Life implements ExchangeHandle {
   }
   cacheDecided(json: string): void {
     this.cacheWords.decided(json);
+  }
+  htmlEdited(json: string): void {
+    (this.htmlEdits ??= []).push(json);
   }
   cacheReads(rule: string, words: string): void {
     this.cacheWords.read(rule, words);

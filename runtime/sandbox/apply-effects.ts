@@ -56,6 +56,9 @@ export function applyEffects(run: HookRun, list: readonly CheckedEffect[], decis
       case Effect.CACHE:
         run.exchange.cacheDecided?.(effect.value);
         break;
+      case Effect.HTML:
+        run.exchange.htmlEdited?.(effect.value);
+        break;
       case Effect.READS:
         run.exchange.cacheReads?.(nameOf(run, effect.rule), effect.value);
         break;

@@ -7,6 +7,7 @@ import type { Phase } from "../compile/release.ts";
 import { isFieldValue, isToken } from "../proxy/fields.ts";
 import { readCacheDecisionWord, readCacheKeyWord } from "./cache-words.ts";
 import { CodecError, TextReader } from "./codec.ts";
+import { htmlEditFault } from "./html-words.ts";
 import { Effect, MAX_BODY_UNITS } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
 
@@ -92,6 +93,7 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.DELETE_FIELD,
     Effect.STATUS,
     Effect.BODY,
+    Effect.HTML,
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
@@ -200,6 +202,7 @@ function readEffect(reader: TextReader): CheckedEffect {
     case Effect.CACHE:
     case Effect.READS:
     case Effect.PLACE:
+    case Effect.HTML:
       return { kind, rule, name: "", value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
     case Effect.LOG:
       return { kind, rule, name: reader.str(), value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
@@ -254,6 +257,10 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
       return statusFault(effect.status);
     case Effect.BODY:
       return bytesFault(effect.value);
+    case Effect.HTML:
+      return effect.value.length > bounds.crossingBytes
+        ? `an edit of ${effect.value.length} characters, at most ${bounds.crossingBytes} are allowed`
+        : htmlEditFault(effect.value);
     case Effect.CACHE_KEY:
       return readCacheKeyWord(effect.value) === null ? `${quoted(effect.value)} is no cache key` : "";
     case Effect.CACHE:

@@ -62,6 +62,8 @@ export interface ExchangeHandle {
   cacheKeyed?(json: string): void;
   cacheDecided?(json: string): void;
   cacheReads?(rule: string, words: string): void;
+  /** An HTML edit of what is delivered, as JSON, checked. */
+  htmlEdited?(json: string): void;
 }
 
 /**

@@ -70,6 +70,8 @@ function nameOf({ kind, name }: CheckedEffect): string {
       return "cache key";
     case Effect.CACHE:
       return "cache";
+    case Effect.HTML:
+      return "HTML edit";
     default:
       return "";
   }

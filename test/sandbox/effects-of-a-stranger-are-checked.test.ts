@@ -126,9 +126,9 @@ const LEGAL: Readonly<Record<Phase, readonly (keyof typeof Effect)[]>> = {
   ],
   onOriginRequest: ["METHOD", "TARGET", "SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "PIN_TARGET", "BODY", "LOG", "METRIC", "STATE", "READS", "ASKED", "PLACE"],
   onOriginResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "BODY", "LOG", "METRIC", "STATE", "CACHE", "READS", "ASKED", "PLACE"],
-  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "LOG", "METRIC", "STATE", "ASKED", "PLACE"],
-  onError: ["UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE"],
-  onComplete: ["LOG", "METRIC", "STATE"],
+  onResponse: ["SET_FIELD", "APPEND_FIELD", "DELETE_FIELD", "STATUS", "BODY", "HTML", "LOG", "METRIC", "STATE", "ASKED", "PLACE"],
+  onError: ["UPSTREAM", "RESPOND", "LOG", "METRIC", "STATE", "PLACE"],
+  onComplete: ["LOG", "METRIC", "STATE", "PLACE"],
 };
 const EXAMPLES: Readonly<Record<keyof typeof Effect, string>> = {
   METHOD: written(Effect.METHOD, "POST"),
@@ -149,6 +149,7 @@ const EXAMPLES: Readonly<Record<keyof typeof Effect, string>> = {
   READS: written(Effect.READS, "client"),
   ASKED: written(Effect.ASKED, "m\nhuser-agent\ns4"),
   PLACE: written(Effect.PLACE, "Error\n    at a.ts:1:1"),
+  HTML: written(Effect.HTML, '{"kind":"remove","selector":"h1"}'),
 };
 
 test("each phase has its effects and no others", () => {

@@ -1,4 +1,5 @@
 /** `res` in `onOriginResponse` and `onResponse`. */
+import { htmlVerbs, type HtmlVerbs } from "../../../sdk/html.ts";
 import type { CacheDecision } from "../../../sdk/index.ts";
 import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
@@ -14,6 +15,7 @@ export class ResponseFacade extends BodyReader {
   readonly #run: RuleRun;
   readonly #head: ResponseHead;
   #headers: HeaderFields | null = null;
+  #html: HtmlVerbs<void> | null = null;
 
   constructor(run: RuleRun) {
     const head = run.hookCall.response;
@@ -42,6 +44,10 @@ export class ResponseFacade extends BodyReader {
   cache(decision: CacheDecision): void {
     if (this.#run.phase !== "onOriginResponse") throw new TypeError(`res.cache is not to be had in ${this.#run.phase}: the answer is stored, or not, by then`);
     this.#run.effect(Effect.CACHE, str(cacheDecisionText(decision)));
+  }
+  get html(): HtmlVerbs<void> {
+    if (this.#run.phase !== "onResponse") throw new TypeError(`res.html is not to be had in ${this.#run.phase}: pages are edited when they are delivered`);
+    return (this.#html ??= htmlVerbs((edit) => this.#run.effect(Effect.HTML, str(JSON.stringify(edit)))));
   }
   setBody(body: unknown): void {
     const content = contentOf(body, "res.setBody");

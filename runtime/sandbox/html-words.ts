@@ -1,0 +1,64 @@
+/** An HTML edit as it crosses from the sandbox: JSON that the kernel wrote and that the worker reads as a stranger's. */
+import type { HtmlEdit } from "../../sdk/html.ts";
+import { findEditFaults } from "../experiments/edits/edits.ts";
+import { parsed } from "./apply-effects.ts";
+
+const MAX_CLASSES = 64;
+const MAX_ATTRIBUTES = 16;
+const ATTRIBUTE_NAME = /^[^\u0000-\u0020"'<>/=\u007f]{1,256}$/;
+const NONCE = /^[A-Za-z0-9+/_=-]{0,256}$/;
+const PLACE = /^(?:head|body)-(?:start|end)$/;
+
+/** Why it can't be made, or "". */
+export function htmlEditFault(json: string): string {
+  const value = parsed(json);
+  if (typeof value !== "object" || value === null || !isEdit(value as Loose)) return "no HTML edit";
+  const [fault] = findEditFaults([value as HtmlEdit]);
+  return fault === undefined ? "" : `the selector ${JSON.stringify(fault.selector)} at character ${fault.at + 1}: ${fault.message}`;
+}
+
+type Loose = Readonly<Record<string, unknown>>;
+
+/** Of the shape of `HtmlEdit`. */
+function isEdit(edit: Loose): boolean {
+  if (edit["kind"] === "insertScript" || edit["kind"] === "insertStyle")
+    return isText(edit["at"], PLACE) && isText(edit["nonce"], NONCE) && isText(edit["code"]) && areAttributes(edit["attributes"]);
+  if (!isText(edit["selector"])) return false;
+  switch (edit["kind"]) {
+    case "setContent":
+    case "before":
+    case "after":
+    case "prepend":
+    case "append":
+    case "replace":
+      return isContent(edit["content"]);
+    case "remove":
+      return true;
+    case "setAttribute":
+      return isText(edit["name"], ATTRIBUTE_NAME) && isText(edit["value"]);
+    case "removeAttribute":
+      return isText(edit["name"], ATTRIBUTE_NAME);
+    case "addClass":
+    case "removeClass":
+      return isList(edit["classes"], MAX_CLASSES) && edit["classes"].every((name) => isText(name));
+    default:
+      return false;
+  }
+}
+
+function isText(value: unknown, pattern: RegExp | null = null): value is string {
+  return typeof value === "string" && (pattern === null || pattern.test(value));
+}
+
+function isList(value: unknown, most: number): value is unknown[] {
+  return Array.isArray(value) && value.length <= most;
+}
+
+function isContent(value: unknown): boolean {
+  const { as, value: content } = (value ?? {}) as Loose;
+  return (as === "text" || as === "html") && isText(content);
+}
+
+function areAttributes(value: unknown): boolean {
+  return isList(value, MAX_ATTRIBUTES) && value.every((pair) => isList(pair, 2) && isText(pair[0], ATTRIBUTE_NAME) && isText(pair[1]));
+}
