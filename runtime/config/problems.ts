@@ -1,4 +1,5 @@
 /** What is wrong with a config, in words: path, value shown, what was expected, the nearest valid name. All of it at once. */
+import path from "node:path";
 import type { z } from "zod";
 import { nearest } from "../nearest.ts";
 import { NOT_YET } from "./schema.ts";
@@ -14,10 +15,16 @@ export class ConfigError extends Error {
 
   constructor(file: string, problems: readonly ConfigProblem[], options?: { cause?: unknown }) {
     const lines = problems.map(({ path, text }) => `  ${path === "" ? "" : `${path}: `}${text.replaceAll("\n", "\n    ")}`);
-    super(`${file === "" ? "the config" : file} has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`, options);
+    super(`${file === "" ? "the config" : fromHere(file)} has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`, options);
     this.name = "ConfigError";
     this.problems = problems;
   }
+}
+
+/** As whoever stands in the project would write it: no message needs to tell where on the machine that is. */
+function fromHere(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative.startsWith("..") ? file : relative;
 }
 
 type Key = string | number;

@@ -14,6 +14,8 @@ export class HeldRelease implements LoadedRelease {
   readonly stacks: StackMapper;
   readonly offences: OffenceBook;
   readonly #loadedMs: number;
+  /** By rule, once somebody asked. */
+  readonly #hookPlaces: Readonly<Partial<Record<Phase, string>>>[] = [];
   readonly #recall: RecallBudget | null;
   /** By rules in running order, which are the same array for the same hooks. */
   readonly #memories = new Map<Phase, WeakMap<readonly number[], HookMemory | null>>();
@@ -43,7 +45,7 @@ export class HeldRelease implements LoadedRelease {
     return this.release.rules[rule]?.manifest.name ?? "";
   }
   hookPlaces(rule: number): Readonly<Partial<Record<Phase, string>>> {
-    return hookPlaces(this.release.rules[rule]!, this.stacks);
+    return (this.#hookPlaces[rule] ??= hookPlaces(this.release.rules[rule]!, this.stacks));
   }
   failsOpen(rule: number): boolean {
     return this.release.rules[rule]!.manifest.onFailure === "open";

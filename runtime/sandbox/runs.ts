@@ -353,9 +353,14 @@ export class Runs {
 
   /** True when the run ends with it; false: the rule is passed over. */
   #failed(pending: PendingRun, rule: number, error: GatewayError, failure: Failure, cpuUs = 0): boolean {
-    const open = pending.held.failsOpen(rule);
-    this.#told(pending, rule, cpuUs, open ? "failed-open" : "failed-closed", failure);
-    if (!open) this.#settle(pending, error, pending.held.nameOf(rule));
+    const { held, run } = pending;
+    const open = held.failsOpen(rule);
+    // Whoever was stopped from outside has no stack; its hook is the line to look at.
+    const place = failure.stack === "" ? (held.hookPlaces(rule)[run.phase] ?? "") : "";
+    const located = place === "" ? failure : { ...failure, stack: `${failure.message}\n    at ${run.phase} (${place})` };
+    this.#told(pending, rule, cpuUs, open ? "failed-open" : "failed-closed", located);
+    if (!open)
+      this.#settle(pending, place === "" ? error : new GatewayError(error.code, `${error.detail} (at ${place})`, { cause: error.cause }), held.nameOf(rule));
     return !open;
   }
 
