@@ -97,6 +97,8 @@ defineRule({
     res.headers.set("x-a", "1");
     res.setBody((await res.text()).toUpperCase());
     expectTypeOf(res.from).toEqualTypeOf<"upstream" | "cache" | "rule" | "gateway">();
+    // @ts-expect-error pages are edited when they are delivered, in onResponse
+    res.html.remove("h1");
     // @ts-expect-error the status changes on delivery, in onResponse
     res.status = 200;
     // @ts-expect-error the request is over
@@ -113,6 +115,9 @@ defineRule({
     res.status = 404;
     res.headers.append("x-a", "1");
     res.setBody(new Uint8Array(1));
+    expectTypeOf(res.html.setText("h1", "x")).toEqualTypeOf<void>();
+    // @ts-expect-error markup has to be asked for with setHtml
+    res.html.setText("h1", { html: "<b>" });
     expectTypeOf(req.headers.get("x")).toEqualTypeOf<string | null>();
     expectTypeOf(req.cookie("x")).toEqualTypeOf<string | null>();
     await ctx.fetch("https://a.example/", { method: "POST", body: "x", signal: AbortSignal.timeout(5) });
