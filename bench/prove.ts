@@ -17,6 +17,7 @@ import { largeBodies } from "./prove/large-bodies.ts";
 import { liveProtocols } from "./prove/live-protocols.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
+import { redisFaults } from "./prove/redis-faults.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
@@ -40,6 +41,7 @@ const CLAIMS: readonly Claim[] = [
   mixedTraffic,
   rateLimits,
   rateLimitCost,
+  redisFaults,
   swappedReleases,
   slowClients,
   fuzzing,

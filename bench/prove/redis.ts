@@ -19,9 +19,10 @@ export interface ProofRedis {
   stop(): Promise<void>;
 }
 
-export async function startProofRedis(): Promise<ProofRedis> {
+/** `at`: the port of one that was there before. */
+export async function startProofRedis(at?: number): Promise<ProofRedis> {
   const folder = mkdtempSync(join(tmpdir(), "sluice-prove-redis-"));
-  const [port] = (await freePorts(1)) as [number];
+  const port = at ?? (await freePorts(1))[0]!;
   const [program, args] = pinned("load", ["redis-server", "--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", ""]);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], detached: true });
   endWithUs(child);
