@@ -15,6 +15,7 @@ import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
 import { largeBodies } from "./prove/large-bodies.ts";
 import { liveProtocols } from "./prove/live-protocols.ts";
+import { matchedRules } from "./prove/matched-rules.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { redisFaults } from "./prove/redis-faults.ts";
@@ -25,6 +26,7 @@ import { twoHookRule } from "./prove/two-hook-rule.ts";
 
 const CLAIMS: readonly Claim[] = [
   twoHookRule,
+  matchedRules,
   cacheHit,
   cacheCrowd,
   cacheHitRatio,
