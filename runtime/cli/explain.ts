@@ -8,14 +8,29 @@ export interface ExplainOptions extends AdminPlace {
   readonly header: readonly string[];
   readonly method: string;
   readonly client?: string;
-  readonly args: readonly [url: string];
+  readonly debugHeader: boolean;
+  readonly args: readonly [url: string | undefined];
 }
 
 const FAILED = 1;
 const BAD_USAGE = 2;
 
+/** For a request that is really made. */
+async function debugHeader(options: ExplainOptions, terminal: Terminal): Promise<number> {
+  try {
+    const signed = await callAdmin(options, "/v1/debug", {});
+    terminal.result(signed, () => [`${String(signed["header"])}: ${String(signed["value"])}`]);
+    return 0;
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    terminal.problem(thrown.message);
+    return FAILED;
+  }
+}
+
 export async function explain(options: ExplainOptions, terminal: Terminal): Promise<number> {
-  const [url] = options.args;
+  if (options.debugHeader) return debugHeader(options, terminal);
+  const [url = "no URL"] = options.args;
   const odd = options.header.find((line) => !/^[^:\s]+:/.test(line));
   if (odd !== undefined || !/^https?:\/\//i.test(url)) {
     terminal.problem(

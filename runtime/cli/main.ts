@@ -94,7 +94,8 @@ function program(): { command: Command; code: () => number } {
   );
   add(
     configured("explain", "what a request would get, and why: route, rules with what they change, limits, cache, upstream; nothing is sent to an origin")
-      .argument("<url>", "as a client would ask for it")
+      .argument("[url]", "as a client would ask for it")
+      .option("--debug-header", "print a header instead, good for ten minutes: answers to requests with it tell times and an id for tail --trace", false)
       .option("-H, --header <line>", "a request header, name: value; repeat it for more", collected, [])
       .option("-X, --method <method>", "the request's method", "GET")
       .option("--client <address>", "the client's address", "127.0.0.1")

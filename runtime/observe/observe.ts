@@ -33,6 +33,10 @@ export interface Observer {
   ruleLog(entry: RuleLogEntry): void;
   ruleMetric(entry: RuleMetricEntry): void;
   sandbox(entry: SandboxEntry): void;
+  /** An exchange with a debug header has begun. */
+  traced?(id: string): void;
+  /** … and a rule changed something in it. */
+  step?(step: { readonly id: string; readonly rule: string; readonly phase: string; readonly text: string; readonly place: string }): void;
   /** A rate limit was charged, or refused; `reason` and `by` are closed words. */
   limit(limit: string, reason: string, by: string): void;
   /** Bytes on the wire that were no request: answered and closed by the front, no exchange was made. */
@@ -83,6 +87,8 @@ export function createObserver(options: ObserverOptions): Observer {
       log.sandbox(entry);
       if (tails.active) tails.sandbox(entry);
     },
+    traced: (id) => tails.traced(id),
+    step: (step) => tails.step(step),
     limit: (limit, reason, by) => counts.limit(limit, reason, by),
     refused(error, facts) {
       counts.refused(error.code);

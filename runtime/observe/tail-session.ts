@@ -48,30 +48,19 @@ export class TailSession {
     if (filter.asksExchange) this.#decide(record.id, shown);
     if (!shown) return;
     const isError = hasFailed(record);
-    if (this.#queue.takes(isError)) this.#add({ isError, event: eventOf(record, worker, isError, this.#key) });
+    if (this.#queue.takes(isError)) this.#add({ isError, event: exchangeEvent(record, worker, this.#key) });
     else this.#ship();
   }
 
   hook(entry: Parameters<SandboxEvents["hook"]>[0], atMs: number, worker: number): void {
-    const { rule, phase, outcome, failure, exchange } = entry;
+    const { rule, failure, exchange } = entry;
     if (this.#filter.rule !== "" && this.#filter.isRule(rule)) remember(this.#touched, exchange);
     if (failure === null) return;
-    this.#ofRule(rule, exchange, true, () => ({
-      type: "exception",
-      atMs,
-      worker,
-      id: exchange,
-      rule,
-      phase,
-      outcome,
-      kind: failure.kind,
-      message: cut(failure.message, TEXT_UNITS),
-      stack: cut(failure.stack, TEXT_UNITS),
-    }));
+    this.#ofRule(rule, exchange, true, () => exceptionEvent(entry, failure, atMs, worker));
   }
 
-  log({ rule, level, text, exchange }: Parameters<SandboxEvents["log"]>[0], atMs: number, worker: number): void {
-    this.#ofRule(rule, exchange, level === "error", () => ({ type: "log", atMs, worker, id: exchange, rule, level, text: cut(text, TEXT_UNITS) }));
+  log(entry: Parameters<SandboxEvents["log"]>[0], atMs: number, worker: number): void {
+    this.#ofRule(entry.rule, entry.exchange, entry.level === "error", () => logEvent(entry, atMs, worker));
   }
 
   /** What is of no exchange. */
@@ -82,7 +71,12 @@ export class TailSession {
     else this.#ship();
   }
 
-  /** A line of an exchange with a debug header, now or kept from before: for whoever asks for that exchange alone. */
+  /** A line of an exchange that was over before this reader came. */
+  recall(event: TailEvent): void {
+    if (this.#queue.takes(true)) this.#add({ isError: true, event });
+  }
+
+  /** What a rule changed in an exchange with a debug header: for whoever asks for that exchange alone. */
   step(event: TailEvent & { readonly id: string }): void {
     if (this.#filter.trace === event.id && this.#queue.takes(true)) this.#add({ isError: true, event });
   }
@@ -155,13 +149,30 @@ export class TailSession {
   }
 }
 
-function eventOf(record: ExchangeRecord, worker: number, failed: boolean, key: string): TailEvent {
+type HookEntry = Parameters<SandboxEvents["hook"]>[0];
+
+export function exceptionEvent(
+  { rule, phase, outcome, exchange }: HookEntry,
+  failure: NonNullable<HookEntry["failure"]>,
+  atMs: number,
+  worker: number,
+): TailEvent {
+  const { kind, message, stack } = failure;
+  return { type: "exception", atMs, worker, id: exchange, rule, phase, outcome, kind, message: cut(message, TEXT_UNITS), stack: cut(stack, TEXT_UNITS) };
+}
+
+export function logEvent({ rule, level, text, exchange }: Parameters<SandboxEvents["log"]>[0], atMs: number, worker: number): TailEvent {
+  return { type: "log", atMs, worker, id: exchange, rule, level, text: cut(text, TEXT_UNITS) };
+}
+
+/** `key`: what query values are digested with. */
+export function exchangeEvent(record: ExchangeRecord, worker: number, key: string): TailEvent {
   return {
     type: "exchange",
     atMs: record.startMs,
     worker,
     id: record.id,
-    failed,
+    failed: hasFailed(record),
     client: record.clientAddress,
     method: record.method,
     host: record.host,

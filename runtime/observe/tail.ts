@@ -3,7 +3,8 @@ import type { GatewayError } from "../errors.ts";
 import type { SandboxEvents } from "../sandbox/sandbox.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { TailBatch, TailEvent, TailFilter } from "./tail-events.ts";
-import { TailSession } from "./tail-session.ts";
+import { TailMemory } from "./tail-memory.ts";
+import { exchangeEvent, exceptionEvent, logEvent, TailSession } from "./tail-session.ts";
 
 export type { TailBatch, TailEvent, TailFilter } from "./tail-events.ts";
 
@@ -18,19 +19,22 @@ export class Tails {
   readonly #sessions = new Map<number, TailSession>();
   readonly #options: TailsOptions;
   #readers: readonly TailSession[] = [];
+  readonly #memory = new TailMemory();
 
   constructor(options: TailsOptions) {
     this.#options = options;
   }
 
-  /** Is anybody there? */
+  /** Is anybody there, or an exchange that is to be remembered? */
   get active(): boolean {
-    return this.#readers.length > 0;
+    return this.#readers.length > 0 || this.#memory.isOpen;
   }
 
   open(tail: number, filter: TailFilter, key: string): void {
     const { send } = this.#options;
-    this.#sessions.set(tail, new TailSession(filter, key, (batch) => send({ tail, ...batch })));
+    const session = new TailSession(filter, key, (batch) => send({ tail, ...batch }));
+    this.#sessions.set(tail, session);
+    if (filter.trace !== "") for (const event of this.#memory.of(filter.trace)) session.recall(event);
     this.#readers = [...this.#sessions.values()];
   }
   more(tail: number): void {
@@ -41,15 +45,30 @@ export class Tails {
     this.#readers = [...this.#sessions.values()];
   }
 
+  traced(id: string): void {
+    this.#memory.begin(id);
+  }
+  step(step: { readonly id: string; readonly rule: string; readonly phase: string; readonly text: string; readonly place: string }): void {
+    const event = { type: "step", ...this.#stamp(), ...step } as const;
+    this.#memory.add(step.id, event);
+    for (const reader of this.#readers) reader.step(event);
+  }
+
   exchange(record: ExchangeRecord): void {
+    if (this.#memory.has(record.id)) {
+      this.#memory.add(record.id, exchangeEvent(record, this.#options.worker, record.id));
+      this.#memory.over(record.id);
+    }
     for (const reader of this.#readers) reader.exchange(record, this.#options.worker);
   }
   hook(entry: Parameters<SandboxEvents["hook"]>[0]): void {
     const { unixMs, worker } = this.#options;
+    if (entry.failure !== null && this.#memory.has(entry.exchange)) this.#memory.add(entry.exchange, exceptionEvent(entry, entry.failure, unixMs(), worker));
     for (const reader of this.#readers) reader.hook(entry, unixMs(), worker);
   }
   log(entry: Parameters<SandboxEvents["log"]>[0]): void {
     const { unixMs, worker } = this.#options;
+    if (this.#memory.has(entry.exchange)) this.#memory.add(entry.exchange, logEvent(entry, unixMs(), worker));
     for (const reader of this.#readers) reader.log(entry, unixMs(), worker);
   }
   sandbox({ event, by, reason, rule }: Parameters<SandboxEvents["sandbox"]>[0]): void {

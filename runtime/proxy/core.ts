@@ -62,7 +62,7 @@ export class Core {
   /** Exchanges begun and not complete. */
   inFlight = 0;
   /** Asked once per exchange: who wants to know what its rules change. Null: nobody, ever. */
-  trace: ((life: Life) => Trace | null) | null = null;
+  trace: ((life: Life, debugToken: string) => Trace | null) | null = null;
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 

@@ -57,6 +57,7 @@ async function live(life: Life): Promise<void> {
 
   response.fields.set("x-request-id", life.id);
   response.fields.set("sluice-release", life.table.releaseId);
+  if (life.trace !== null) life.trace.answer?.(response.fields);
   if (response.tunnel !== null) openTunnel(life, response);
   else deliver(exchange, response, (error) => (life.error = error));
 }

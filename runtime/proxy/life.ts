@@ -8,6 +8,7 @@ import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { CacheWords } from "./cache-words.ts";
 import { decodeBody } from "./coding.ts";
+import { takeDebug } from "./debug.ts";
 import { type BodySource, bodyOf, type ConnectionFacts, type Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import { type Client, receive, receivedRequestId } from "./forwarded.ts";
@@ -82,12 +83,13 @@ export class Life implements ExchangeHandle {
       return;
     }
     this.table = core.table;
+    const debugToken = takeDebug(fields);
     this.client = receive(fields, exchange.connection, core.trustedProxies);
     this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
     this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
     this.match = this.table.match(this.table.matchesNothing ? UNMATCHED : this.matchable());
     this.plan = this.table.plan(this.match);
-    this.trace = core.trace === null ? null : core.trace(this);
+    this.trace = core.trace === null ? null : core.trace(this, debugToken);
   }
 
   /** The request as it stands now, for routes and rules. */

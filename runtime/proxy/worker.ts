@@ -11,6 +11,7 @@ import { Limiter } from "../ratelimit/ratelimit.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
+import { debugTraces } from "./debug.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
@@ -27,6 +28,8 @@ export interface WorkerInit {
   /** Inherited sockets; `listener` is the index in config. */
   readonly listenerFds: readonly { readonly fd: number; readonly listener: number }[];
   readonly workerNumber: number;
+  /** What debug headers are signed with. Left out: none counts. */
+  readonly debugKey?: string;
   /** What runs beneath the rules inside the sandboxes. */
   readonly kernel: string;
 }
@@ -109,6 +112,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         now: () => clock.unixMs(),
       }),
   });
+  if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
   await core.swap(init.release, init.maps);
 
   let nextConnection = 0;

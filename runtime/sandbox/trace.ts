@@ -1,5 +1,6 @@
 /** Checked effects put into the views of a run one by one, each told with the values before and after and the line of TypeScript that made it. */
 import type { Phase } from "../compile/release.ts";
+import type { Fields } from "../proxy/fields.ts";
 import { applyEffects, type Decisions } from "./apply-effects.ts";
 import type { CheckedEffect } from "./effects.ts";
 import type { HeldRelease } from "./held-release.ts";
@@ -18,6 +19,8 @@ export interface TracedEffect {
 /** Of one exchange that somebody wants explained. */
 export interface Trace {
   effect(effect: TracedEffect): void;
+  /** The answer is about to leave. */
+  answer?(fields: Fields): void;
 }
 
 const SHOWN_UNITS = 1_000;

@@ -30,6 +30,8 @@ export interface FleetOptions {
   readonly onSnapshot: (worker: number, snapshot: WorkerSnapshot) => void;
   readonly onEnded: (worker: number, end: WorkerEnd) => void;
   readonly tails: Tails;
+  /** What debug headers are signed with. */
+  readonly debugKey: string;
 }
 
 interface Slot {
@@ -199,7 +201,13 @@ export class Fleet {
   #spawn(plan: Plan, slot: Slot | null): WorkerProcess {
     const worker = new WorkerProcess({
       number: this.#nextNumber++,
-      init: { config: shareOf(plan.config, plan.config.workers), release: plan.release, maps: plan.maps, kernel: this.#options.kernel },
+      init: {
+        config: shareOf(plan.config, plan.config.workers),
+        release: plan.release,
+        maps: plan.maps,
+        kernel: this.#options.kernel,
+        debugKey: this.#options.debugKey,
+      },
       gateway: this.#options.gateway,
       sockets: plan.sockets,
       entry: this.#options.entry,

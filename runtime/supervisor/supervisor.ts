@@ -10,6 +10,7 @@ import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
 import { adminToken } from "../control/admin-token.ts";
 import { Audit } from "../control/audit.ts";
 import { releaseEndpoints } from "../control/release-endpoints.ts";
+import { debugEndpoint, debugKey } from "../control/debug.ts";
 import { explainEndpoint } from "../control/explain.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
@@ -101,6 +102,7 @@ class Gateway implements Supervisor {
   readonly #name = randomBytes(8).toString("hex");
   readonly #lastAnswerMs = new Map<number, number>();
   readonly #tails = new Tails();
+  readonly #debugKey: string;
   #state: GatewayState = "starting";
   #sockets: ListeningSocket[] = [];
   #fleet: Fleet | null = null;
@@ -119,6 +121,7 @@ class Gateway implements Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#config = options.config;
+    this.#debugKey = debugKey(options.config.stateDir);
     this.#clock = options.clock ?? systemClock;
     this.#startedUnixMs = this.#clock.unixMs();
     this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
@@ -196,6 +199,7 @@ class Gateway implements Supervisor {
       givePipe: (take) => this.#store?.givePipe(take),
       onEvent: log,
       tails: this.#tails,
+      debugKey: this.#debugKey,
       onSnapshot: (worker, snapshot) => this.#book.update(worker, snapshot),
       onEnded: (worker, end) => {
         this.#book.ended(worker);
@@ -325,6 +329,7 @@ class Gateway implements Supervisor {
       endpoints: [
         ...releaseEndpoints(() => this.#deployments?.desk ?? null),
         tailEndpoint(this.#tails),
+        debugEndpoint(this.#debugKey, () => this.#clock.unixMs()),
         explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
       ],
       audit: (deed) => audit.deed(deed),
