@@ -30,6 +30,8 @@ export interface Describer {
 
 /** For one load of all modules. One that loops is stopped inside, after a second or, when the machine was busy, three more; this is for what ignores that. */
 const LOAD_DEADLINE_MS = 12_000;
+/** A harmless module takes 0.3 ms; ten thousand on a busy machine are many. */
+const DEADLINE_PER_RULE_MS = 3;
 /** For what a process wrote before it ended to be read. */
 const LAST_WORDS_MS = 1_000;
 /** Broken modules reported at once. */
@@ -153,7 +155,7 @@ class Evaluator {
       describes: true,
       rules: rules.map(({ name, code }) => ({ name, code, context: SHARED_CONTEXT, secrets: {}, services: [] })),
     };
-    const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS);
+    const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS + rules.length * DEADLINE_PER_RULE_MS);
     await Promise.race([this.#born.promise, this.#outcome.promise]);
     this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
     const outcome = await this.#outcome.promise;
