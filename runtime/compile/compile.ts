@@ -15,7 +15,7 @@ import type { Release, RuleModule, SourceMaps } from "./release.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
 
 export type { Problem } from "./problem.ts";
-export { canonicalJson, releaseDigest, releaseId } from "./identity.ts";
+export { canonicalJson, releaseId } from "./identity.ts";
 export { typecheck } from "./typecheck.ts";
 export { inspectRelease, type Inspected } from "./verify.ts";
 
