@@ -28,7 +28,8 @@ test("length and validators fit what is sent", async () => {
   expect(res.headers.get("etag")).toBeAbsent();
   const head = await gw.request("/api/products/101", { method: "HEAD" });
   expect(head.bytes.length).toBe(0);
-  expect(head.headers.get("content-length")).toBe(String(res.bytes.length));
+  // Nobody made what a GET would get, so nobody knows how long it is.
+  expect(head.headers.get("content-length")).toBeAbsent();
 });
 
 test("a compressed answer is read, too", async () => {
