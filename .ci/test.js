@@ -9,6 +9,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const FILES_AT_ONCE = 2;
 const TEST_TIMEOUT_MS = 120_000;
+/** The suite starts some thousand Node processes of the same sources: with what they compiled kept, each takes a fifth less. */
+const COMPILE_CACHE = join(dirname(here), "node_modules", ".cache", "node-compile");
 
 const given = process.argv.slice(2);
 const files = given.some((argument) => !argument.startsWith("-")) ? given : [...given, "test/**/*.test.ts"];
@@ -19,7 +21,11 @@ const flags = [
   `--test-concurrency=${FILES_AT_ONCE}`,
   `--test-timeout=${TEST_TIMEOUT_MS}`,
 ];
-const runner = spawn(process.execPath, [...flags, ...files], { cwd: dirname(here), stdio: "inherit" });
+const runner = spawn(process.execPath, [...flags, ...files], {
+  cwd: dirname(here),
+  stdio: "inherit",
+  env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env },
+});
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => runner.kill(signal));
 runner.on("exit", (code, signal) => {
   process.exitCode = signal ? 1 : code;
