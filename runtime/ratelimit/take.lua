@@ -137,7 +137,7 @@ end
 
 local function strike(s, p)
   local strikes = s[5] + 1
-  if now - s[6] > p.window then strikes = 1 end
+  if now - s[6] >= p.window then strikes = 1 end
   s[6] = now
   if strikes < p.after then
     s[5] = strikes

@@ -103,7 +103,7 @@ function spend(state: KeyState, policy: AskedPolicy, units: number, asking: Aski
 }
 
 function strike(state: KeyState, penalty: NonNullable<LimitPolicy["penalty"]>, windowMs: number, nowMs: number): number {
-  const strikes = (nowMs - state[LAST_STRIKE]! > windowMs ? 0 : state[STRIKES]!) + 1;
+  const strikes = (nowMs - state[LAST_STRIKE]! >= windowMs ? 0 : state[STRIKES]!) + 1;
   state[LAST_STRIKE] = nowMs;
   if (strikes < penalty.after) {
     state[STRIKES] = strikes;
