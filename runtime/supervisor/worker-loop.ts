@@ -35,7 +35,11 @@ export function runWorker(start: typeof startWorker): void {
   process.on("exit", () => sink.flushSync());
   // The terminal sends Ctrl-C to the whole group and systemd TERM to every process of a service: when to stop is the supervisor's to say.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-  process.on("disconnect", () => process.exit(0));
+  // Without a supervisor there is nothing left to say to anybody; and an orderly exit, which waits for V8's threads, was seen to wait for ever.
+  process.on("disconnect", () => {
+    sink.flushSync();
+    process.kill(process.pid, "SIGKILL");
+  });
   process.on("uncaughtException", (error) => {
     fail(error.stack ?? error.message);
   });
