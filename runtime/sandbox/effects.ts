@@ -8,6 +8,7 @@ import { isFieldValue, isToken } from "../proxy/fields.ts";
 import { readCacheDecisionWord, readCacheKeyWord } from "./cache-words.ts";
 import { CodecError, TextReader } from "./codec.ts";
 import { htmlEditFault } from "./html-words.ts";
+import { owned } from "./owned.ts";
 import { Effect, MAX_BODY_UNITS } from "./protocol.ts";
 import type { ResponseView } from "./sandbox.ts";
 
@@ -289,7 +290,10 @@ function fieldName(written: string): string {
   const good = GOOD_NAMES.get(written);
   if (good !== undefined) return good;
   const name = written.toLowerCase();
-  if (GOOD_NAMES.size < MAX_GOOD_NAMES && written.length <= MAX_GOOD_NAME_UNITS && nameFault(name) === "") GOOD_NAMES.set(name, name);
+  if (GOOD_NAMES.size < MAX_GOOD_NAMES && written.length <= MAX_GOOD_NAME_UNITS && nameFault(name) === "") {
+    const kept = owned(name);
+    GOOD_NAMES.set(kept, kept);
+  }
   return name;
 }
 

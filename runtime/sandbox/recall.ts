@@ -7,6 +7,7 @@ import type { Fields } from "../proxy/fields.ts";
 import type { Params } from "../proxy/match/match.ts";
 import type { CheckedEffect } from "./effects.ts";
 import { Read } from "./kernel/reads.ts";
+import { owned } from "./owned.ts";
 import { Effect } from "./protocol.ts";
 import type { HookRun } from "./sandbox.ts";
 
@@ -93,8 +94,8 @@ export class HookMemory {
     return null;
   }
 
-  /** False: what is remembered says otherwise, and the rule is not remembered again. */
-  learn(given: Given, remembered: Remembered): boolean {
+  /** False: what is remembered says otherwise, and the rule is not remembered again. `reread`: the effects of a text, checked once more. */
+  learn(given: Given, remembered: Remembered, reread: (text: string) => readonly CheckedEffect[]): boolean {
     if (this.#fickle || this.#restsFor > 0) return true;
     const asked = remembered.effects.at(-1);
     if (asked?.kind !== Effect.ASKED || !isWorthKeeping(remembered)) return true;
@@ -102,7 +103,7 @@ export class HookMemory {
     if (reads.includes(Read.UNIQUE)) return true;
     const answers = reads.map((read) => answerTo(read, given));
     if (answers.some((answer) => answer.length > MAX_ANSWER_UNITS)) return true;
-    const taken = this.#put(reads, answers, remembered);
+    const taken = this.#put(reads, answers, remembered, reread);
     if (taken) return true;
     this.#fickle = true;
     this.forget();
@@ -113,20 +114,21 @@ export class HookMemory {
     this.#root = null;
   }
 
-  #put(reads: readonly string[], answers: readonly string[], remembered: Remembered): boolean {
+  #put(reads: readonly string[], answers: readonly string[], remembered: Remembered, reread: (text: string) => readonly CheckedEffect[]): boolean {
     this.#budget.take(this, OUTCOME_BYTES + remembered.text.length + answers.reduce((sum, answer) => sum + answer.length + 64, 0));
     let at = this.#root;
     let hang = (node: Question | Remembered): void => void (this.#root = node);
     for (const [i, read] of reads.entries()) {
-      if (at === null) hang((at = { read, answers: new Map() }));
+      if (at === null) hang((at = { read: owned(read), answers: new Map() }));
       if (!("read" in at) || at.read !== read) return false;
       const { answers: known } = at;
       const answer = answers[i]!;
-      hang = (node) => void known.set(answer, node);
+      hang = (node) => void known.set(owned(answer), node);
       at = known.get(answer) ?? null;
     }
     if (at === null) {
-      hang(remembered);
+      const text = owned(remembered.text);
+      hang({ effects: reread(text), answeredBy: remembered.answeredBy, text });
       return true;
     }
     return !("read" in at) && at.text === remembered.text && at.answeredBy === remembered.answeredBy;

@@ -4,7 +4,7 @@ import { GatewayError } from "../errors.ts";
 import { applyEffects, tellNotes } from "./apply-effects.ts";
 import { CodecError } from "./codec.ts";
 import { cpuOf, type Finish, finishOf, MAX_FIELDS, Outcome, type DoneRecord } from "./done.ts";
-import { readEffects, TAIL_LEGAL } from "./effects.ts";
+import { legalIn, readEffects, TAIL_LEGAL } from "./effects.ts";
 import { errorOf, failureFrom, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { cancelRecord } from "./hook-text.ts";
@@ -117,7 +117,8 @@ export class Runs {
     if (run.exchange.trace) return;
     if (at !== 0 || suspectTo > 0 || segment.to !== run.rules.length || finish.refused !== null || record.outcome === Outcome.FAILURE) return;
     const remembered = { effects: finish.counted, answeredBy: record.outcome === Outcome.ANSWER ? record.by : -1, text: record.effects };
-    if (held.memoryOf(run.phase, run.rules)?.learn(run, remembered) !== false) return;
+    const bounds = { legal: legalIn(run.phase, run.response), rules: run.rules, crossingBytes: this.#options.limits.crossingBytes };
+    if (held.memoryOf(run.phase, run.rules)?.learn(run, remembered, (text) => readEffects(text, bounds).list) !== false) return;
     const rule = held.nameOf(run.rules[0]!);
     this.#options.events.log({
       rule,

@@ -121,7 +121,11 @@ export function fieldName(name: unknown): string {
   if (found !== undefined) return found;
   if (typeof name !== "string" || !isToken(name)) throw new TypeError(`headers: ${describe(name)} is no header name (RFC 9110 section 5.1)`);
   const lower = name.toLowerCase();
-  if (known.size < MAX_KNOWN && name.length <= MAX_KNOWN_UNITS) known.set(name, lower);
+  if (known.size < MAX_KNOWN && name.length <= MAX_KNOWN_UNITS) {
+    // A name that was cut out of a request would keep its whole frame: these are strings of their own.
+    const [key, kept] = JSON.parse(JSON.stringify([name, lower])) as [string, string];
+    known.set(key, kept);
+  }
   return lower;
 }
 
