@@ -1,7 +1,8 @@
 /** The admin API's bearer token: from the environment, or made on first start and kept where only the owner reads it. */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { chmod, readFile } from "node:fs/promises";
 import path from "node:path";
+import { writeWhole } from "./whole-file.ts";
 
 const TOKEN_BYTES = 32;
 /** Shorter ones can be guessed over a network. */
@@ -14,7 +15,7 @@ export async function adminToken(stateDir: string, fromEnvironment: string | und
   if (fromEnvironment !== undefined && fromEnvironment !== "") return checked(fromEnvironment, "SLUICE_ADMIN_TOKEN");
   const file = path.join(stateDir, TOKEN_FILE);
   const kept = await readKept(file);
-  return kept ?? (await make(stateDir, file));
+  return kept ?? (await make(file));
 }
 
 async function readKept(file: string): Promise<string | null> {
@@ -30,23 +31,9 @@ async function readKept(file: string): Promise<string | null> {
   return checked(text.trim(), file);
 }
 
-async function make(stateDir: string, file: string): Promise<string> {
+async function make(file: string): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString("base64url");
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  const handle = await open(draft, "wx", 0o600);
-  try {
-    await handle.writeFile(`${token}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    await rename(draft, file);
-  } catch (thrown) {
-    await rm(draft, { force: true });
-    throw thrown;
-  }
+  await writeWhole(file, `${token}\n`);
   return token;
 }
 

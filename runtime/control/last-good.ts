@@ -1,11 +1,11 @@
 /** The last release that served, on this gateway's own disk: what it starts with when the store is away, and how far the epochs were. */
-import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { ReleasesConfig } from "../config/resolved.ts";
 import { PackageError, readMaps, readPackage } from "./release-package.ts";
 import type { Head, Taken } from "./release-shelf.ts";
 import { checkSignature } from "./signatures.ts";
+import { writeWhole } from "./whole-file.ts";
 
 export interface LastGood extends Taken {
   readonly head: Head;
@@ -15,22 +15,7 @@ export const LAST_GOOD_FILE = "last-good-release.json";
 
 /** Whole, or not at all. */
 export async function writeLastGood(stateDir: string, { head, release, maps }: LastGood): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const file = path.join(stateDir, LAST_GOOD_FILE);
-  const draft = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  const handle = await open(draft, "wx", 0o600);
-  try {
-    await handle.writeFile(JSON.stringify({ head, release, maps }));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    await rename(draft, file);
-  } catch (thrown) {
-    await rm(draft, { force: true });
-    throw thrown;
-  }
+  await writeWhole(path.join(stateDir, LAST_GOOD_FILE), JSON.stringify({ head, release, maps }));
 }
 
 /** Null: there is none. Throws a `PackageError` for one that is not as it was written. */
