@@ -1,6 +1,5 @@
 /** The door of the process tree: sockets, workers, admin listener, reload and shutdown of one gateway. */
 import { randomBytes } from "node:crypto";
-import path from "node:path";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
@@ -16,12 +15,11 @@ import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
 import { Fleet, type Plan } from "./fleet.ts";
+import { GatewayStore } from "./gateway-store.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
-import { openStore } from "../store/store.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
-import { StoreProcess } from "./store-process.ts";
 import { Tails } from "./tails.ts";
 import { WORKER_ENTRY } from "./worker-process.ts";
 
@@ -79,10 +77,6 @@ export interface Supervisor {
 
 const SNAPSHOT_EVERY_MS = 1_000;
 const SCRAPE_DEADLINE_MS = 1_000;
-/** How long a start waits for the embedded store. */
-const STORE_READY_MS = 5_000;
-/** … and for Redis to say whether it can be used. */
-const REDIS_READY_MS = 3_000;
 /** A worker that has not answered for this long holds connections and serves none. */
 const UNRESPONSIVE_MS = 30_000;
 
@@ -103,11 +97,10 @@ class Gateway implements Supervisor {
   readonly #lastAnswerMs = new Map<number, number>();
   readonly #tails = new Tails();
   readonly #debugKey: string;
+  readonly #store: GatewayStore;
   #state: GatewayState = "starting";
   #sockets: ListeningSocket[] = [];
   #fleet: Fleet | null = null;
-  /** Null: Redis is the store. */
-  #store: StoreProcess | null = null;
   #admin: Admin | null = null;
   /** Null: this gateway serves what it compiles. */
   #deployments: Deployments | null = null;
@@ -123,6 +116,7 @@ class Gateway implements Supervisor {
     this.#config = options.config;
     this.#debugKey = debugKey(options.config.stateDir);
     this.#clock = options.clock ?? systemClock;
+    this.#store = new GatewayStore({ clock: this.#clock, random: options.random ?? Math.random, gateway: this.#name, log: options.log });
     this.#startedUnixMs = this.#clock.unixMs();
     this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
   }
@@ -139,15 +133,15 @@ class Gateway implements Supervisor {
     try {
       this.#sockets = await openSockets(config.listeners, [], this.#inheritedFds);
       this.#admin = await this.#openAdmin(config);
-      await this.#checkRedis(config);
-      await this.#useStore(config);
+      await this.#store.checkRedis(config);
+      await this.#store.use(config);
       const { release, maps } = await this.#firstRelease(config);
       await this.#startFleet({ config, release, maps, sockets: this.#sockets });
-      await this.#storeReady();
+      await this.#store.ready();
     } catch (thrown) {
       this.#fleet?.killAll();
       await this.#deployments?.close();
-      this.#store?.kill();
+      this.#store.kill();
       await this.#closeDoors();
       throw thrown instanceof StartError ? thrown : new StartError([reasonOf(thrown)], { cause: thrown });
     }
@@ -166,7 +160,7 @@ class Gateway implements Supervisor {
       version: this.#options.version,
       startedUnixMs: this.#startedUnixMs,
       gateway: this.#name,
-      givePipe: (take) => this.#store?.givePipe(take),
+      givePipe: (take) => this.#store.givePipe(take),
       config: () => this.#config,
       fleet: () => this.#running,
       listeners: () => this.#sockets,
@@ -174,8 +168,18 @@ class Gateway implements Supervisor {
     });
     // Both at once: most starts know soon that nothing was deployed.
     const own = this.#options.compile(config);
-    own.catch(() => undefined);
-    return (await this.#deployments.first()) ?? compiled(await own);
+    const trouble = own.then(({ release, problems }) => (release === null ? problems.join("\n") : ""), reasonOf);
+    const deployed = await this.#deployments.first();
+    if (deployed === null) return compiled(await own);
+    // It serves nobody while something is deployed, and still somebody should know before the next deploy.
+    void trouble.then((reason) => {
+      if (reason !== "")
+        this.#options.log("warn", "own-rules-refused", {
+          reason,
+          text: `the rules folder is broken; release ${deployed.release.id}, which was deployed, serves`,
+        });
+    });
+    return deployed;
   }
 
   #openAudit(config: ResolvedConfig): Audit {
@@ -195,8 +199,7 @@ class Gateway implements Supervisor {
       clock: this.#clock,
       random,
       gateway: this.#name,
-      // A worker that asks while Redis is the store is one of the last config, and about to end.
-      givePipe: (take) => this.#store?.givePipe(take),
+      givePipe: (take) => this.#store.givePipe(take),
       onEvent: log,
       tails: this.#tails,
       debugKey: this.#debugKey,
@@ -249,17 +252,17 @@ class Gateway implements Supervisor {
     const fleet = this.#running;
     const config = (await this.#options.loadConfig?.()) ?? fleet.plan.config;
     const { release, maps } = this.#deployments?.deployed === true ? fleet.plan : await this.#compile(config);
-    if (JSON.stringify(config.store) !== JSON.stringify(fleet.plan.config.store)) await this.#checkRedis(config);
+    if (JSON.stringify(config.store) !== JSON.stringify(fleet.plan.config.store)) await this.#store.checkRedis(config);
     const before = this.#sockets;
     const sockets = await openSockets(config.listeners, before, this.#inheritedFds);
     const opened = sockets.filter((socket) => !before.includes(socket));
     let admin = this.#admin;
     try {
       if (!sameAddress(config, fleet.plan.config)) admin = await this.#openAdmin(config);
-      await this.#useStore(config);
+      await this.#store.use(config);
       await fleet.replaceAll({ config, release, maps, sockets });
     } catch (thrown) {
-      await this.#useStore(fleet.plan.config);
+      await this.#store.use(fleet.plan.config);
       for (const socket of opened) socket.close();
       if (admin !== this.#admin) await admin?.close();
       throw thrown;
@@ -271,46 +274,6 @@ class Gateway implements Supervisor {
     if (last !== admin) await last?.close();
     this.#config = config;
     await this.#deployments?.reloaded();
-  }
-
-  /** Starts the embedded store that `config` asks for, unless it runs already. */
-  async #useStore(config: ResolvedConfig): Promise<void> {
-    const { stateDir, store } = config;
-    const wanted = store.redis === null ? { dir: stateDir === "" ? "" : path.join(stateDir, "store"), limitBytes: store.memoryBytes } : null;
-    if (wanted === null ? this.#store === null : this.#store?.serves(wanted)) return;
-    // One after the other: both would write the same log.
-    const last = this.#store;
-    this.#store = null;
-    await last?.stop();
-    if (wanted === null) return;
-    const { log, random = Math.random } = this.#options;
-    this.#store = new StoreProcess({ ...wanted, clock: this.#clock, random, onEvent: log });
-  }
-
-  /** One that refuses is a mistake in the config, told at the start; one that is away is not: this gateway may be what starts again while Redis does. */
-  async #checkRedis({ store: config }: ResolvedConfig): Promise<void> {
-    if (config.redis === null) return;
-    const { log } = this.#options;
-    const { store } = await openStore({ config, clock: this.#clock, gateway: this.#name, member: false, requestPipe: () => undefined, warn: () => undefined });
-    try {
-      await new Promise<void>((resolve) => {
-        store.onHealth(() => resolve());
-        this.#clock.after(REDIS_READY_MS, resolve);
-      });
-      const { state, reason } = store.health();
-      if (state === "refused") throw new StartError([`store.redis: Redis refuses: ${reason}`]);
-      if (state !== "ready") log("warn", "store-unavailable", { reason: reason || "no answer yet" });
-    } finally {
-      await store.close();
-    }
-  }
-
-  /** Workers serve without it too, as their rules and limits say: its trouble is told, and no reason not to start. */
-  async #storeReady(): Promise<void> {
-    const store = this.#store;
-    if (store === null) return;
-    const late = new Promise<void>((resolve) => void this.#clock.after(STORE_READY_MS, resolve));
-    await Promise.race([store.settled, late]);
   }
 
   async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
@@ -383,7 +346,7 @@ class Gateway implements Supervisor {
       restarts: this.#restarts,
       lastReload: this.#lastReload,
       addresses: this.addresses,
-      storeProcess: this.#store?.status ?? null,
+      storeProcess: this.#store.status,
     });
   }
 
@@ -397,7 +360,7 @@ class Gateway implements Supervisor {
       workersWanted: fleet?.wanted ?? 0,
       workersServing: fleet?.serving.length ?? 0,
       workerRestarts: this.#restarts,
-      embeddedStore: this.#store?.status ?? null,
+      embeddedStore: this.#store.status,
     });
   }
 
@@ -441,7 +404,7 @@ class Gateway implements Supervisor {
     for (const socket of this.#sockets) socket.close();
     await this.#deployments?.close();
     await this.#fleet?.drain();
-    await this.#store?.stop();
+    await this.#store.stop();
     this.#state = "stopped";
     await this.#closeDoors();
     this.#options.log("info", "stopped", {});
@@ -450,7 +413,7 @@ class Gateway implements Supervisor {
   kill(): void {
     this.#state = "stopped";
     this.#fleet?.killAll();
-    this.#store?.kill();
+    this.#store.kill();
     void this.#closeDoors();
   }
 
