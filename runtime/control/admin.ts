@@ -3,8 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { ListenerConfig } from "../config/resolved.ts";
 import { hostAllowed, originAllowed } from "./admission.ts";
-import { type Answer, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
-import { readPurge } from "./purge-request.ts";
+import { z } from "zod";
+import { type Answer, type Asked, type Endpoint, failure } from "./answers.ts";
+import { gatewayEndpoints } from "./gateway-endpoints.ts";
+import { openApiEndpoint } from "./openapi.ts";
+import { paramsOf } from "./paths.ts";
 import { bearerOf, mayDo, tokenDigest, type TokenConfig } from "./roles.ts";
 
 /** What the admin API asks of the gateway. */
@@ -36,6 +39,8 @@ export interface AdminOptions {
   /** Further ones, each with roles of its own; read anew for each request. */
   readonly tokens?: () => readonly TokenConfig[];
   readonly gateway: AdminGateway;
+  /** Sluice's own. */
+  readonly version: string;
   /** Beside those of this file. */
   readonly endpoints?: readonly Endpoint[];
   /** Every change that was asked for, and every refusal. */
@@ -54,19 +59,6 @@ const HEADER_LIMIT_BYTES = 16 * 1024;
 const CONNECTIONS_LIMIT = 200;
 const BODY_LIMIT_BYTES = 64 * 1024;
 
-const OWN_ENDPOINTS: readonly Endpoint[] = [
-  { path: "/health", method: "GET", role: null, answer: () => json(200, { status: "alive" }) },
-  { path: "/ready", method: "GET", role: null, answer: (_asked, gateway) => ready(gateway) },
-  {
-    path: "/metrics",
-    method: "GET",
-    role: "read",
-    answer: async (_asked, gateway) => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await gateway.metrics() }),
-  },
-  { path: "/v1/status", method: "GET", role: "read", answer: async (_asked, gateway) => json(200, await gateway.status()) },
-  { path: "/v1/cache/purge", method: "POST", role: "activate", answer: ({ body }, gateway) => purge(gateway, body) },
-];
-
 /** What never changes while it listens. */
 interface Desk {
   readonly options: AdminOptions;
@@ -75,9 +67,11 @@ interface Desk {
 }
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const endpoints: Endpoint[] = [...gatewayEndpoints, ...(options.endpoints ?? [])];
+  endpoints.push(openApiEndpoint(options.version, () => endpoints));
   const desk: Desk = {
     options,
-    endpoints: [...OWN_ENDPOINTS, ...(options.endpoints ?? [])],
+    endpoints,
     owner: { name: "admin", roles: ["admin"], sha256: tokenDigest(options.token) },
   };
   const server = createServer(
@@ -138,7 +132,7 @@ async function judge(request: IncomingMessage, { options: { listen, gateway }, e
     return failure(403, { code: "ORIGIN_REFUSED", found: `Origin: ${headers.origin}`, expected: "no Origin, or the admin listener's own" });
   }
   const path = pathOf(request);
-  const there = endpoints.filter((endpoint) => restOf(endpoint, path) !== null);
+  const there = endpoints.filter((endpoint) => paramsOf(endpoint.path, path) !== null);
   // Whoever has no token learns nothing about which paths there are.
   if (token === null && !there.some(({ role }) => role === null)) {
     return failure(401, {
@@ -157,75 +151,60 @@ async function judge(request: IncomingMessage, { options: { listen, gateway }, e
       found: `the token "${token!.name}" with ${token!.roles.join(", ") || "no role"}`,
       expected: `one with the role ${endpoint.role}`,
     });
-  const asked: Omit<Asked, "body"> = {
-    rest: restOf(endpoint, path)!,
+  const body = endpoint.method === "GET" ? { value: undefined } : await bodyOf(request, endpoint);
+  if ("expected" in body) return failure(400, { code: "BODY_REFUSED", ...body });
+  const asked: Asked = {
+    body: body.value,
+    params: paramsOf(endpoint.path, path)!,
     query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
     actor: token?.name ?? "",
   };
-  if (endpoint.method === "GET") return endpoint.answer({ ...asked, body: undefined }, gateway);
-  const limitBytes = endpoint.bodyLimitBytes ?? BODY_LIMIT_BYTES;
-  const body = await jsonOf(request, limitBytes);
-  return body === undefined
-    ? failure(400, { code: "BODY_REFUSED", found: "no JSON, or too much of it", expected: `JSON of at most ${limitBytes} bytes` })
-    : endpoint.answer({ ...asked, body }, gateway);
+  return endpoint.answer(asked, gateway);
 }
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? "/").split("?", 1)[0]!;
 }
 
-/** What stands for "*"; null: another path. */
-function restOf({ path }: Endpoint, asked: string): string | null {
-  if (!path.endsWith("/*")) return path === asked ? "" : null;
-  const stem = path.slice(0, -1);
-  return asked.startsWith(stem) && asked.length > stem.length ? asked.slice(stem.length) : null;
-}
-
 function methodsOf(endpoints: readonly Endpoint[]): string {
   return endpoints.map(({ method }) => (method === "GET" ? "GET, HEAD" : method)).join(", ");
 }
 
-/** Undefined: none that can be read. The request's deadline bounds the wait. */
-async function jsonOf(request: IncomingMessage, limitBytes: number): Promise<unknown> {
+type Body = { readonly value: unknown } | { readonly found: string; readonly expected: string };
+const NOTHING = z.strictObject({});
+
+/** JSON of the shape that the endpoint asks for. The request's deadline bounds the wait. */
+async function bodyOf(request: IncomingMessage, { asks = NOTHING, bodyLimitBytes = BODY_LIMIT_BYTES }: Endpoint): Promise<Body> {
+  const expected = `JSON of at most ${bodyLimitBytes} bytes`;
   const pieces: Buffer[] = [];
   let bytes = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > limitBytes) return undefined;
+    if (bytes > bodyLimitBytes) return { found: "too much of it", expected };
     pieces.push(piece);
   }
+  let value: unknown;
   try {
-    return JSON.parse(Buffer.concat(pieces).toString("utf8")) as unknown;
+    value = bytes === 0 && asks === NOTHING ? {} : (JSON.parse(Buffer.concat(pieces).toString("utf8")) as unknown);
   } catch {
     // Said to the caller as such.
-    return undefined;
+    return { found: bytes === 0 ? "no body" : "no JSON", expected };
   }
-}
-
-async function purge(gateway: AdminGateway, body: unknown): Promise<TextAnswer> {
-  const order = readPurge(body);
-  if ("expected" in order) return failure(400, { code: "BODY_REFUSED", ...order });
-  const report = await gateway.purge(order);
-  if (report === null) return failure(409, { code: "NO_CACHE", found: "a config without cache", expected: "cache: {}, or a route with cache" });
-  if (report.reason !== "")
-    return failure(503, {
-      code: "PURGE_INCOMPLETE",
-      found: `${report.done} of ${report.members} workers: ${report.reason}`,
-      expected: "every worker of every gateway",
-    });
-  return json(200, { purged: { [order.kind]: order.kind === "all" ? true : order.value }, soft: order.soft, workers: report.done });
-}
-
-function ready(gateway: AdminGateway): TextAnswer {
-  const why = gateway.notReady();
-  return why === "" ? json(200, { status: "ready" }) : failure(503, { code: "NOT_READY", found: why, expected: "at least one worker that serves" });
+  const parsed = asks.safeParse(value);
+  if (parsed.success) return { value };
+  const [issue] = parsed.error.issues;
+  const place = issue!.path.join(".");
+  return {
+    found: `${place === "" ? "" : `${place}: `}${issue!.message}`,
+    expected: `what /v1/openapi.json says of ${request.method} ${pathOf(request).slice(0, 200)}`,
+  };
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer, { endpoints }: Desk): void {
   const { status, type } = answer;
   const headers: Record<string, string | number> = { "Content-Type": type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
   if (status === 401) headers["WWW-Authenticate"] = 'Bearer realm="sluice admin"';
-  if (status === 405) headers["Allow"] = methodsOf(endpoints.filter((endpoint) => restOf(endpoint, pathOf(request)) !== null));
+  if (status === 405) headers["Allow"] = methodsOf(endpoints.filter((endpoint) => paramsOf(endpoint.path, pathOf(request)) !== null));
   // Bytes that nobody has read are thrown away, not waited for.
   request.resume();
   if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) headers["Connection"] = "close";

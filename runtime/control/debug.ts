@@ -2,12 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { z } from "zod";
 import { DEBUG_HEADER, DEBUG_LONGEST_MS, debugToken } from "../security/debug-token.ts";
-import { type Endpoint, failure, json } from "./answers.ts";
+import { type Endpoint, json } from "./answers.ts";
 
 export const DEBUG_KEY_FILE = "debug-key";
 const KEY = /^[0-9a-f]{64}$/;
 const DEFAULT_MS = 10 * 60_000;
+const Lifetime = z.strictObject({ lifetimeMs: z.number().min(1000).lt(DEBUG_LONGEST_MS).optional().describe("ten minutes by default") });
 
 /** Another one takes the place of what is no key. */
 export function debugKey(stateDir: string): string {
@@ -30,10 +32,11 @@ export function debugEndpoint(key: string, nowUnixMs: () => number): Endpoint {
     path: "/v1/debug",
     method: "POST",
     role: "activate",
+    about: "A signed, expiring header: answers to requests with it tell where the time went, and tail keeps their trace.",
+    asks: Lifetime,
+    answers: { 200: z.strictObject({ header: z.string(), value: z.string(), untilUnixMs: z.number() }) },
     answer({ body }) {
-      const { lifetimeMs = DEFAULT_MS } = (typeof body === "object" && body !== null ? body : {}) as { lifetimeMs?: unknown };
-      if (typeof lifetimeMs !== "number" || !(lifetimeMs >= 1000 && lifetimeMs < DEBUG_LONGEST_MS))
-        return failure(400, { code: "BODY_REFUSED", found: "another lifetimeMs", expected: `1000 to ${DEBUG_LONGEST_MS}` });
+      const { lifetimeMs = DEFAULT_MS } = body as z.infer<typeof Lifetime>;
       const untilUnixMs = nowUnixMs() + lifetimeMs;
       return json(200, { header: DEBUG_HEADER, value: debugToken(key, untilUnixMs), untilUnixMs });
     },

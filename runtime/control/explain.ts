@@ -1,5 +1,6 @@
 /** `POST /v1/explain`: which routes, rules, limits, cache decision and upstream a request would get, and why. Nothing is sent to an origin. */
 import { isIP } from "node:net";
+import { z } from "zod";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import { type Endpoint, failure, json } from "./answers.ts";
 
@@ -30,12 +31,23 @@ const OF_THE_WIRE: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+const Ask = z.strictObject({
+  url: z.string().describe("absolute, with http: or https:"),
+  method: z.string().optional(),
+  headers: z.array(z.tuple([z.string(), z.string()])).optional(),
+  client: z.string().optional().describe("the address that asks"),
+});
+
 /** Whoever may change what is served: rules run, and what they put into requests is shown. */
 export function explainEndpoint(source: ExplainSource): Endpoint {
   return {
     path: "/v1/explain",
     method: "POST",
     role: "activate",
+    about: "Which routes, rules, limits, cache decision and upstream a request would get, and why. Nothing is sent to an origin.",
+    asks: Ask,
+    answers: { 200: z.looseObject({ release: z.string(), steps: z.array(z.unknown()) }) },
+    refusals: { 503: ["NO_WORKER"] },
     async answer({ body }) {
       const ask = readExplain(body);
       if ("expected" in ask) return failure(400, { code: "BODY_REFUSED", ...ask });

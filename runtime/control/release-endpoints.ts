@@ -3,8 +3,9 @@ import { z } from "zod";
 import type { RouteConfig } from "../config/resolved.ts";
 import type { Release } from "../compile/release.ts";
 import { GatewayError } from "../errors.ts";
-import { type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
+import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
 import { PackageError } from "./release-package.ts";
+import { Order, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
 import type { Follower } from "./follower.ts";
 import type { ReleaseShelf } from "./release-shelf.ts";
 import type { Rollout, Rollouts } from "./rollouts.ts";
@@ -20,17 +21,9 @@ export interface ReleaseDesk {
 /** Code and source maps of the largest release, as JSON. */
 const UPLOAD_LIMIT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 60_000;
-const LONGEST_TIMEOUT_MS = 600_000;
 
-const Upload = z.strictObject({ package: z.unknown(), maps: z.unknown() });
-const Order = z.strictObject({
-  release: z.string().regex(/^[0-9a-f]{12}$/, "a release id of 12 hex digits"),
-  base: z.int().min(0),
-  kind: z.enum(["deploy", "rollback"]).optional(),
-  dryRun: z.boolean().optional(),
-  message: z.string().max(1000).optional(),
-  timeoutMs: z.int().min(1).max(LONGEST_TIMEOUT_MS).optional(),
-});
+/** Of all that is asked here. */
+const REFUSALS: Readonly<Record<number, readonly AdminCode[]>> = { 422: ["RELEASE_REFUSED"], 503: ["STORE_AWAY", "NOT_READY"] };
 
 /** `desk` null: this gateway takes no releases (`sluice dev`), or is still starting. */
 export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
@@ -50,12 +43,65 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       }
     };
   return [
-    { path: "/v1/releases", method: "GET", role: "read", answer: at(list) },
-    { path: "/v1/releases", method: "POST", role: "upload", bodyLimitBytes: UPLOAD_LIMIT_BYTES, answer: at(upload) },
-    { path: "/v1/releases/*", method: "GET", role: "read", answer: at(one) },
-    { path: "/v1/rollouts", method: "GET", role: "read", answer: at(async (_asked, { rollouts }) => json(200, { rollouts: rollouts.all })) },
-    { path: "/v1/rollouts", method: "POST", role: "activate", answer: at(rollOut) },
-    { path: "/v1/rollouts/*", method: "GET", role: "read", answer: at(async ({ rest }, { rollouts }) => told(rest, rollouts.get(Number(rest)))) },
+    {
+      path: "/v1/releases",
+      method: "GET",
+      role: "read",
+      about: "The releases that are kept, newest first, and what served when.",
+      answers: { 200: z.looseObject({ releases: z.array(ShelfEntryShape), history: z.array(z.unknown()) }) },
+      refusals: REFUSALS,
+      answer: at(list),
+    },
+    {
+      path: "/v1/releases",
+      method: "POST",
+      role: "upload",
+      about: "Hands in a release as sluice deploy makes it. 200: it was there.",
+      asks: Upload,
+      bodyLimitBytes: UPLOAD_LIMIT_BYTES,
+      answers: { 200: ShelfEntryShape, 201: ShelfEntryShape },
+      refusals: REFUSALS,
+      answer: at(upload),
+    },
+    {
+      path: "/v1/releases/{id}",
+      method: "GET",
+      role: "read",
+      about: "A release with its code and routes.",
+      parameters: { id: "of a release that is kept, or current: what serves here, deployed or not" },
+      answers: { 200: z.looseObject({ release: z.unknown(), routes: z.array(z.unknown()) }) },
+      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"] },
+      answer: at(one),
+    },
+    {
+      path: "/v1/rollouts",
+      method: "GET",
+      role: "read",
+      about: "What came of the rollouts that this gateway led since its start.",
+      answers: { 200: z.strictObject({ rollouts: z.array(RolloutShape) }) },
+      refusals: REFUSALS,
+      answer: at(async (_asked, { rollouts }) => json(200, { rollouts: rollouts.all })),
+    },
+    {
+      path: "/v1/rollouts",
+      method: "POST",
+      role: "activate",
+      about: "Lets a release serve on every gateway or on none. 412: somebody else deployed since the epoch base.",
+      asks: Order,
+      answers: { 202: RolloutShape },
+      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"], 409: ["ROLLOUT_RUNNING"], 412: ["BASE_OUTDATED"] },
+      answer: at(rollOut),
+    },
+    {
+      path: "/v1/rollouts/{number}",
+      method: "GET",
+      role: "read",
+      about: "How far a rollout is.",
+      parameters: { number: "as POST /v1/rollouts told it" },
+      answers: { 200: RolloutShape },
+      refusals: { ...REFUSALS, 404: ["NOT_FOUND"] },
+      answer: at(async ({ params }, { rollouts }) => told(params["number"]!, rollouts.get(Number(params["number"])))),
+    },
   ];
 }
 
@@ -65,33 +111,24 @@ async function list(_asked: Asked, { shelf, follower, current }: ReleaseDesk): P
 }
 
 async function upload({ body }: Asked, { shelf }: ReleaseDesk): Promise<TextAnswer> {
-  const parsed = Upload.safeParse(body);
-  if (!parsed.success) return failure(400, { code: "BODY_REFUSED", found: "something else", expected: "{ package, maps }" });
-  const { entry, fresh } = await shelf.put(parsed.data.package, parsed.data.maps);
+  const { package: handed, maps } = body as z.infer<typeof Upload>;
+  const { entry, fresh } = await shelf.put(handed, maps);
   return json(fresh ? 201 : 200, entry);
 }
 
-async function one({ rest }: Asked, { shelf, current }: ReleaseDesk): Promise<TextAnswer> {
+async function one({ params }: Asked, { shelf, current }: ReleaseDesk): Promise<TextAnswer> {
+  const id = params["id"]!;
   const here = current();
   // What was never deployed is in no store.
-  if (rest === "current" || rest === here.release.id) return json(200, { release: here.release, routes: here.routes });
-  const taken = /^[0-9a-f]{12}$/.test(rest) ? await shelf.take(rest) : null;
+  if (id === "current" || id === here.release.id) return json(200, { release: here.release, routes: here.routes });
+  const taken = /^[0-9a-f]{12}$/.test(id) ? await shelf.take(id) : null;
   if (taken === null)
-    return failure(404, { code: "RELEASE_UNKNOWN", found: rest.slice(0, 100), expected: "the id of a release that GET /v1/releases lists, or current" });
+    return failure(404, { code: "RELEASE_UNKNOWN", found: id.slice(0, 100), expected: "the id of a release that GET /v1/releases lists, or current" });
   return json(200, taken.release);
 }
 
 async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promise<TextAnswer> {
-  const parsed = Order.safeParse(body);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return failure(400, {
-      code: "BODY_REFUSED",
-      found: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
-      expected: "{ release, base, kind?, dryRun?, message?, timeoutMs? }",
-    });
-  }
-  const { release, base, kind = "deploy", dryRun = false, message = "", timeoutMs = DEFAULT_TIMEOUT_MS } = parsed.data;
+  const { release, base, kind = "deploy", dryRun = false, message = "", timeoutMs = DEFAULT_TIMEOUT_MS } = body as z.infer<typeof Order>;
   const begun = await rollouts.begin({ release, base, kind, dryRun, message, timeoutMs, by: actor });
   if (!("refused" in begun)) return json(202, begun);
   switch (begun.refused) {
@@ -114,8 +151,8 @@ async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promi
   }
 }
 
-function told(rest: string, rollout: Rollout | null): TextAnswer {
+function told(number: string, rollout: Rollout | null): TextAnswer {
   return rollout === null
-    ? failure(404, { code: "NOT_FOUND", found: rest.slice(0, 100), expected: "the number of a rollout that this gateway led since its start" })
+    ? failure(404, { code: "NOT_FOUND", found: number.slice(0, 100), expected: "the number of a rollout that this gateway led since its start" })
     : json(200, rollout);
 }

@@ -29,6 +29,17 @@ export function tailEndpoint(source: TailSource): Endpoint {
     path: "/v1/tail",
     method: "GET",
     role: "read",
+    about: "Live exchanges, lines and exceptions of rules, as an event stream of JSON: TailEvents, and what was dropped.",
+    parameters: {
+      rule: "exchanges in which this rule ran, and its lines",
+      status: "404, 5xx, 400-499; several with commas between",
+      path: "this path; * stands for anything",
+      method: "several with commas between",
+      errors: "true: only what failed",
+      trace: "the exchange with this request id",
+    },
+    answers: { 200: "text/event-stream" },
+    refusals: { 400: ["BODY_REFUSED"], 429: ["TOO_MANY_TAILS"] },
     answer({ query }) {
       const filter = readTailFilter(query);
       if ("expected" in filter) return failure(400, { code: "BODY_REFUSED", ...filter });

@@ -289,6 +289,7 @@ class Gateway implements Supervisor {
       token,
       tokens: () => this.#config.adminTokens,
       gateway: this.#adminView(),
+      version: this.#options.version,
       endpoints: [
         ...releaseEndpoints(() => this.#deployments?.desk ?? null),
         tailEndpoint(this.#tails),

@@ -18,7 +18,7 @@ async function admin(t: TestContext, overrides: Partial<AdminGateway> = {}): Pro
     purge: async () => null,
     ...overrides,
   };
-  const started = await startAdmin({ listen: { host: "127.0.0.1", port: 0 }, token: TOKEN, gateway, log: () => undefined });
+  const started = await startAdmin({ listen: { host: "127.0.0.1", port: 0 }, token: TOKEN, version: "0", gateway, log: () => undefined });
   t.after(() => started.close());
   return started.address.port;
 }
@@ -60,7 +60,11 @@ test("the token opens metrics and status; unknown paths name the known ones", as
   assert.deepEqual(JSON.parse((await ask(port, "/v1/status?x=1", bearer)).body), { state: "serving" });
   const lost = await ask(port, "/v1/statsu", bearer);
   assert.equal(lost.status, 404);
-  assert.deepEqual(JSON.parse(lost.body), { code: "NOT_FOUND", found: "/v1/statsu", expected: "/health, /ready, /metrics, /v1/status, /v1/cache/purge" });
+  assert.deepEqual(JSON.parse(lost.body), {
+    code: "NOT_FOUND",
+    found: "/v1/statsu",
+    expected: "/health, /ready, /metrics, /v1/status, /v1/cache/purge, /v1/openapi.json",
+  });
 });
 
 test("tokens that nearly fit do not", async (t) => {
@@ -130,6 +134,7 @@ test("a port that is taken is told with its place in config", async (t) => {
   const options = {
     listen: { host: "127.0.0.1", port },
     token: TOKEN,
+    version: "0",
     gateway: { notReady: () => "", status: () => ({}), metrics: async () => "", purge: async () => null },
     log: () => undefined,
   };
