@@ -1,0 +1,60 @@
+/**
+ * The door of counting, for a worker: exposures, goals and errors of units. Nothing here waits: what is counted is written to this worker's
+ * journal before the call returns (a killed worker then loses nothing that a client has seen), buffered, and brought to the store in batches.
+ */
+import type { CheckedGoal } from "../../../sdk/experiment.ts";
+import type { Assignment } from "../assign/plan.ts";
+
+/** An exchange as counting sees it: when the response's head is known, before it is written to the client. */
+export interface CountedExchange {
+  readonly requestId: string;
+  readonly atUnixMs: number;
+  readonly method: string;
+  /** Path and query, as the client asked. */
+  readonly target: string;
+  /** The request's `Idempotency-Key`; null: none. */
+  readonly idempotencyKey: string | null;
+  readonly status: number;
+  /** From the last byte of the request's head to the response's head. */
+  readonly firstByteMs: number;
+  /** A 5xx of an origin, a rule or the gateway. Never what the client caused (4xx, aborts). */
+  readonly serverError: boolean;
+  /** For raw lines only: `host`, `path`, `country`, `device` and the like. */
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** The same with what goals read of the response. */
+export interface GoalExchange extends CountedExchange {
+  /** Of a response header's lines; null: there is none. */
+  header(name: string): string | null;
+  /** Decoded, whole; null: not read, or longer than `GOAL_BODY_LIMIT_BYTES`. Needed only where `readsBody` says so. */
+  readonly body: Uint8Array | null;
+}
+
+/** A goal whose `when` matches the request, and the unit as its experiment assigns it. */
+export interface ReachedGoal {
+  readonly assignment: Assignment;
+  readonly goal: CheckedGoal;
+}
+
+export interface Counting {
+  /**
+   * The response of a variant, or of control at the same place, is about to be delivered: an error too, and a redirect before it. Counts a unit
+   * once for each version, its first latency, and its first error; an assignment that is not `counted` is passed over.
+   */
+  exposed(assignment: Assignment, exchange: CountedExchange): void;
+  /** An exchange that goals may be about. Judges status, value and repetition; a `serverError` counts against the unit, and no goal. */
+  completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void;
+  /** `ctx.track(goal, value)`. `callId`: the same when the hook runs once more after a lost sandbox. */
+  tracked(assignment: Assignment, goal: CheckedGoal, value: number | null, callId: string, atUnixMs: number): void;
+  /** Brings what it can to the store, within a deadline. */
+  close(): Promise<void>;
+}
+
+/** Of a JSON body that a goal's value is read from. */
+export const GOAL_BODY_LIMIT_BYTES = 256 * 1024;
+
+/** Must the response's body be held for this goal? */
+export function readsBody({ traffic }: CheckedGoal): boolean {
+  return traffic !== null && traffic.value !== null && "json" in traffic.value;
+}
