@@ -141,6 +141,24 @@ export interface LogOptions {
   };
 }
 
+/**
+ * Requests kept for `sluice plan --replay`, which runs them through two releases and lists those that are decided differently. Kept are method, host,
+ * path, the query with every value as a keyed digest, the headers named here, and what services told rules, each text as a digest; never a body, a
+ * cookie or an address. They stand in the store (up to 10,000 requests of all gateways), are read with the role `recordings` alone, are gone within
+ * 24 hours, and at once with `sluice recordings purge`.
+ */
+export interface RecordOptions {
+  /** Of all exchanges, drawn by their request id; at most 100 a second and worker. `"0%"` by default: nothing is kept. */
+  readonly share?: Share;
+  /**
+   * Headers of requests and answers whose values are kept, in place of the default: `accept`, `accept-encoding`, `accept-language`, `cache-control`,
+   * `content-encoding`, `content-language`, `content-type`, `range`, `sec-ch-ua-mobile`, `sec-ch-ua-platform`, `sec-fetch-dest`, `sec-fetch-mode`,
+   * `sec-fetch-site`, `upgrade-insecure-requests`, `user-agent`, `vary`, `x-requested-with`. Those that tell who asks are refused (`cookie`,
+   * `authorization`, `x-forwarded-for` and the like).
+   */
+  readonly headers?: readonly string[];
+}
+
 /** Bounds. Every one has a default; numbers are per gateway, whatever the number of workers. */
 export interface LimitOptions {
   /** Request target; more is 414. `"8KiB"` by default. */
@@ -207,8 +225,11 @@ export interface AdminOptions {
 export interface AdminTokenOptions {
   /** Who it is, for the audit log. */
   readonly name: string;
-  /** `"read"`: look; `"upload"`: hand in releases; `"activate"`: change what is served, purge; `"admin"`: everything. */
-  readonly roles: readonly ("read" | "upload" | "activate" | "admin")[];
+  /**
+   * `"read"`: look; `"upload"`: hand in releases; `"activate"`: change what is served, purge; `"recordings"`: read and purge recorded requests, for
+   * `sluice plan --replay`; `"admin"`: everything.
+   */
+  readonly roles: readonly ("read" | "upload" | "activate" | "recordings" | "admin")[];
   /** At least 16 visible ASCII characters. */
   readonly token: SecretSource;
 }
@@ -293,6 +314,7 @@ export interface ConfigOptions {
   readonly store?: StoreOptions;
   readonly cache?: CacheOptions;
   readonly log?: LogOptions;
+  readonly record?: RecordOptions;
   /** Response headers of origins that are passed on although they tell about software: `"server"`, `"x-powered-by"`. None by default. */
   readonly keepHeaders?: readonly string[];
   readonly limits?: LimitOptions;

@@ -10,10 +10,11 @@ import { validateMatchSpec } from "../proxy/match/validate.ts";
 import { isToken } from "../proxy/fields.ts";
 import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./problems.ts";
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
-import { Config, type ConfigInput } from "./schema.ts";
+import { Config, sharedOf, type ConfigInput } from "./schema.ts";
 import { cacheOf, routeCacheOf } from "./cache.ts";
 import { adminTokensOf, releasesOf } from "./control.ts";
 import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
+import { recordOf } from "./record.ts";
 import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
 
@@ -97,6 +98,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       redactHeaders: [...new Set([...ALWAYS_REDACTED, ...(input.log?.redact?.headers ?? []).map((name) => name.toLowerCase())])],
       redactQuery: input.log?.redact?.query ?? [],
     },
+    record: recordOf(input.record, report),
     keepHeaders: (input.keepHeaders ?? []).map((name, i) => {
       if (!isToken(name)) report(["keepHeaders", i], `found ${shown(name)}, expected a header name`);
       return name.toLowerCase();
@@ -105,6 +107,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
     admin,
     adminTokens: adminTokensOf(input.admin, { baseDir, env, report }),
     releases: releasesOf(input.releases, { baseDir, env, report }),
+    shared: sharedOf(input),
   };
 }
 

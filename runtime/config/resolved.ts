@@ -1,6 +1,7 @@
 /** The config after defaults, units and checks: what every other room reads. All durations in ms, sizes in bytes, shares 0 – 1. Plain data: it crosses process boundaries. */
 import type { MatchSpec } from "../proxy/match/match.ts";
 import type { RateLimitConfig } from "../ratelimit/route-limits.ts";
+import type { SharedConfig } from "./schema.ts";
 
 export interface ListenerConfig {
   readonly host: string;
@@ -132,11 +133,19 @@ export interface StoreConfig {
   readonly redis: RedisConfig | null;
 }
 
+/** Requests kept for replays. */
+export interface RecordConfig {
+  /** 0 – 1; 0: none. */
+  readonly share: number;
+  /** Names, in lowercase, of requests and of answers; others are not kept. */
+  readonly headers: readonly string[];
+}
+
 /** Of a further bearer token of the admin API. */
 export interface AdminTokenConfig {
   /** For the audit log. */
   readonly name: string;
-  readonly roles: readonly ("read" | "upload" | "activate" | "admin")[];
+  readonly roles: readonly ("read" | "upload" | "activate" | "recordings" | "admin")[];
   /** Hex; the token itself is not kept. */
   readonly sha256: string;
 }
@@ -182,10 +191,13 @@ export interface ResolvedConfig {
     readonly redactHeaders: readonly string[];
     readonly redactQuery: readonly string[];
   };
+  readonly record: RecordConfig;
   /** Header names that are not stripped from origins' answers although the default would ("server", "x-powered-by"). */
   readonly keepHeaders: readonly string[];
   readonly limits: LimitsConfig;
   readonly admin: ListenerConfig | null;
   readonly adminTokens: readonly AdminTokenConfig[];
   readonly releases: ReleasesConfig;
+  /** What of it a deploy carries, as it was written. */
+  readonly shared: SharedConfig;
 }

@@ -158,7 +158,7 @@ const rateLimit = z.strictObject({
 });
 const rateLimits = z.array(rateLimit, { error: "a list of limits" }).max(16, { error: "at most 16 limits" });
 
-const role = z.enum(["read", "upload", "activate", "admin"], { error: '"read", "upload", "activate" or "admin"' });
+const role = z.enum(["read", "upload", "activate", "recordings", "admin"], { error: '"read", "upload", "activate", "recordings" or "admin"' });
 const adminToken = z.strictObject({
   name: z.string({ error: "a name" }).regex(/^[\w.-]{1,64}$/, { error: 'a name of letters, digits, ".", "_" and "-", at most 64' }),
   roles: z.array(role, { error: "a list of roles" }).min(1, { error: "at least one role" }),
@@ -193,6 +193,9 @@ export const Config = z.strictObject({
       redact: z.strictObject({ headers: names.optional(), query: names.optional() }).optional(),
     })
     .optional(),
+  record: z
+    .strictObject({ share: shareText.optional(), headers: names.max(100, { error: "at most 100 headers" }).optional() }, { error: '{ share: "1%" }' })
+    .optional(),
   keepHeaders: names.optional(),
   limits: limits.optional(),
   admin: z
@@ -210,9 +213,21 @@ export const Config = z.strictObject({
 });
 export type ConfigInput = z.input<typeof Config>;
 
+/** What belongs to one machine; no deploy carries it. Every other key is the same on all gateways once something was deployed. */
+export const LOCAL_KEYS = ["listeners", "workers", "rules", "stateDir", "store", "admin", "releases"] as const satisfies readonly (keyof ConfigInput)[];
+/** What a deploy carries, as written. */
+export type SharedConfig = Readonly<Omit<ConfigInput, (typeof LOCAL_KEYS)[number]>>;
+
+/** That part of a config; plain JSON. */
+export function sharedOf(input: ConfigInput): SharedConfig {
+  const written = Object.entries(input).filter(([key]) => !(LOCAL_KEYS as readonly string[]).includes(key));
+  // What a TypeScript config leaves undefined is not written.
+  return JSON.parse(JSON.stringify(Object.fromEntries(written))) as SharedConfig;
+}
+
 /** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
 export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
-  "": ["record", "experiments", "geo"],
+  "": ["experiments", "geo"],
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],

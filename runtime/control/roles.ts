@@ -1,8 +1,8 @@
 /** Who may ask what of the admin API: bearer tokens, each with a name and roles. Pure. */
 import { createHash, timingSafeEqual } from "node:crypto";
 
-export const ROLES = ["read", "upload", "activate", "admin"] as const;
-/** `"read"`: look; `"upload"`: hand in releases; `"activate"`: change what is served; `"admin"`: all of it. */
+export const ROLES = ["read", "upload", "activate", "recordings", "admin"] as const;
+/** `"read"`: look; `"upload"`: hand in releases; `"activate"`: change what is served; `"recordings"`: read and purge recorded requests; `"admin"`: all of it. */
 export type Role = (typeof ROLES)[number];
 
 export interface TokenConfig {

@@ -3,6 +3,7 @@ import pino from "pino";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { GatewayError } from "../errors.ts";
 import type { SandboxEvents } from "../sandbox/sandbox.ts";
+import { DRAWS, draw } from "./draw.ts";
 import { LineRate } from "./line-rate.ts";
 import type { LogSink } from "./log-sink.ts";
 import type { RefusalFacts } from "./observe.ts";
@@ -36,7 +37,7 @@ export class AccessLog {
     this.#logger = pino({ base: null, timestamp: pino.stdTimeFunctions.epochTime, formatters: { level: (level) => ({ level }) } }, sink);
     this.#redactQuery = new Set(log.redactQuery.map((name) => name.toLowerCase()));
     this.#hideUserAgent = log.redactHeaders.some((name) => name.toLowerCase() === "user-agent");
-    this.#shareLimit = log.accessShare * 2 ** 32;
+    this.#shareLimit = log.accessShare * DRAWS;
     this.#ruleLines = new LineRate(RULE_LINES_PER_SECOND, now);
     this.#failures = new LineRate(FAILURES_PER_SECOND, now);
     this.#refusals = new LineRate(REFUSALS_PER_SECOND, now);
@@ -47,7 +48,7 @@ export class AccessLog {
     const { off, errorsOnly } = this.#log;
     if (off) return;
     const failed = record.status >= 500 || record.code !== "";
-    if (!failed && (errorsOnly || hash(record.id) >= this.#shareLimit)) return;
+    if (!failed && (errorsOnly || draw(record.id) >= this.#shareLimit)) return;
     const line = {
       event: "exchange",
       id: record.id,
@@ -168,14 +169,4 @@ function cut(text: string, units: number): string {
 /** Microseconds are enough. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
-}
-
-/** FNV-1a, 32 bits: which exchanges are in the logged share is the same on every gateway that sees the id. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  // FNV's upper bits hardly move for ids that differ at the end only; the finalizer of MurmurHash3 spreads them.
-  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
-  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
-  return (value ^ (value >>> 16)) >>> 0;
 }

@@ -46,12 +46,14 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     stateDir: "",
     store: { timeoutMs: 500, memoryBytes: 1024 * 1024, redis: null },
     log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] },
+    record: { share: 0, headers: [] },
     keepHeaders: [],
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],
     cache: null,
     admin: null,
     adminTokens: [],
     releases: { requireSigned: false, keys: [], kept: 100 },
+    shared: { upstreams: {} },
     ...overrides,
   };
 }

@@ -1,0 +1,76 @@
+/** How a rule's call to a service is named and its reply kept: enough to answer the same call in a replay, and nothing that was said in it. Pure. */
+import type { Json, Sanitizer } from "./sanitize.ts";
+
+/** Bodies, and waits, which are waited for again. */
+const NEVER_KEPT: ReadonlySet<string> = new Set(["requestBody", "responseBody", "timer"]);
+
+export function isKept(service: string): boolean {
+  return !NEVER_KEPT.has(service);
+}
+
+/**
+ * A text that stands in the rule's code is the author's, and nobody's personal data: it stays. Everything else, a key made of a visitor's id, say, is "*".
+ * The replay asks with the code of another release, so what both name alike must come out alike.
+ */
+export function callWord(service: string, args: unknown, code: string): string {
+  const { op, key, name, method, url } = (args ?? {}) as Partial<Record<"op" | "key" | "name" | "method" | "url", unknown>>;
+  const own = (text: unknown): string => (typeof text === "string" && standsIn(code, text) ? text : "*");
+  switch (service) {
+    case "kv":
+    case "cache":
+      return `${String(op)} ${own(key)}`;
+    case "limit":
+      return own(name);
+    case "fetch":
+      return `${String(method)} ${urlWord(url, own)}`;
+    case "forward":
+      return urlWord(url, own);
+    default:
+      return "";
+  }
+}
+
+/** Where it goes is no secret: config allows the origins by name. Which path and query, the code says, or nobody. */
+function urlWord(url: unknown, own: (text: unknown) => string): string {
+  const place = typeof url === "string" ? URL.parse(url) : null;
+  if (place === null) return "*";
+  const whole = own(url);
+  return whole !== "*" ? whole : `${place.origin} *`;
+}
+
+/** As a literal: bundled code writes them with double quotes, or as templates. */
+function standsIn(code: string, text: string): boolean {
+  return text.length > 0 && (code.includes(JSON.stringify(text)) || code.includes(`\`${text}\``));
+}
+
+/** A reply of `service` with nothing in it but its shape. */
+export function keptReply(service: string, reply: unknown, sanitizer: Sanitizer, headers: ReadonlySet<string>): Json {
+  const given = (reply ?? {}) as Readonly<Record<string, unknown>>;
+  switch (service) {
+    case "fetch": {
+      const list = Array.isArray(given["headers"]) ? (given["headers"] as unknown[]).flat() : [];
+      const kept = sanitizer.headers(
+        list.map((text) => (typeof text === "string" ? text : "")),
+        headers,
+      );
+      return { status: Number(given["status"]), url: "", redirected: given["redirected"] === true, headers: kept, body: "" };
+    }
+    case "kv":
+    case "cache": {
+      const { json, ...rest } = given;
+      const kept = sanitizer.value(rest) as Record<string, Json>;
+      return json === undefined ? kept : { ...kept, json: typeof json === "string" && json !== "" ? sanitizedJson(json, sanitizer) : (json as "" | null) };
+    }
+    default:
+      return sanitizer.value(given);
+  }
+}
+
+function sanitizedJson(json: string, sanitizer: Sanitizer): string {
+  try {
+    return JSON.stringify(sanitizer.value(JSON.parse(json)));
+  } catch {
+    // What is no JSON is a text like any other.
+    return JSON.stringify(sanitizer.digest(json));
+  }
+}
