@@ -71,6 +71,16 @@ export interface FetchInit {
  */
 export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise<Response>;
 
+/** What `ctx.experiment` tells. */
+export interface AssignedVariant {
+  readonly experiment: string;
+  /** Control for whoever is not in the experiment. */
+  readonly variant: string;
+  readonly isControl: boolean;
+  /** Is the visitor part of the experiment, so that it counts? False for bots, forced variants, outside `traffic` and `when`, after a stop, … */
+  readonly isCounted: boolean;
+}
+
 /** What every phase gives. `Secret` names the secrets that the rule declared. */
 export interface Context<State extends object = Record<string, unknown>, Secret extends string = string> {
   /**
@@ -95,6 +105,27 @@ export interface Context<State extends object = Record<string, unknown>, Secret 
   readonly kv: Kv;
   readonly cache: RuleCache;
   readonly limit: Limit;
+  /**
+   * Which variant of an experiment of this release the visitor sees. Asking is what counts as exposure, once the answer is delivered; so ask where the
+   * variants differ, and for control too. The cache keeps answers apart by exactly the experiments that were asked for before it.
+   *
+   * @throws TypeError when the release has no such experiment.
+   *
+   * @example
+   * import { defineRule } from "sluice"
+   * export default defineRule({
+   *   when: { path: "/search" },
+   *   onRequest(req, ctx) {
+   *     if (ctx.experiment("ranking").variant === "fresh") req.query.set("sort", "new")
+   *   },
+   * })
+   */
+  experiment(key: string): AssignedVariant;
+  /**
+   * Reports a goal that experiments declare with `tracked`: for each of them whose unit was exposed before. `value` is for goals with
+   * `tracked: "value"`; it is a finite number.
+   */
+  track(goal: string, value?: number): void;
   /** Work that may go on when the hook has returned, within the rule's wall time. A rejection is logged and changes nothing. */
   waitUntil(work: Promise<unknown>): void;
   /** Milliseconds since 1970. Stands still within a hook, like `Date.now()`. */

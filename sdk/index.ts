@@ -26,6 +26,7 @@ export type {
   LimitOptions,
   ListenerOptions,
   LogOptions,
+  RecordOptions,
   RedisOptions,
   RouteCacheOptions,
   RouteOptions,
@@ -37,11 +38,26 @@ export type {
   UpstreamOptions,
   UpstreamTimeouts,
 } from "./config.ts";
-export type { Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
+export type { AssignedVariant, Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
+export { claim, cookie, defineExperiment, header } from "./experiment.ts";
+export type {
+  ClaimOptions,
+  Experiment,
+  ExperimentInit,
+  Goal,
+  Guardrails,
+  StatusPattern,
+  TrackedGoal,
+  TrafficGoal,
+  Unit,
+  UnitPlace,
+  VariantChanges,
+} from "./experiment.ts";
 export { fromFetchHandler } from "./fetch-handler.ts";
 export type { ExecutionContext, FetchAnswer, FetchHandler, FetchHook } from "./fetch-handler.ts";
 export { html } from "./html.ts";
 export type { EditContent, HtmlContent, HtmlEdit, HtmlVerbs, InsertPlace, ScriptOptions, StyleOptions } from "./html.ts";
+export type { ElementHandlers, HtmlElement, PageEdits } from "./html-element.ts";
 export type { Kv, KvDeleteOptions, KvEntry, KvIncrementOptions, KvSetOptions, KvStored } from "./kv.ts";
 export type { Limit, LimitAlgorithm, LimitCallOptions, LimitKey, LimitResult, Rate, RateLimitOptions, RouteLimitOptions } from "./limits.ts";
 export type { MatchSpec, OneOrMany } from "./match.ts";

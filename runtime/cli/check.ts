@@ -16,7 +16,9 @@ export async function check(configFile: string, terminal: Terminal): Promise<num
   const { id, rules } = compiled.release;
   terminal.result({ release: id, rules: rules.map((rule) => rule.manifest), problems: [] }, () => [
     `release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}`,
-    ...rules.map(({ manifest }) => `  ${manifest.name}  ${manifest.phases.join(", ")}`),
+    ...rules.map(
+      ({ manifest }) => `  ${manifest.name}  ${manifest.experiment === undefined ? manifest.phases.join(", ") : `experiment ${manifest.experiment.key}`}`,
+    ),
     "no problems",
   ]);
   return 0;

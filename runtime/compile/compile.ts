@@ -7,6 +7,7 @@ import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
 import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
+import { experimentClashes, experimentFaults, type Fault, matchFault } from "./experiment-check.ts";
 import { releaseId } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
 import { nearest } from "../nearest.ts";
@@ -107,10 +108,12 @@ function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described
     problems.push(...manifestProblems(config, rule, manifest));
     modules.push({ manifest, code: rule.code });
   }
+  const clashes = experimentClashes(modules);
+  for (const rule of bundled) problems.push(...locatedFaults(config.baseDir, rule, clashes.get(rule.name) ?? []));
   if (problems.length > 0) return failed(problems);
   modules.sort((a, b) => a.manifest.order - b.manifest.order || (a.manifest.name < b.manifest.name ? -1 : 1));
   const maps = Object.fromEntries(bundled.map(({ name, map }) => [name, map]));
-  return { release: { id: releaseId(modules, config.routes), format: 1, rules: modules }, maps, problems: [] };
+  return { release: { id: releaseId(modules, config.shared), format: 1, rules: modules }, maps, problems: [] };
 }
 
 function failed(problems: readonly Problem[]): CompileResult {
@@ -118,7 +121,7 @@ function failed(problems: readonly Problem[]): CompileResult {
 }
 
 function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleModule["manifest"]): Problem[] {
-  const found: { text: string; near: string }[] = [];
+  const found: Fault[] = manifest.experiment === undefined ? [] : experimentFaults(config, manifest.experiment);
   for (const secret of manifest.secrets) {
     if (Object.hasOwn(config.secrets, secret)) continue;
     const names = Object.keys(config.secrets);
@@ -126,16 +129,14 @@ function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleM
     const known = near === "" ? (names.length === 0 ? "config names no secrets" : `config names ${names.join(", ")}`) : `did you mean "${near}"?`;
     found.push({ text: `secret "${secret}" is not in config; ${known}`, near: secret });
   }
-  for (const spec of manifest.when)
-    for (const { path: at, value, expected, nearest } of validateMatchSpec(spec)) {
-      found.push({
-        text: `when${at === "" ? "" : `.${at}`}: found ${JSON.stringify(value)}, expected ${expected}${nearest === "" ? "" : `; did you mean "${nearest}"?`}`,
-        near: typeof value === "string" ? value : "when",
-      });
-    }
-  return found.map(({ text, near }) => {
+  for (const spec of manifest.when) found.push(...validateMatchSpec(spec).map((problem) => matchFault("when", problem)));
+  return locatedFaults(config.baseDir, rule, found);
+}
+
+function locatedFaults(baseDir: string, rule: Bundled, faults: readonly Fault[]): Problem[] {
+  return faults.map(({ text, near }) => {
     const { line, column } = whereIs(rule.file, near);
-    return located(config.baseDir, path.relative(config.baseDir, rule.file), line, column, text);
+    return located(baseDir, path.relative(baseDir, rule.file), line, column, text);
   });
 }
 

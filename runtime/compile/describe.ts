@@ -9,7 +9,9 @@ import { MemoryBounds } from "../sandbox/memory-bounds.ts";
 import { FromSandbox, type LoadError, type LoadMessage, SHARED_CONTEXT, ToSandbox } from "../sandbox/protocol.ts";
 import { TextReader, TextWriter } from "../sandbox/codec.ts";
 import { type Spawned, spawnSandbox } from "../sandbox/spawn.ts";
+import type { ExperimentData } from "../experiments/experiment-data.ts";
 import type { Bundled } from "./bundle.ts";
+import { readExperiment } from "./experiment-check.ts";
 
 /** What `defineRule` was given, as plain data. */
 export interface RuleDescription {
@@ -20,6 +22,8 @@ export interface RuleDescription {
   readonly onFailure: string;
   /** Names that the module adds to the global object. */
   readonly globals: readonly string[];
+  /** Left out: it is a rule. */
+  readonly experiment?: ExperimentData;
 }
 export type Described = RuleDescription | { readonly problem: { readonly message: string; readonly stack: string } };
 
@@ -87,7 +91,7 @@ export function createDescriber(config: ResolvedConfig, warm: boolean, processFi
 
 /** A module may forge what `defineRule` makes, so what comes out of the sandbox is looked at before anything is built on it. */
 function checked(answer: unknown): Described {
-  const { order, when, phases, secrets, onFailure, globals } = (answer ?? {}) as Partial<Record<keyof RuleDescription, unknown>>;
+  const { order, when, phases, secrets, onFailure, globals, experiment } = (answer ?? {}) as Partial<Record<keyof RuleDescription, unknown>>;
   const names = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === "string");
   if (
     typeof order === "number" &&
@@ -97,7 +101,12 @@ function checked(answer: unknown): Described {
     names(globals) &&
     (onFailure === "closed" || onFailure === "open")
   ) {
-    return { order, when, phases, secrets, onFailure, globals };
+    const common = { order, when, phases, secrets, onFailure, globals };
+    if (experiment === undefined) return common;
+    const read = readExperiment(experiment);
+    return read === null
+      ? { problem: { message: "the default export looks like an experiment but defineExperiment did not make it", stack: "" } }
+      : { ...common, experiment: read };
   }
   return { problem: { message: "the default export looks like a rule but defineRule did not make it", stack: "" } };
 }

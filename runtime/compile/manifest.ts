@@ -19,6 +19,7 @@ const SERVICE_WORDS: Readonly<Record<string, RegExp>> = {
   responseBody: /\b(?:text|json|bytes|arrayBuffer|formData|blob|body)\b/,
 };
 const READS_BODY = /\.(?:text|json|bytes|arrayBuffer|formData|blob)\(|\bfromFetchHandler\b/;
+const ASKS_EXPERIMENT = /\bexperiment\b(?:\(\s*(["'`])([\w.-]{1,64})\1\s*\))?/g;
 const URL_LITERAL = /https?:\/\/[^\s"'`\\<>(){}$]+/g;
 
 export function manifestOf(name: string, code: string, described: RuleDescription): RuleManifest {
@@ -34,7 +35,15 @@ export function manifestOf(name: string, code: string, described: RuleDescriptio
       .sort(),
     hosts: [...new Set([...code.matchAll(URL_LITERAL)].map(([text]) => URL.parse(text)?.origin).filter((origin) => origin !== undefined))].sort(),
     readsBody: READS_BODY.test(code),
+    ...asksExperiments(code, described),
     ...(described.globals.length > 0 ? { addsGlobals: true } : {}),
     ...(described.globals.length === 0 && isStateless(code) ? { stateless: true } : {}),
+    ...(described.experiment === undefined ? {} : { experiment: described.experiment }),
   };
+}
+
+function asksExperiments(code: string, { experiment }: RuleDescription): { asksExperiments?: readonly string[] } {
+  const keys = experiment === undefined ? [...code.matchAll(ASKS_EXPERIMENT)].map((match) => match[2] ?? "*") : [];
+  if (keys.length === 0) return {};
+  return { asksExperiments: keys.includes("*") ? ["*"] : [...new Set(keys)].sort() };
 }

@@ -16,7 +16,7 @@ export class ModuleNames {
   readonly scopes = new Map<Node, Scope>();
   readonly functions = new Set<FunctionNode>();
   readonly constructors = new Set<Node>();
-  /** Calls of `defineRule`. */
+  /** Calls of `defineRule` and `defineExperiment`. */
   readonly rules: acorn.CallExpression[] = [];
   /** Of the module's own objects and classes: what they give is not known by their name. */
   readonly methods = new Set<string>();
@@ -88,7 +88,7 @@ export class ModuleNames {
         break;
       case "CallExpression": {
         const callee = unwrapped(node.callee);
-        if (callee.type === "MemberExpression" && nameOf(callee) === "defineRule") this.rules.push(node);
+        if (callee.type === "MemberExpression" && /^define(?:Rule|Experiment)$/.test(nameOf(callee) ?? "")) this.rules.push(node);
         if (callee.type === "MemberExpression" && nameOf(callee) === "fromFetchHandler") throw new KeepsState("a handler made for another runtime");
         break;
       }

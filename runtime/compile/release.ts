@@ -1,4 +1,5 @@
 /** What a release is: plain, immutable, content-addressed data. */
+import type { ExperimentData } from "../experiments/experiment-data.ts";
 import type { MatchSpec } from "../proxy/match/match.ts";
 
 export const PHASES = ["onRequest", "onOriginRequest", "onOriginResponse", "onResponse", "onError", "onComplete"] as const;
@@ -24,6 +25,10 @@ export interface RuleManifest {
   readonly addsGlobals?: boolean;
   /** True when the module provably keeps nothing from one hook to the next (`stateless.ts`). Left out: false. */
   readonly stateless?: boolean;
+  /** Experiments that it asks for (`ctx.experiment`), by key; `["*"]`: keys that cannot be read from the code. Left out: none. */
+  readonly asksExperiments?: readonly string[];
+  /** The module is an experiment: no rule, and without phases. Left out: it is a rule. */
+  readonly experiment?: ExperimentData;
 }
 
 export interface RuleModule {
@@ -33,7 +38,7 @@ export interface RuleModule {
 }
 
 export interface Release {
-  /** First 12 hex digits of the SHA-256 over the canonical JSON of format, rules and routes. */
+  /** First 12 hex digits of the SHA-256 over the canonical JSON of format, rules and shared config. */
   readonly id: string;
   readonly format: 1;
   /** In running order: by `order`, ties by name. A rule's index here is its number in one release. */

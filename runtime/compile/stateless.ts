@@ -42,6 +42,8 @@ const MAKING_FUNCTIONS = new Set(
 const DATA_CLASSES = new Set("Map Set URL URLPattern URLSearchParams Headers RegExp TextEncoder".split(" "));
 const CHANGES_ARGUMENT = new Set("assign defineProperty defineProperties setPrototypeOf freeze seal preventExtensions".split(" "));
 const HOOKS: ReadonlySet<string> = new Set(PHASES);
+/** Options of an experiment that may be functions, and then run in the sandbox. */
+const EXPERIMENT_FUNCTIONS: ReadonlySet<string> = new Set(["audience", "unit"]);
 
 export function isStateless(code: string): boolean {
   try {
@@ -76,7 +78,7 @@ class Reading {
       if (property.type !== "Property") throw new KeepsState("a rule that is spread from elsewhere");
       const name = keyOf(property);
       if (name === null) throw new KeepsState("a computed name");
-      if (!HOOKS.has(name)) continue;
+      if (!HOOKS.has(name) && !(EXPERIMENT_FUNCTIONS.has(name) && isFunction(unwrapped(property.value as Node)))) continue;
       this.#hooks.add(functionAt(property.value, names.module));
     }
     // Parameters are hosts before anything is judged.

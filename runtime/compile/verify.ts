@@ -2,6 +2,7 @@
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { createDescriber, type Described } from "./describe.ts";
+import { experimentFaults } from "./experiment-check.ts";
 import { canonicalJson } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
 import type { Release, RuleModule, SourceMaps } from "./release.ts";
@@ -37,6 +38,8 @@ export async function inspectRelease(config: ResolvedConfig, release: Release, m
     if (answer === undefined) return refused(`${name}: could not be evaluated`);
     if ("problem" in answer) return refused(`${placeOf(name, answer.problem.stack, maps[name])}: ${answer.problem.message}`);
     const here = manifestOf(name, code, answer);
+    const [fault] = here.experiment === undefined ? [] : experimentFaults(config, here.experiment);
+    if (fault !== undefined) return refused(`${name}: ${fault.text}`);
     if (canonicalJson(here) !== canonicalJson(manifest)) differs ||= name;
     rules.push({ manifest: here, code });
   }

@@ -12,9 +12,14 @@ const PLACE = /^(?:head|body)-(?:start|end)$/;
 /** Why it can't be made, or "". */
 export function htmlEditFault(json: string): string {
   const value = parsed(json);
-  if (typeof value !== "object" || value === null || !isEdit(value as Loose)) return "no HTML edit";
-  const [fault] = findEditFaults([value as HtmlEdit]);
+  if (!isHtmlEdit(value)) return "no HTML edit";
+  const [fault] = findEditFaults([value]);
   return fault === undefined ? "" : `the selector ${JSON.stringify(fault.selector)} at character ${fault.at + 1}: ${fault.message}`;
+}
+
+/** Has it the shape of one? Its selector may still be none. */
+export function isHtmlEdit(value: unknown): value is HtmlEdit {
+  return typeof value === "object" && value !== null && isEdit(value as Loose);
 }
 
 type Loose = Readonly<Record<string, unknown>>;

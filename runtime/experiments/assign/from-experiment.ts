@@ -1,8 +1,9 @@
 /** What assignment needs of a definition. Functions stay in the sandbox: the plan only says that there is one. */
-import type { Experiment, Unit } from "../../../sdk/experiment.ts";
+import type { Experiment } from "../../../sdk/experiment.ts";
+import type { ExperimentData } from "../experiment-data.ts";
 import type { AssignPlan, UnitSource } from "./plan.ts";
 
-export function planOf(experiment: Experiment): AssignPlan {
+export function planOf(experiment: Experiment | ExperimentData): AssignPlan {
   const { key, seed, hashVersion, bucketVersion, minBucketVersion, traffic, layer, holdout, sticky, excludeBots, consent, unit, fallbackUnit } = experiment;
   return {
     key,
@@ -22,7 +23,8 @@ export function planOf(experiment: Experiment): AssignPlan {
   };
 }
 
-function sourceOf(unit: Unit): UnitSource {
+function sourceOf(unit: Experiment["unit"] | ExperimentData["unit"]): UnitSource {
   if (typeof unit === "function") return { kind: "function" };
+  if (typeof unit === "object" && unit.kind === "function") return { kind: "function" };
   return unit === "visitor" ? { kind: "visitor" } : { kind: unit.kind, name: unit.name };
 }

@@ -1,6 +1,7 @@
 /** Evaluates one rule module and tells what `defineRule` was given. */
 import * as sluice from "../../../sdk/index.ts";
 import type { Rule } from "../../../sdk/index.ts";
+import { assigning, describedExperiment, isExperiment } from "./experiment.ts";
 import type { Activity } from "./current.ts";
 import { setCurrent } from "./current.ts";
 import { bounded, describe, errorText } from "./failure.ts";
@@ -31,6 +32,8 @@ export interface RuleDescription {
   readonly onFailure: string;
   /** Names that the module added to the global object. */
   readonly globals: readonly string[];
+  /** An experiment, without its functions. Left out: it is a rule. */
+  readonly experiment?: unknown;
 }
 
 const MAX_EARLY_LOGS = 50;
@@ -44,13 +47,16 @@ export function loadRule(input: RuleInput, factory: unknown, globals: GlobalName
     if (input.globals !== "stay") globals.takeBack();
     if (typeof factory !== "function") throw new TypeError("the compiled rule is no function");
     const exported = (factory as (given: typeof sluice) => { default?: unknown } | undefined)(sluice)?.default;
-    if (!isRule(exported)) throw new TypeError(`the default export is ${describe(exported)}; a rule made with defineRule or fromFetchHandler is expected`);
-    const { when, order, secrets, onFailure } = exported;
-    const hooks = Object.freeze({ ...exported.hooks });
-    const phases = Object.keys(hooks);
-    const description = JSON.stringify({ order, when, phases, secrets, onFailure, globals: settleGlobals(input, globals) } satisfies RuleDescription);
+    const experiment = isExperiment(exported) ? exported : null;
+    if (experiment === null && !isRule(exported))
+      throw new TypeError(`the default export is ${describe(exported)}; a rule made with defineRule or fromFetchHandler, or an experiment, is expected`);
+    const { when, order, secrets, onFailure } = experiment === null ? (exported as Rule) : { ...ASSIGNS, when: experiment.when };
+    const hooks = Object.freeze(experiment === null ? { ...(exported as Rule).hooks } : assigning(experiment));
+    const phases = experiment === null ? Object.keys(hooks) : [];
+    const described = { order, when, phases, secrets, onFailure, globals: settleGlobals(input, globals) } satisfies RuleDescription;
+    const description = JSON.stringify(experiment === null ? described : { ...described, experiment: describedExperiment(experiment) });
     if (description.length > MAX_DESCRIPTION_UNITS)
-      throw new RangeError(`what defineRule was given takes ${description.length} characters of JSON; at most ${MAX_DESCRIPTION_UNITS} are expected`);
+      throw new RangeError(`what the module defines takes ${description.length} characters of JSON; at most ${MAX_DESCRIPTION_UNITS} are expected`);
     freezeDeep(input.vars);
     const rule = {
       index: input.index,
@@ -61,6 +67,7 @@ export function loadRule(input: RuleInput, factory: unknown, globals: GlobalName
       crossingBytes: input.crossingBytes,
       tellsReads: input.tellsReads,
       stateless: input.stateless,
+      looksOnly: experiment !== null,
       waits: new Map(),
       earlyLogs,
     };
@@ -72,6 +79,9 @@ export function loadRule(input: RuleInput, factory: unknown, globals: GlobalName
     setCurrent(null);
   }
 }
+
+/** Its functions run before assignment, and when they fail the unit is not in the experiment. */
+const ASSIGNS: Pick<Rule, "order" | "secrets" | "onFailure"> = { order: 0, secrets: [], onFailure: "open" };
 
 function settleGlobals(input: RuleInput, globals: GlobalNames): readonly string[] {
   const added = globals.added();

@@ -15,6 +15,8 @@ export interface LoadedRule {
   readonly tellsReads: boolean;
   /** Its module keeps nothing from one hook to the next, so that the same input has the same outcome (`compile/stateless.ts`). */
   readonly stateless: boolean;
+  /** A function of an experiment: it may look at the request and change nothing. */
+  readonly looksOnly: boolean;
   /** Has a hook call of the phase that ran this rule ever waited for something? Not known before the first one. */
   readonly waits: Map<Phase, boolean>;
   /** Lines logged while the module was evaluated; they leave with its first hook. */

@@ -87,7 +87,7 @@ export class RequestFacade extends BodyReader {
     return (this.#headers ??= new HeaderFields(
       this.#head.fields,
       this.#run,
-      isRequestPhase(this.#run) ? "" : `the request is over in ${this.#run.phase}`,
+      this.#run.changesRequest ? "" : this.#run.rule.looksOnly ? "an experiment only looks at it" : `the request is over in ${this.#run.phase}`,
       true,
     ));
   }
@@ -115,7 +115,8 @@ export class RequestFacade extends BodyReader {
     return this.#head.upstream ?? this.#run.hookCall.extra.upstream ?? "";
   }
   set upstream(upstream: string) {
-    if (this.#run.phase !== "onRequest" && this.#run.phase !== "onError") throw new TypeError(`req.upstream cannot be changed in ${this.#run.phase}`);
+    if ((this.#run.phase !== "onRequest" && this.#run.phase !== "onError") || this.#run.rule.looksOnly)
+      throw new TypeError(`req.upstream cannot be changed in ${this.#run.phase}`);
     if (typeof upstream !== "string" || upstream === "" || !PLAIN.test(upstream))
       throw new TypeError(`req.upstream: the name of an upstream is expected, found ${describe(upstream)}`);
     this.#run.effect(Effect.UPSTREAM, str(upstream));
@@ -131,7 +132,7 @@ export class RequestFacade extends BodyReader {
     this.#head.pinnedTarget = url;
   }
   cacheKey(options: CacheKeyOptions): void {
-    if (this.#run.phase !== "onRequest") throw new TypeError(`req.cacheKey is not to be had in ${this.#run.phase}`);
+    if (this.#run.phase !== "onRequest" || this.#run.rule.looksOnly) throw new TypeError(`req.cacheKey is not to be had in ${this.#run.phase}`);
     this.#run.effect(Effect.CACHE_KEY, str(cacheKeyText(options)));
   }
   setBody(body: unknown): void {
@@ -144,7 +145,7 @@ export class RequestFacade extends BodyReader {
 
   #expectChangeable(what: string): void {
     this.#run.expectOpen();
-    if (!isRequestPhase(this.#run)) throw new TypeError(`req.${what} cannot be changed in ${this.#run.phase}`);
+    if (!this.#run.changesRequest) throw new TypeError(`req.${what} cannot be changed in ${this.#run.phase}`);
   }
   #setTarget(path: string, query: string): void {
     this.#run.expectOpen();
@@ -152,10 +153,6 @@ export class RequestFacade extends BodyReader {
     this.#run.keepPlace();
     this.#head.target = path + query;
   }
-}
-
-function isRequestPhase(run: RuleRun): boolean {
-  return run.phase === "onRequest" || run.phase === "onOriginRequest";
 }
 
 /** Percent-encodes `forbidden` and everything outside visible ASCII, as UTF-8. */

@@ -2,6 +2,7 @@
 import type { Phase } from "../../compile/release.ts";
 import { str } from "../codec.ts";
 import { Effect, MAX_BODY_UNITS } from "../protocol.ts";
+import type { ElementCallback } from "./element-calls.ts";
 import { bounded, describe, withKind } from "./failure.ts";
 import type { HookCall } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
@@ -54,6 +55,8 @@ export class RuleRun implements Charged {
   open = true;
   /** `waitUntil` promises that have not settled. */
   tails = 0;
+  /** Of `res.html.on`, by number; null: none. */
+  elementCallbacks: ElementCallback[] | null = null;
   /** Personal input that was read before the cache; null: none. */
   #reads: Set<string> | null = null;
   #logs = 0;
@@ -96,6 +99,10 @@ export class RuleRun implements Charged {
   }
   get phase(): Phase {
     return this.hookCall.phase;
+  }
+  /** May the request be changed here? */
+  get changesRequest(): boolean {
+    return (this.phase === "onRequest" || this.phase === "onOriginRequest") && !this.rule.looksOnly;
   }
 
   /** `req.params`. */

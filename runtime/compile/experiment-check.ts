@@ -1,0 +1,151 @@
+/** Experiments of a release: what comes out of the sandbox is looked at as a stranger's word, and what config and selectors say of it is told with its place. */
+import { z } from "zod";
+import type { HtmlEdit } from "../../sdk/html.ts";
+import { changesOf } from "../../sdk/experiment-changes.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { findEditFaults } from "../experiments/edits/edits.ts";
+import type { ExperimentData } from "../experiments/experiment-data.ts";
+import { nearest } from "../nearest.ts";
+import { type MatchProblem, validateMatchSpec } from "../proxy/match/validate.ts";
+import { isHtmlEdit } from "../sandbox/html-words.ts";
+import type { RuleModule } from "./release.ts";
+
+/** What is wrong, and a word near which it stands in the source. */
+export interface Fault {
+  readonly text: string;
+  readonly near: string;
+}
+
+const name = z.string().regex(/^[\w.-]{1,64}$/);
+const share = z.number().min(0).max(1);
+const whole = z.number().int().min(0).max(1e9);
+const specs = z.record(z.string(), z.unknown());
+const texts = z.union([z.string(), z.array(z.string()).max(32)]);
+const place = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("cookie"), name: z.string().min(1).max(256) }),
+  z.strictObject({ kind: z.literal("header"), name: z.string().regex(/^[!#$%&'*+\-.^_`|~0-9a-z]{1,256}$/) }),
+  z.strictObject({
+    kind: z.literal("claim"),
+    name: z.string().min(1).max(256),
+    verify: z.strictObject({
+      secret: z.string().optional(),
+      jwksUrl: z.string().max(2048).optional(),
+      issuer: texts.optional(),
+      audience: texts.optional(),
+      algorithms: z.array(z.string()).max(32).optional(),
+      from: z.record(z.string(), z.string()).optional(),
+    }),
+  }),
+]);
+const variant = z.strictObject({ key: name, weight: z.number().gt(0).max(1), changes: specs.refine(areChanges) });
+const goal = z.strictObject({
+  name,
+  kind: z.enum(["conversion", "value"]),
+  better: z.enum(["higher", "lower"]),
+  windowMs: z.number().min(0),
+  traffic: z
+    .strictObject({
+      when: specs,
+      status: z.array(z.union([z.number(), z.string()])).max(100),
+      value: z.union([z.strictObject({ header: z.string() }), z.strictObject({ json: z.string() })]).nullable(),
+    })
+    .nullable(),
+});
+const experiment = z.strictObject({
+  kind: z.literal("experiment"),
+  key: name,
+  when: z.array(specs).max(1000),
+  devices: z.array(z.enum(["mobile", "tablet", "desktop"])).max(3),
+  audience: z.boolean(),
+  variants: z.array(variant).min(2).max(16),
+  traffic: share,
+  layer: z.strictObject({ name, range: z.strictObject({ from: share, to: share }).nullable() }).nullable(),
+  holdout: z.strictObject({ name, share }).nullable(),
+  unit: z.union([z.literal("visitor"), place, z.strictObject({ kind: z.literal("function") })]),
+  fallbackUnit: z.union([z.literal("visitor"), place]).nullable(),
+  sticky: z.boolean(),
+  seed: z.string().min(1).max(1024),
+  hashVersion: z.union([z.literal(1), z.literal(2)]),
+  bucketVersion: whole,
+  minBucketVersion: whole,
+  consent: z.union([z.enum(["exempt", "stateless"]), z.strictObject({ cookie: specs })]),
+  excludeBots: z.boolean(),
+  goals: z.array(goal).min(1).max(16),
+  guardrails: z.strictObject({
+    errors: z.strictObject({ maxIncrease: share }).nullable(),
+    latency: z.strictObject({ quantile: share, maxIncrease: z.number().min(0) }).nullable(),
+  }),
+  alpha: share,
+});
+
+/** null: `defineExperiment` did not make it. */
+export function readExperiment(value: unknown): ExperimentData | null {
+  const { data } = experiment.safeParse(value);
+  return data === undefined ? null : (data as unknown as ExperimentData);
+}
+
+function areChanges(changes: Readonly<Record<string, unknown>>): boolean {
+  const edits = changes["html"];
+  if (Array.isArray(edits) && !edits.every(isHtmlEdit)) return false;
+  try {
+    changesOf(changes, "");
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof TypeError) return false;
+    throw thrown;
+  }
+}
+
+/** What config, selectors and patterns say of one experiment. Its `when` is looked at like a rule's. */
+export function experimentFaults(config: ResolvedConfig, data: ExperimentData): Fault[] {
+  const faults: Fault[] = [];
+  const upstreams = Object.keys(config.upstreams);
+  for (const { key, changes } of data.variants) {
+    const { upstream, html = [] } = changes;
+    if (upstream !== undefined && !upstreams.includes(upstream))
+      faults.push({ text: `apply.${key}.upstream: "${upstream}" is not in config; ${meant(upstream, upstreams)}`, near: upstream });
+    for (const { edit, selector, at, message } of findEditFaults(html as readonly HtmlEdit[]))
+      faults.push({ text: `apply.${key}.html[${edit}]: the selector ${JSON.stringify(selector)} at character ${at + 1}: ${message}`, near: selector });
+  }
+  for (const { name: goalName, traffic } of data.goals)
+    if (traffic !== null) faults.push(...validateMatchSpec(traffic.when).map((problem) => matchFault(`goals.${goalName}.when`, problem)));
+  if (typeof data.consent === "object") faults.push(...validateMatchSpec({ cookie: data.consent.cookie }).map((problem) => matchFault("consent", problem)));
+  for (const unit of [data.unit, data.fallbackUnit]) {
+    const secret = unit !== null && typeof unit === "object" && unit.kind === "claim" ? unit.verify.secret : undefined;
+    if (secret !== undefined && !Object.hasOwn(config.secrets, secret))
+      faults.push({ text: `secret "${secret}" is not in config; ${meant(secret, Object.keys(config.secrets))}`, near: secret });
+  }
+  return faults;
+}
+
+/** Experiments that cannot stand beside each other, by the module that comes later. */
+export function experimentClashes(modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
+  const clashes = new Map<string, Fault[]>();
+  const byKey = new Map<string, string>();
+  for (const { manifest } of modules) {
+    const key = manifest.experiment?.key;
+    if (key === undefined) continue;
+    const first = byKey.get(key);
+    if (first === undefined) byKey.set(key, manifest.name);
+    else clashes.set(manifest.name, [{ text: `experiment "${key}" is defined in ${first} already; each key stands for one experiment`, near: key }]);
+  }
+  for (const { manifest } of modules) {
+    const unknown = (manifest.asksExperiments ?? []).filter((key) => key !== "*" && !byKey.has(key));
+    if (unknown.length > 0)
+      clashes.set(
+        manifest.name,
+        unknown.map((key) => ({ text: `ctx.experiment: "${key}" is no experiment of this release; ${meant(key, [...byKey.keys()])}`, near: key })),
+      );
+  }
+  return clashes;
+}
+
+function meant(found: string, known: readonly string[]): string {
+  const near = nearest(found, known);
+  return near === "" ? (known.length === 0 ? "there are none" : `known: ${known.join(", ")}`) : `did you mean "${near}"?`;
+}
+
+export function matchFault(where: string, { path, value, expected, nearest: near }: MatchProblem): Fault {
+  const text = `${where}${path === "" ? "" : `.${path}`}: found ${JSON.stringify(value)}, expected ${expected}${near === "" ? "" : `; did you mean "${near}"?`}`;
+  return { text, near: typeof value === "string" ? value : where.split(".")[0]! };
+}
