@@ -1,4 +1,4 @@
-/** Rules and routes of this folder as a release that can be handed in: compiled, type-checked, told whose it is, signed. */
+/** Rules of this folder, with the config that goes with them, as a release that can be handed in: compiled, type-checked, told whose it is, signed. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import os from "node:os";
@@ -29,7 +29,7 @@ export async function buildRelease(config: ResolvedConfig, message: string, sign
   ]);
   const problems = [...compiled.problems, ...typeProblems];
   if (compiled.release === null || problems.length > 0) return problems;
-  const made = packageOf(compiled.release, config.routes, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });
+  const made = packageOf(compiled.release, config.shared, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });
   const key = signKey === undefined ? (process.env[KEY_VARIABLE] ?? "") : readFileSync(signKey, "utf8");
   return { package: key === "" ? made : await sign(made, key), maps: compiled.maps };
 }

@@ -10,6 +10,9 @@ import type { ResolvedConfig } from "./resolved.ts";
 
 export { ConfigError } from "./problems.ts";
 export { resolveConfig } from "./resolve.ts";
+export { configChanges } from "./difference.ts";
+export { mergeConfig } from "./shared.ts";
+export { LOCAL_KEYS } from "./schema.ts";
 
 const NAMES = ["sluice.config.ts", "sluice.config.json"];
 const LOOKUP_DEADLINE_MS = 2000;

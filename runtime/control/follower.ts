@@ -3,7 +3,7 @@
  * Epochs only grow: a head older than the one it has seen is refused, and put right in the store.
  */
 import type { Clock, Timer } from "../clock.ts";
-import type { Release, SourceMaps } from "../compile/release.ts";
+import type { Release } from "../compile/release.ts";
 import { asGatewayError } from "../errors.ts";
 import type { Store, Subscription } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
@@ -19,10 +19,10 @@ export interface ReleaseSeat {
   current(): Release;
   /** The release as this gateway understands it. Rejects with a `PackageError` that says why it cannot serve it. `asked`: it is proposed, and may still be refused. */
   inspect(taken: Taken, asked: boolean): Promise<Release>;
-  /** Loads it on every worker beside the one that serves. Rejects with the reason. */
-  prepare(release: Release, maps: SourceMaps): Promise<void>;
+  /** Loads it with its config beside what serves. Rejects with the reason. */
+  prepare(release: Release, taken: Taken): Promise<void>;
   /** What was prepared serves. */
-  activate(release: Release, maps: SourceMaps): Promise<void>;
+  activate(release: Release, taken: Taken): Promise<void>;
   discard(): Promise<void>;
   /** A request through the real path: "" when the release answers it, else why not. */
   probe(release: string): Promise<string>;
@@ -164,7 +164,7 @@ export class Follower {
     try {
       const taken = await this.#take(id, digest);
       const release = await this.#parts.seat.inspect(taken, true);
-      if (id !== this.#parts.seat.current().id) await this.#parts.seat.prepare(release, taken.maps);
+      if (id !== this.#parts.seat.current().id) await this.#parts.seat.prepare(release, taken);
       this.#prepared = { number, taken, release };
       vote = "PREPARED";
     } catch (thrown) {
@@ -195,7 +195,7 @@ export class Follower {
     this.#become("activating", "");
     try {
       const { taken, release } = await this.#readied(head);
-      if (release.id !== seat.current().id) await seat.activate(release, taken.maps);
+      if (release.id !== seat.current().id) await seat.activate(release, taken);
       this.#prepared = null;
       const good = { head, ...taken };
       this.#good = good;
@@ -228,7 +228,7 @@ export class Follower {
     if (prepared !== null) await this.#discard();
     const taken = await this.#take(head.release, head.digest);
     const release = await seat.inspect(taken, false);
-    if (head.release !== seat.current().id) await seat.prepare(release, taken.maps);
+    if (head.release !== seat.current().id) await seat.prepare(release, taken);
     return { taken, release };
   }
 

@@ -1,6 +1,7 @@
 /** `/v1/releases` and `/v1/rollouts`. */
 import { z } from "zod";
 import type { RouteConfig } from "../config/resolved.ts";
+import type { SharedConfig } from "../config/schema.ts";
 import type { Release } from "../compile/release.ts";
 import { GatewayError } from "../errors.ts";
 import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
@@ -15,7 +16,7 @@ export interface ReleaseDesk {
   readonly follower: Follower;
   readonly rollouts: Rollouts;
   /** What serves here, deployed or not. */
-  readonly current: () => { readonly release: Release; readonly routes: readonly RouteConfig[] };
+  readonly current: () => { readonly release: Release; readonly routes: readonly RouteConfig[]; readonly config: SharedConfig };
 }
 
 /** Code and source maps of the largest release, as JSON. */
@@ -67,9 +68,9 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       path: "/v1/releases/{id}",
       method: "GET",
       role: "read",
-      about: "A release with its code and routes.",
+      about: "A release with its code and its config as written; of the one that serves here, `routes` too: what its routes mean.",
       parameters: { id: "of a release that is kept, or current: what serves here, deployed or not" },
-      answers: { 200: z.looseObject({ release: z.unknown(), routes: z.array(z.unknown()) }) },
+      answers: { 200: z.looseObject({ release: z.unknown(), config: z.record(z.string(), z.unknown()) }) },
       refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"] },
       answer: at(one),
     },
@@ -120,7 +121,7 @@ async function one({ params }: Asked, { shelf, current }: ReleaseDesk): Promise<
   const id = params["id"]!;
   const here = current();
   // What was never deployed is in no store.
-  if (id === "current" || id === here.release.id) return json(200, { release: here.release, routes: here.routes });
+  if (id === "current" || id === here.release.id) return json(200, { ...here });
   const taken = /^[0-9a-f]{12}$/.test(id) ? await shelf.take(id) : null;
   if (taken === null)
     return failure(404, { code: "RELEASE_UNKNOWN", found: id.slice(0, 100), expected: "the id of a release that GET /v1/releases lists, or current" });

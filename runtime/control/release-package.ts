@@ -5,14 +5,15 @@ import { gunzip, gzip } from "node:zlib";
 import { z } from "zod";
 import { releaseDigest, releaseId } from "../compile/identity.ts";
 import { PHASES, type Release, type SourceMaps } from "../compile/release.ts";
-import type { RouteConfig } from "../config/resolved.ts";
+import type { SharedConfig } from "../config/schema.ts";
 
 export interface ReleasePackage {
-  readonly format: 1;
-  /** SHA-256 in hex over rules and routes; the id is its beginning. */
+  readonly format: 2;
+  /** SHA-256 in hex over rules and config; the id is its beginning. */
   readonly digest: string;
   readonly release: Release;
-  readonly routes: readonly RouteConfig[];
+  /** What of the config goes with it, as written. Whether it fits a gateway, that gateway says. */
+  readonly config: SharedConfig;
   /** SHA-256 in hex over the source maps, which travel beside it. */
   readonly mapsDigest: string;
   readonly author: string;
@@ -26,6 +27,8 @@ export interface ReleasePackage {
 
 const LONGEST_TEXT = 1000;
 const RULES_LIMIT = 10_000;
+/** As JSON. */
+const CONFIG_LIMIT = 4 * 1024 * 1024;
 /** Unpacked: code and manifests of the largest release that config may allow. */
 const PACKAGE_LIMIT_BYTES = 64 * 1024 * 1024;
 
@@ -44,14 +47,14 @@ const Manifest = z.looseObject({
   addsGlobals: z.boolean().optional(),
 });
 const Package = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   release: z.strictObject({
     id: z.string().regex(/^[0-9a-f]{12}$/),
     format: z.literal(1),
     rules: z.array(z.looseObject({ manifest: Manifest, code: z.string() })).max(RULES_LIMIT),
   }),
-  routes: z.array(z.looseObject({ upstream: z.string() })).max(RULES_LIMIT),
+  config: z.record(z.string(), z.unknown()),
   mapsDigest: z.string().regex(/^[0-9a-f]{64}$/),
   author: short,
   message: short,
@@ -66,12 +69,12 @@ export class PackageError extends Error {}
 
 export type PackageFacts = Pick<ReleasePackage, "author" | "message" | "commit" | "builtUnixMs">;
 
-export function packageOf(release: Release, routes: readonly RouteConfig[], maps: SourceMaps, facts: PackageFacts): ReleasePackage {
+export function packageOf(release: Release, config: SharedConfig, maps: SourceMaps, facts: PackageFacts): ReleasePackage {
   return {
-    format: 1,
-    digest: releaseDigest(release.rules, routes),
-    release: { ...release, id: releaseId(release.rules, routes) },
-    routes,
+    format: 2,
+    digest: releaseDigest(release.rules, config),
+    release: { ...release, id: releaseId(release.rules, config) },
+    config,
     mapsDigest: mapsDigestOf(maps),
     ...facts,
     message: facts.message.slice(0, LONGEST_TEXT),
@@ -88,9 +91,11 @@ export function readPackage(value: unknown): ReleasePackage {
     throw new PackageError(`it is no release: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
   }
   const read = parsed.data as unknown as ReleasePackage;
-  const digest = releaseDigest(read.release.rules, read.routes);
+  const configLength = JSON.stringify(read.config).length;
+  if (configLength > CONFIG_LIMIT) throw new PackageError(`its config takes ${configLength} characters of JSON, at most ${CONFIG_LIMIT} are taken`);
+  const digest = releaseDigest(read.release.rules, read.config);
   if (digest !== read.digest) throw new PackageError(`its content has the digest ${digest.slice(0, 12)}…, it claims ${read.digest.slice(0, 12)}…`);
-  const id = releaseId(read.release.rules, read.routes);
+  const id = releaseId(read.release.rules, read.config);
   if (id !== read.release.id) throw new PackageError(`its content makes it ${id}, it claims to be ${read.release.id}`);
   return read;
 }

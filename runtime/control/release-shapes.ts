@@ -16,7 +16,7 @@ export const Order = z.strictObject({
 
 export const ShelfEntryShape: z.ZodType<ShelfEntry> = z.strictObject({
   id: z.string(),
-  digest: z.string().describe("SHA-256 over rules and routes, in hex; the id is its beginning"),
+  digest: z.string().describe("SHA-256 over rules and config, in hex; the id is its beginning"),
   author: z.string(),
   message: z.string(),
   commit: z.string().describe("of Git; empty when there is none"),

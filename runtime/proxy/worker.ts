@@ -28,6 +28,8 @@ export interface WorkerInit {
   /** Inherited sockets; `listener` is the index in config. */
   readonly listenerFds: readonly { readonly fd: number; readonly listener: number }[];
   readonly workerNumber: number;
+  /** True: nothing is accepted before `accept`. Left out: at once. */
+  readonly standby?: boolean;
   /** What debug headers are signed with. Left out: none counts. */
   readonly debugKey?: string;
   /** What runs beneath the rules inside the sandboxes. */
@@ -39,6 +41,8 @@ export interface Worker {
   swap(release: Release, maps: SourceMaps): Promise<void>;
   /** The first half of a swap; calling what it resolves with is the second and cannot fail. */
   prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease>;
+  /** Begins to accept, unless it has. */
+  accept(): Promise<void>;
   /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
   drain(): Promise<void>;
   snapshot(): WorkerSnapshot;
@@ -125,14 +129,20 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     onRefused: (error, facts) => observer.refused(error, { clientAddress: facts.remoteAddress, clientPort: facts.remotePort, localPort: facts.localPort }),
   });
   const places: readonly ListenAt[] = hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd }));
-  const listeners: Listener[] = places.map((place) =>
-    listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }),
-  );
-  await Promise.all(listeners.map((listener) => listener.ready));
+  const listeners: Listener[] = [];
+  const accept = async (): Promise<void> => {
+    if (listeners.length > 0) return;
+    for (const place of places) listeners.push(listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }));
+    await Promise.all(listeners.map((listener) => listener.ready));
+  };
+  if (init.standby !== true) await accept();
 
   return {
     core,
-    addresses: listeners.map(({ host, port }) => ({ host, port })),
+    get addresses() {
+      return listeners.map(({ host, port }) => ({ host, port }));
+    },
+    accept,
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
     explain: (ask) => explainer.explain(core, ask),

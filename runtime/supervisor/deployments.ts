@@ -5,9 +5,10 @@
 import type net from "node:net";
 import os from "node:os";
 import type { Clock } from "../clock.ts";
-import { canonicalJson, inspectRelease, type Inspected } from "../compile/compile.ts";
-import type { Release, SourceMaps } from "../compile/release.ts";
+import { inspectRelease, type Inspected } from "../compile/compile.ts";
+import type { Release } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
+import type { SharedConfig } from "../config/schema.ts";
 import type { Audit } from "../control/audit.ts";
 import { Board } from "../control/board.ts";
 import { Follower, type ReleaseSeat } from "../control/follower.ts";
@@ -18,7 +19,8 @@ import { PackageError } from "../control/release-package.ts";
 import { ReleaseShelf, type Head, type Taken } from "../control/release-shelf.ts";
 import { Rollouts } from "../control/rollouts.ts";
 import { openStore, type Store } from "../store/store.ts";
-import type { Fleet } from "./fleet.ts";
+import { DeployedConfig } from "./deployed-config.ts";
+import type { Fleet, Served } from "./fleet.ts";
 import { probe, type ListeningAt } from "./probe.ts";
 import { reasonOf } from "./start-error.ts";
 
@@ -33,17 +35,14 @@ export interface DeploymentParts {
   /** What the store counts this gateway as; another one after each start. */
   readonly gateway: string;
   readonly givePipe: (take: (pipe: net.Socket) => void) => void;
+  /** As this machine's file has it. */
+  readonly local: () => ResolvedConfig;
+  /** What serves. */
   readonly config: () => ResolvedConfig;
   readonly fleet: () => Fleet;
   readonly listeners: () => readonly ListeningAt[];
   /** One change of the process tree after the other. */
   readonly inTurn: (change: () => Promise<void>) => Promise<void>;
-}
-
-/** What a gateway starts with. */
-export interface FirstRelease {
-  readonly release: Release;
-  readonly maps: SourceMaps;
 }
 
 /** How long a start waits for the store to say what serves. */
@@ -58,12 +57,13 @@ export class Deployments {
   #storeConfig = "";
   #begun: LastGood | null = null;
   #desk: ReleaseDesk | null = null;
-  readonly #inspections = new Map<string, Inspected>();
-  #inspectedBy: ResolvedConfig | null = null;
+  readonly #configs: DeployedConfig;
+  readonly #inspections = new Map<string, { readonly config: ResolvedConfig; readonly inspected: Inspected }>();
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
     this.#name = gatewayName(parts.config().stateDir);
+    this.#configs = new DeployedConfig({ local: parts.local, serving: parts.config, log: parts.log });
   }
 
   /** Null until it follows. */
@@ -79,13 +79,22 @@ export class Deployments {
   /** For `/v1/status`: as the store told it last. */
   status(): object {
     const follower = this.#desk?.follower;
-    if (follower === undefined) return { gateway: this.#name, epoch: 0, release: "", state: "starting", reason: "", rollout: null, gateways: [] };
+    if (follower === undefined) return { gateway: this.#name, epoch: 0, release: "", state: "starting", reason: "", rollout: null, gateways: [], drift: [] };
     const { proposal, gateways } = follower.seen;
-    return { gateway: this.#name, ...follower.report(), rollout: proposal, gateways };
+    return { gateway: this.#name, ...follower.report(), rollout: proposal, gateways, drift: this.#configs.drift(this.#deployedConfig) };
+  }
+
+  get #deployedConfig(): SharedConfig | null {
+    return this.#begun?.release.config ?? null;
+  }
+
+  /** What a reload of this machine's config serves with: once something was deployed, that counts for all but the machine's own keys. */
+  reloading(local: ResolvedConfig): ResolvedConfig {
+    return this.#configs.reloaded(local, this.#deployedConfig);
   }
 
   /** The release that is deployed: as the store says, else the last good one on this disk. Null: none was ever deployed, or none can be had. */
-  async first(): Promise<FirstRelease | null> {
+  async first(): Promise<Served | null> {
     const kept = await this.#lastGood();
     const store = await this.#open();
     const head = await this.#headOf(store);
@@ -93,9 +102,10 @@ export class Deployments {
     const begun = newer ?? kept;
     if (begun === null) return null;
     try {
-      const release = await this.#inspect(begun, false);
+      const { release, config } = await this.#inspect(begun, false);
       this.#begun = begun;
-      return { release, maps: begun.maps };
+      this.#configs.tellDrift(begun.release.config);
+      return { config, release, maps: begun.maps };
     } catch (thrown) {
       // Tried again by the follower, which tells the other gateways why.
       this.#refused("start with", begun.head, reasonOf(thrown));
@@ -129,12 +139,16 @@ export class Deployments {
       log,
     });
     const rollouts = new Rollouts({ store, shelf, follower, clock, audit: note });
-    const current = () => ({ release: this.#parts.fleet().plan.release, routes: this.#parts.config().routes });
+    const current = () => {
+      const { release, config } = this.#parts.fleet().plan;
+      return { release, routes: config.routes, config: config.shared };
+    };
     this.#desk = { shelf, follower, rollouts, current };
   }
 
   /** After a reload: the store may be another one. */
   async reloaded(): Promise<void> {
+    if (this.#deployedConfig !== null) this.#configs.tellDrift(this.#deployedConfig);
     if (JSON.stringify(this.#parts.config().store) === this.#storeConfig) return;
     await this.close();
     await this.follow();
@@ -224,43 +238,37 @@ export class Deployments {
     this.#parts.audit.note({ actor: "gateway", action, outcome: "refused", reason, facts: { release, epoch } });
   }
 
-  async #inspect(taken: Taken, asked: boolean): Promise<Release> {
-    const config = this.#parts.config();
-    const { release, routes } = taken.release;
-    // At a start or when catching up what was agreed upon counts; config changes by reload.
-    if (canonicalJson(routes) !== canonicalJson(config.routes)) {
-      if (asked) throw new PackageError("its routes are not those of this gateway's config: reload the config here first, or deploy from the same one");
-      this.#parts.log("warn", "routes-differ", { release: release.id, text: "this gateway's config has other routes than the release was deployed with" });
-    }
-    const { problem, differs, release: here } = await this.#inspected(taken);
+  /** The release and the config as this gateway understands them. */
+  async #inspect(taken: Taken, asked: boolean): Promise<Pick<Served, "release" | "config">> {
+    const config = this.#configs.of(taken.release);
+    const { problem, differs, release } = await this.#inspected(taken, config);
     if (problem !== "") throw new PackageError(problem);
     // Another version of Sluice may read the same code differently: then its own reading counts.
     if (differs !== "" && asked) throw new PackageError(`${differs}: its manifest does not tell what the code is`);
-    return here;
+    return { release, config };
   }
 
   /** Evaluated once under one config: a rollback need not wait for it again. */
-  async #inspected({ release, maps }: Taken): Promise<Inspected> {
-    const config = this.#parts.config();
-    if (this.#inspectedBy !== config) this.#inspections.clear();
-    this.#inspectedBy = config;
+  async #inspected({ release, maps }: Taken, config: ResolvedConfig): Promise<Inspected> {
     const known = this.#inspections.get(release.digest);
-    if (known !== undefined) return known;
+    if (known?.config === config) return known.inspected;
     const inspected = await inspectRelease(config, release.release, maps);
     // A problem may have been one of the moment.
     if (inspected.problem !== "") return inspected;
-    this.#inspections.set(release.digest, inspected);
+    this.#inspections.delete(release.digest);
+    this.#inspections.set(release.digest, { config, inspected });
     for (const old of this.#inspections.keys()) if (this.#inspections.size > INSPECTIONS_KEPT) this.#inspections.delete(old);
     return inspected;
   }
 
   #seat(): ReleaseSeat {
     const { fleet, inTurn, listeners, clock } = this.#parts;
+    const served = (release: Release, taken: Taken): Served => ({ config: this.#configs.of(taken.release), release, maps: taken.maps });
     return {
       current: () => fleet().plan.release,
-      inspect: (taken, asked) => this.#inspect(taken, asked),
-      prepare: (release, maps) => inTurn(() => fleet().prepare(release, maps)),
-      activate: (release, maps) => inTurn(() => fleet().activate(release, maps)),
+      inspect: async (taken, asked) => (await this.#inspect(taken, asked)).release,
+      prepare: (release, taken) => inTurn(() => fleet().prepare(served(release, taken))),
+      activate: (release, taken) => inTurn(() => fleet().activate(served(release, taken))),
       discard: () => inTurn(() => fleet().discard()),
       probe: (release) => probe(fleet(), listeners(), release, clock),
     };

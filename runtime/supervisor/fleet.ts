@@ -9,7 +9,7 @@ import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import type { Tails } from "./tails.ts";
-import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions } from "./worker-process.ts";
+import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions, type WorkerState } from "./worker-process.ts";
 
 /** What a worker is started with. Replaced as a whole, never changed. */
 export interface Plan {
@@ -18,6 +18,9 @@ export interface Plan {
   readonly maps: SourceMaps;
   readonly sockets: readonly ListeningSocket[];
 }
+
+/** What of a plan a deploy changes. */
+export type Served = Pick<Plan, "config" | "release" | "maps">;
 
 export interface FleetOptions {
   readonly kernel: string;
@@ -34,6 +37,9 @@ export interface FleetOptions {
   readonly debugKey: string;
 }
 
+/** Per worker: processes that finish for earlier configs. Each holds the memory of a worker until its last exchange ends, at the latest at limits.drain. */
+const MOST_DRAINING = 4;
+
 interface Slot {
   worker: WorkerProcess | null;
   readonly backoff: Backoff;
@@ -48,6 +54,8 @@ export class Fleet {
   readonly #others = new Set<WorkerProcess>();
   /** Hold a release beside the one that serves. */
   #prepared: ReadonlySet<WorkerProcess> = new Set();
+  /** Started beside those that serve, on another config; they accept nothing yet. */
+  #standby: { readonly next: Served; readonly workers: readonly WorkerProcess[] } | null = null;
   #nextNumber = 1;
   #problem: ShownProblem | null = null;
   #started = false;
@@ -90,12 +98,15 @@ export class Fleet {
 
   /** Another release on every worker: prepared everywhere, then switched. When one rejects it, nothing changes anywhere. */
   async deploy(release: Release, maps: SourceMaps): Promise<void> {
-    await this.prepare(release, maps);
-    await this.activate(release, maps);
+    const next = { config: this.#plan.config, release, maps };
+    await this.prepare(next);
+    await this.activate(next);
   }
 
-  /** The first half: loaded on every worker beside the one that serves, or on none. */
-  async prepare(release: Release, maps: SourceMaps): Promise<void> {
+  /** The first half: loaded on every worker beside the one that serves, or on none. With another config new workers load it, beside those that serve. */
+  async prepare(next: Served): Promise<void> {
+    if (next.config !== this.#plan.config) return this.#prepareBeside(next);
+    const { release, maps } = next;
     const workers = this.serving;
     const prepared = await Promise.allSettled(workers.map((worker) => worker.prepare(release, maps)));
     const reasons = new Set(prepared.flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : [])));
@@ -108,7 +119,9 @@ export class Fleet {
   }
 
   /** The second half, for what was prepared last. A worker that did not prepare it, because it is new, is brought along. */
-  async activate(release: Release, maps: SourceMaps): Promise<void> {
+  async activate(next: Served): Promise<void> {
+    if (next.config !== this.#plan.config) return this.#activateBeside(next);
+    const { release, maps } = next;
     const prepared = this.#prepared;
     this.#prepared = new Set();
     const before = this.#plan;
@@ -129,13 +142,74 @@ export class Fleet {
   /** What was prepared is not wanted after all. */
   async discard(): Promise<void> {
     this.#prepared = new Set();
+    this.#dropStandby();
     // One that is lost holds nothing any more.
     await Promise.allSettled(this.serving.map((worker) => worker.discard()));
   }
 
+  async #prepareBeside(next: Served): Promise<void> {
+    this.#dropStandby();
+    const draining = [...this.#others].filter(({ state }) => state === "draining").length;
+    if (draining >= MOST_DRAINING * next.config.workers)
+      throw new StartError([`${draining} workers of earlier configs still finish their exchanges (limits.drain): deploy again when they have`]);
+    const plan = { ...next, sockets: this.#plan.sockets };
+    const workers = Array.from({ length: next.config.workers }, () => this.#spawn(plan, null, true));
+    const starts = await Promise.allSettled(workers.map((worker) => worker.ready));
+    const reasons = new Set(starts.flatMap((start) => (start.status === "rejected" ? [reasonOf(start.reason)] : [])));
+    this.#standby = { next, workers };
+    if (reasons.size === 0) return;
+    this.#dropStandby();
+    throw new StartError([...reasons]);
+  }
+
+  /** The new workers accept before the old ones stop; these finish what they have begun, until limits.drain. */
+  async #activateBeside(next: Served): Promise<void> {
+    // Catching up; or another config was taken here since it was prepared.
+    if (this.#standby?.next.config !== next.config || this.#standby.next.release.id !== next.release.id) await this.#prepareBeside(next);
+    const { workers } = this.#standby!;
+    this.#standby = null;
+    const last = this.#plan;
+    this.#plan = { ...next, sockets: last.sockets };
+    const old = this.#slots.flatMap(({ worker }) => (worker === null ? [] : [worker]));
+    for (const slot of this.#slots) slot.restart?.cancel();
+    for (const worker of old) this.#others.add(worker);
+    this.#slots = workers.map((worker) => {
+      this.#others.delete(worker);
+      return { ...this.#slot(), worker };
+    });
+    await Promise.all(workers.map((worker) => this.#accept(worker)));
+    for (const slot of this.#slots) if (slot.worker?.state === "ended") this.#lost(slot);
+    void Promise.all(old.map((worker) => this.#retire(worker, last)));
+  }
+
+  async #accept(worker: WorkerProcess): Promise<void> {
+    try {
+      await worker.accept();
+    } catch (thrown) {
+      // Only one that is lost fails here, and another takes its place.
+      worker.killUnresponsive(`did not begin to accept: ${reasonOf(thrown)}`);
+    }
+  }
+
+  /** It ended before it had its place. */
+  #lost(slot: Slot): void {
+    slot.worker = null;
+    if (!this.#stopping) this.#startAgain(slot, 0);
+  }
+
+  #dropStandby(): void {
+    const standby = this.#standby;
+    this.#standby = null;
+    for (const worker of standby?.workers ?? []) void this.#retire(worker, this.#plan);
+  }
+
   /** Until a request for `path` is answered by the workers themselves; null: not any more. */
   async expectProbe(path: string | null): Promise<void> {
-    await Promise.all(this.serving.map((worker) => worker.expectProbe(path)));
+    const asked = (state: WorkerState): Promise<void>[] => this.workers.filter((worker) => worker.state === state).map((worker) => worker.expectProbe(path));
+    // A worker that drains has stopped accepting when it answers this; what it had accepted before must not ask an origin. It may end meanwhile.
+    const drained = Promise.allSettled(asked("draining"));
+    await Promise.all(asked("serving"));
+    await drained;
   }
 
   /** On every worker that serves, and on those to come. */
@@ -149,6 +223,7 @@ export class Fleet {
    * when its exchanges have, at the latest at limits.drain; the next is not held up by that. When a new one does not start, those replaced so far go back to the old plan.
    */
   async replaceAll(next: Plan): Promise<void> {
+    this.#dropStandby();
     const last = this.#plan;
     this.#plan = next;
     const retired: Promise<void>[] = [];
@@ -197,8 +272,8 @@ export class Fleet {
     }
   }
 
-  /** In `slot`, or beside all slots. */
-  #spawn(plan: Plan, slot: Slot | null): WorkerProcess {
+  /** In `slot`, or beside all slots. `standby`: it accepts nothing until it is told to. */
+  #spawn(plan: Plan, slot: Slot | null, standby = false): WorkerProcess {
     const worker = new WorkerProcess({
       number: this.#nextNumber++,
       init: {
@@ -207,6 +282,7 @@ export class Fleet {
         maps: plan.maps,
         kernel: this.#options.kernel,
         debugKey: this.#options.debugKey,
+        ...(standby ? { standby } : {}),
       },
       gateway: this.#options.gateway,
       sockets: plan.sockets,

@@ -16,6 +16,8 @@ export type Request =
   | { readonly ask: "activate" }
   /** The prepared release is not wanted after all. */
   | { readonly ask: "discard" }
+  /** Begin to accept; for a worker that was started with `standby`. */
+  | { readonly ask: "accept" }
   /** What is wrong with the last save, for page loads; null: nothing. Only `sluice dev` asks it. */
   | { readonly ask: "show-problem"; readonly problem: ShownProblem | null }
   /** A request for this path is answered by the worker itself, on the real path; null: not any more. */
@@ -63,6 +65,7 @@ const ASKS: ReadonlySet<unknown> = new Set([
   "prepare",
   "activate",
   "discard",
+  "accept",
   "show-problem",
   "expect-probe",
   "drain",

@@ -14,7 +14,7 @@ import { explainEndpoint } from "../control/explain.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
-import { Fleet, type Plan } from "./fleet.ts";
+import { Fleet, type Plan, type Served } from "./fleet.ts";
 import { GatewayStore } from "./gateway-store.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
@@ -105,7 +105,8 @@ class Gateway implements Supervisor {
   /** Null: this gateway serves what it compiles. */
   #deployments: Deployments | null = null;
   #audit: Audit | null = null;
-  #config: ResolvedConfig;
+  /** As the file has it; what serves is in the plan. */
+  #local: ResolvedConfig;
   #lastReload: Reload | null = null;
   /** Deploys, reloads and replacements run one after the other. */
   #changes: Promise<void> = Promise.resolve();
@@ -113,7 +114,7 @@ class Gateway implements Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#config = options.config;
+    this.#local = options.config;
     this.#debugKey = debugKey(options.config.stateDir);
     this.#clock = options.clock ?? systemClock;
     this.#store = new GatewayStore({ clock: this.#clock, random: options.random ?? Math.random, gateway: this.#name, log: options.log });
@@ -135,8 +136,7 @@ class Gateway implements Supervisor {
       this.#admin = await this.#openAdmin(config);
       await this.#store.checkRedis(config);
       await this.#store.use(config);
-      const { release, maps } = await this.#firstRelease(config);
-      await this.#startFleet({ config, release, maps, sockets: this.#sockets });
+      await this.#startFleet({ ...(await this.#firstServed(config)), sockets: this.#sockets });
       await this.#store.ready();
     } catch (thrown) {
       this.#fleet?.killAll();
@@ -151,8 +151,8 @@ class Gateway implements Supervisor {
   }
 
   /** What is deployed; until something was, what the rules folder holds. */
-  async #firstRelease(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
-    if (this.#options.takesDeployments !== true) return this.#compile(config);
+  async #firstServed(config: ResolvedConfig): Promise<Served> {
+    if (this.#options.takesDeployments !== true) return { config, ...(await this.#compile(config)) };
     this.#deployments = new Deployments({
       clock: this.#clock,
       log: this.#options.log,
@@ -161,7 +161,8 @@ class Gateway implements Supervisor {
       startedUnixMs: this.#startedUnixMs,
       gateway: this.#name,
       givePipe: (take) => this.#store.givePipe(take),
-      config: () => this.#config,
+      local: () => this.#local,
+      config: () => this.#fleet?.plan.config ?? this.#local,
       fleet: () => this.#running,
       listeners: () => this.#sockets,
       inTurn: (change) => this.#inTurn(change),
@@ -170,7 +171,7 @@ class Gateway implements Supervisor {
     const own = this.#options.compile(config);
     const trouble = own.then(({ release, problems }) => (release === null ? problems.join("\n") : ""), reasonOf);
     const deployed = await this.#deployments.first();
-    if (deployed === null) return compiled(await own);
+    if (deployed === null) return { config, ...compiled(await own) };
     // It serves nobody while something is deployed, and still somebody should know before the next deploy.
     void trouble.then((reason) => {
       if (reason !== "")
@@ -250,7 +251,8 @@ class Gateway implements Supervisor {
   /** Everything that can be found wrong is found before the first worker is touched. */
   async #reload(): Promise<void> {
     const fleet = this.#running;
-    const config = (await this.#options.loadConfig?.()) ?? fleet.plan.config;
+    const local = (await this.#options.loadConfig?.()) ?? this.#local;
+    const config = this.#deployments?.reloading(local) ?? local;
     const { release, maps } = this.#deployments?.deployed === true ? fleet.plan : await this.#compile(config);
     if (JSON.stringify(config.store) !== JSON.stringify(fleet.plan.config.store)) await this.#store.checkRedis(config);
     const before = this.#sockets;
@@ -272,7 +274,7 @@ class Gateway implements Supervisor {
     const last = this.#admin;
     this.#admin = admin;
     if (last !== admin) await last?.close();
-    this.#config = config;
+    this.#local = local;
     await this.#deployments?.reloaded();
   }
 
@@ -287,7 +289,7 @@ class Gateway implements Supervisor {
     return startAdmin({
       listen: config.admin,
       token,
-      tokens: () => this.#config.adminTokens,
+      tokens: () => this.#local.adminTokens,
       gateway: this.#adminView(),
       version: this.#options.version,
       endpoints: [

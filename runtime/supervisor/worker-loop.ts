@@ -128,6 +128,9 @@ async function obey(running: Running, request: Exclude<Request, { ask: "purge" |
     case "discard":
       forget(running);
       return null;
+    case "accept":
+      await worker.accept();
+      return null;
     case "show-problem":
       worker.core.problemPage = request.problem === null ? null : problemAnswer(request.problem);
       return null;

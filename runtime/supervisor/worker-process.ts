@@ -15,7 +15,8 @@ import type { ListeningSocket } from "./sockets.ts";
 import type { TailBatch } from "../observe/tail.ts";
 import type { TailOrder } from "./tails.ts";
 
-export type WorkerState = "starting" | "serving" | "draining" | "ended";
+/** `"standby"`: ready, and accepts nothing until it is told to. */
+export type WorkerState = "starting" | "standby" | "serving" | "draining" | "ended";
 
 /** What happened when the process was over. */
 export interface WorkerEnd {
@@ -146,6 +147,11 @@ export class WorkerProcess {
     await this.#ask({ ask: "show-problem", problem }, ACTIVATE_DEADLINE_MS);
   }
 
+  async accept(): Promise<void> {
+    await this.#ask({ ask: "accept" }, ACTIVATE_DEADLINE_MS);
+    if (this.state === "standby") this.state = "serving";
+  }
+
   async expectProbe(path: string | null): Promise<void> {
     await this.#ask({ ask: "expect-probe", path }, ACTIVATE_DEADLINE_MS);
   }
@@ -236,7 +242,7 @@ export class WorkerProcess {
     switch (message.kind) {
       case "ready":
         this.#readyDeadline.cancel();
-        if (this.state === "starting") this.state = "serving";
+        if (this.state === "starting") this.state = this.#options.init.standby === true ? "standby" : "serving";
         this.#ready.resolve();
         return;
       case "want-store-pipe":

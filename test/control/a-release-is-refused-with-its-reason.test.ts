@@ -10,7 +10,7 @@ import { PackageError, packageOf, type ReleasePackage } from "../../runtime/cont
 import { ReleaseShelf, type Head } from "../../runtime/control/release-shelf.ts";
 import { checkSignature, sign } from "../../runtime/control/signatures.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
-import { packed, releaseOf, UNSIGNED } from "./fleet-of-followers.ts";
+import { NO_CONFIG, packed, releaseOf, UNSIGNED } from "./fleet-of-followers.ts";
 
 function keyPair(): { readonly privateKey: string; readonly pem: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
@@ -86,7 +86,7 @@ function shelf(t: TestContext, releases: ReleasesConfig = UNSIGNED) {
 test("a release comes back from the store as it went in, once, whoever hands it in again", async (t) => {
   const { shelf: one } = shelf(t);
   const maps = { "a.ts": '{"version":3}' };
-  const release = packageOf(releaseOf("two"), [], maps, { author: "a", message: "first", commit: "c", builtUnixMs: 5 });
+  const release = packageOf(releaseOf("two"), NO_CONFIG, maps, { author: "a", message: "first", commit: "c", builtUnixMs: 5 });
   assert.equal((await one.put(release, maps)).fresh, true);
   const again = await one.put({ ...release, message: "another word for it" }, maps);
   assert.deepEqual([again.fresh, again.entry.message], [false, "first"]);

@@ -14,6 +14,8 @@ import type { Store } from "../../runtime/store/store.ts";
 
 export const UNSIGNED: ReleasesConfig = { requireSigned: false, keys: [], kept: 100 };
 
+export const NO_CONFIG = { upstreams: {} };
+
 export interface Member {
   readonly name: string;
   readonly follower: Follower;
@@ -39,11 +41,11 @@ export interface MemberOptions {
 export function releaseOf(code: string): Release {
   const manifest = { name: "a.ts", order: 0, when: [], phases: [], secrets: [], onFailure: "closed" as const, services: [], hosts: [], readsBody: false };
   const rules = [{ manifest, code }];
-  return { id: releaseId(rules, []), format: 1, rules };
+  return { id: releaseId(rules, NO_CONFIG), format: 1, rules };
 }
 
 export function packed(code: string, message = ""): ReleasePackage {
-  return packageOf(releaseOf(code), [], {}, { author: "somebody", message, commit: "", builtUnixMs: 1 });
+  return packageOf(releaseOf(code), NO_CONFIG, {}, { author: "somebody", message, commit: "", builtUnixMs: 1 });
 }
 
 export function member(t: TestContext, store: Store, name: string, { releases = UNSIGNED, begun = null }: MemberOptions = {}): Member {

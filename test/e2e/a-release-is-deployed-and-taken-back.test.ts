@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
-import { ask, openStage, saying } from "./deploy-stage.ts";
+import { ask, openStage, saying, until } from "./deploy-stage.ts";
 
 test("one gateway: plan, deploy, roll back, and a restart that remembers, with the machine that built it gone", async (t) => {
   const stage = openStage(t);
@@ -60,6 +60,7 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
   writeFileSync(path.join(gateway.dir, "rules", "broken.ts"), "export default {");
   const again = await stage.gateway("edge");
   assert.deepEqual(await ask(again), one);
+  await until(async () => /"event":"own-rules-refused".*broken\.ts/.test(again.output()));
   const status = await stage.sluice(again, ["status"]);
   assert.match(status.out, new RegExp(`^serving, release ${one.release} \\(epoch 3\\)`));
   assert.equal(readAudit(path.join(again.dir, ".sluice", AUDIT_FILE)).problem, "");

@@ -32,6 +32,8 @@ export interface Stage {
   readonly dir: string;
   /** Where the rules to deploy lie. */
   rule(name: string, code: string | null): void;
+  /** From now on the project's config says this as well. */
+  config(more: object): void;
   gateway(name: string, config?: object): Promise<Gateway>;
   /** On the project, towards that gateway. */
   sluice(gateway: Gateway, args: readonly string[], token?: string): Promise<Command>;
@@ -69,6 +71,7 @@ export function openStage(t: TestContext, config: object = {}): Stage {
       if (code === null) rmSync(file);
       else writeFileSync(file, code);
     },
+    config: (more) => void write("project", more),
     async gateway(name, more = {}) {
       const gateway = await startGateway(path.join(dir, name), write(name, more));
       running.push(gateway);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
@@ -9,8 +10,8 @@ import { ask, openStage, saying, startEchoOrigin, until, type Gateway } from "./
 test("two gateways on one Redis: both or none; one that was away catches up; without Redis the last good release serves", async (t) => {
   const redis = await startRedis();
   t.after(() => redis.stop());
-  const stage = openStage(t, { store: { redis: redis.url }, secrets: { key: { env: "PATH" } } });
-  const [one, two] = await Promise.all([stage.gateway("one"), stage.gateway("two", { secrets: {} })]);
+  const stage = openStage(t, { store: { redis: redis.url } });
+  const [one, two] = await Promise.all([stage.gateway("one"), stage.gateway("two")]);
   stage.rule("say.ts", saying("first"));
   const first = await stage.sluice(one, ["deploy", "--wait"]);
   assert.equal(first.code, 0, first.out + first.err);
@@ -18,27 +19,31 @@ test("two gateways on one Redis: both or none; one that was away catches up; wit
   assert.equal(first.out.match(/ serving +1 /g)?.length, 2, first.out);
 
   // The second gateway does not have the secret that this rule wants.
+  stage.config({ secrets: { key: { file: "./key" } } });
+  for (const folder of [path.join(stage.dir, "project"), one.dir]) writeFileSync(path.join(folder, "key"), "of all but one");
   stage.rule("say.ts", saying("secret").replace("onRequest", 'secrets: ["key"], onRequest'));
   const stopped = await stage.sluice(one, ["deploy", "--wait"]);
   assert.equal(stopped.code, 1);
-  assert.match(stopped.out, /was not activated anywhere: .*say\.ts: secret "key" is not in this gateway's config/);
+  assert.match(stopped.out, /was not activated anywhere: .*: its config does not fit this gateway: secrets\.key\.file: "\.\/key" cannot be read \(ENOENT\)/);
   assert.deepEqual([(await ask(one)).text, (await ask(two)).text], ["first", "first"]);
   const audited = readAudit(path.join(two.dir, ".sluice", AUDIT_FILE)).entries;
-  assert.ok(audited.some(({ action, outcome, reason }) => action === "prepare" && outcome === "refused" && reason.includes('secret "key"')));
+  assert.ok(audited.some(({ action, outcome, reason }) => action === "prepare" && outcome === "refused" && reason.includes("secrets.key")));
+
+  stage.config({});
 
   // A gateway that is away does not hold up the others, and catches up when it returns.
   await two.end("SIGTERM");
   stage.rule("say.ts", saying("second"));
   const second = await stage.sluice(one, ["deploy", "--wait"]);
   assert.equal(second.code, 0, second.out + second.err);
-  const back = await stage.gateway("two", { secrets: {} });
+  const back = await stage.gateway("two");
   assert.equal((await ask(back)).text, "second");
 
   // With Redis gone both serve on, and one that starts anew serves the last good release from its disk.
   await redis.kill();
   assert.equal((await ask(one)).text, "second");
   await back.end("SIGTERM");
-  const alone = await stage.gateway("two", { secrets: {} });
+  const alone = await stage.gateway("two");
   assert.equal((await ask(alone)).text, "second");
   // Redis comes back empty: it is given back what serves, and the next deploy goes on from there.
   await redis.restart();
