@@ -58,3 +58,8 @@ export const GOAL_BODY_LIMIT_BYTES = 256 * 1024;
 export function readsBody({ traffic }: CheckedGoal): boolean {
   return traffic !== null && traffic.value !== null && "json" in traffic.value;
 }
+
+export { RawEvents } from "./raw-events.ts";
+export type { RawEventsConfig } from "./raw-events.ts";
+export { WorkerCounting } from "./worker-counting.ts";
+export type { CountingStatus } from "./worker-counting.ts";

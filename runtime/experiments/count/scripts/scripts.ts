@@ -1,0 +1,134 @@
+/** What counting does atomically in the store: in Lua for Redis, and the same for the embedded store. */
+import { defineScript, type EmbeddedDb, type StoreScript } from "../../../store/store.ts";
+import { applyEvent, type Counts, isStale, newEntry, readEntry, writeEntry } from "../unit-entry.ts";
+
+const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
+
+type Bucket = Readonly<Record<string, string>>;
+const LOST = ["lost:exposures", "lost:goals", "lost:errors"] as const;
+const EVENT = /^(\d+) (\d+) (\S+) (.*)$/;
+
+/** Sent twice it counts once: events carry numbers. */
+export const COUNT: StoreScript = defineScript({
+  name: "experiments:count",
+  lua: file("count"),
+  durable: true,
+  repeatable: true,
+  embedded(db, [countsKey = "", positionKey = "", ...buckets], args, nowMs) {
+    const [most, lifeMs, waitMs] = args.slice(0, 3).map(Number) as [number, number, number];
+    const position = ((db.get(positionKey) as string | undefined) ?? "0 0 0 0").split(" ").map(Number);
+    const counts: Counts = { enrolled: 0, waiting: 0, ...(db.get(countsKey) as Counts | undefined) };
+    // Whatever the store has no room for below is counted: of the counts themselves the room is taken first, and nothing is done without it.
+    for (const name of namesOf(counts, args)) counts[name] ??= 0;
+    db.set(countsKey, { ...counts }, lifeMs);
+    const units = new Units(db, counts, { most, lifeMs, waitMs, nowMs });
+    let fresh = 0;
+    for (const text of args.slice(6)) {
+      const [, number, index, unit, event] = EVENT.exec(String(text))!;
+      if (Number(number) <= position[0]!) continue;
+      position[0] = Number(number);
+      fresh++;
+      units.count(buckets[Number(index) - 1]!, unit!, event!);
+    }
+    LOST.forEach((name, i) => {
+      const more = Number(args[3 + i]) - position[1 + i]!;
+      if (more <= 0) return;
+      counts[name] = (counts[name] ?? 0) + more;
+      position[1 + i] = Number(args[3 + i]);
+    });
+    db.set(positionKey, position.join(" "), lifeMs);
+    db.set(countsKey, counts, lifeMs);
+    return [fresh];
+  },
+});
+
+interface Bounds {
+  readonly most: number;
+  readonly lifeMs: number;
+  readonly waitMs: number;
+  readonly nowMs: number;
+}
+
+class Units {
+  readonly #db: EmbeddedDb;
+  readonly #counts: Counts;
+  readonly #bounds: Bounds;
+
+  constructor(db: EmbeddedDb, counts: Counts, bounds: Bounds) {
+    this.#db = db;
+    this.#counts = counts;
+    this.#bounds = bounds;
+  }
+
+  count(bucket: string, unit: string, event: string): void {
+    const { most, lifeMs, waitMs, nowMs } = this.#bounds;
+    const counts = this.#counts;
+    const there = this.#bucket(bucket)[unit];
+    const entry = there === undefined ? newEntry() : readEntry(there);
+    const isExposure = event.startsWith("x");
+    const lost = event.startsWith("e") ? "lost:errors" : "lost:goals";
+    const enrols = entry.variant < 0 && isExposure;
+    if (enrols && counts["enrolled"]! >= most) return bump(counts, "full", 1);
+    if (there === undefined && !isExposure) {
+      if (counts["waiting"]! * 20 >= most) this.#sweep(bucket);
+      if (counts["waiting"]! * 10 >= most) return bump(counts, lost, 1);
+    }
+    const changed: Counts = {};
+    applyEvent(entry, event, changed, nowMs, waitMs);
+    try {
+      this.#db.set(bucket, { ...this.#bucket(bucket), [unit]: writeEntry(entry) }, lifeMs);
+    } catch {
+      // The store is full (STORE_FULL): as if the bound of units were reached, and told by the same count.
+      return bump(counts, enrols ? "full" : lost, 1);
+    }
+    if (enrols) bump(counts, "enrolled", 1);
+    if (there === undefined && !isExposure) bump(counts, "waiting", 1);
+    if (there !== undefined && enrols) bump(counts, "waiting", -1);
+    for (const [name, by] of Object.entries(changed)) bump(counts, name, by);
+  }
+
+  #bucket(key: string): Bucket {
+    return (this.#db.get(key) as Bucket | undefined) ?? {};
+  }
+
+  /** Units that did something and were never exposed leave their bucket when it is needed. */
+  #sweep(key: string): void {
+    const { lifeMs, waitMs, nowMs } = this.#bounds;
+    const all = Object.entries(this.#bucket(key));
+    const kept = all.filter(([, text]) => !isStale(readEntry(text), nowMs, waitMs));
+    if (kept.length === all.length) return;
+    this.#db.set(key, Object.fromEntries(kept), lifeMs);
+    bump(this.#counts, "waiting", kept.length - all.length);
+  }
+}
+
+function bump(counts: Counts, name: string, by: number): void {
+  counts[name] = (counts[name] ?? 0) + by;
+}
+
+/** Every count that a batch may change. */
+function namesOf(counts: Counts, args: readonly (string | number)[]): Set<string> {
+  const names = new Set<string>([...LOST, "full", "late", "repeated", "crossed"]);
+  const variants = new Set(Object.keys(counts).flatMap((name) => (name.startsWith("units:") ? [name.slice(6)] : [])));
+  const events = args.slice(6).map((text) => EVENT.exec(String(text))![4]!.split(" "));
+  for (const [kind, variant, , , latency] of events) {
+    if (kind !== "x") continue;
+    variants.add(variant!);
+    if (latency !== "-1") names.add(`latency:${variant}:${latency}`);
+  }
+  for (const variant of variants) {
+    names.add(`units:${variant}`).add(`errors:${variant}`);
+    for (const [kind, goal] of events)
+      if (kind === "c" || kind === "v") for (const what of ["goal", "events", "sum", "squares"]) names.add(`${what}:${variant}:${goal}`);
+  }
+  return names;
+}
+
+export const READ_COUNTS: StoreScript = defineScript({
+  name: "experiments:read",
+  lua: file("read"),
+  repeatable: true,
+  embedded: (db, [key = ""]) => Object.entries((db.get(key) as Counts | undefined) ?? {}).flatMap(([name, count]) => [name, String(count)]),
+});
+
+export const COUNT_SCRIPTS: readonly StoreScript[] = [COUNT, READ_COUNTS];
