@@ -33,6 +33,8 @@ export const ERRORS = {
   VERSION_UNSUPPORTED: { status: 505, source: "client", retryable: false, meaning: "The HTTP version is neither 1.0 nor 1.1.", action: "Mend the client." },
   NOT_CACHED: { status: 504, source: "client", retryable: false, meaning: "The client asked for a stored answer only (only-if-cached), and none may be served.", action: "Nothing: the client wanted to know." },
   NO_ROUTE: { status: 404, source: "client", retryable: false, meaning: "No route matches host and path.", action: "Add a route, or one without host and path for everything else." },
+  PREVIEW_REFUSED: { status: 403, source: "client", retryable: false, meaning: "The preview header or cookie is forged, has expired, or is signed by other gateways.", action: "Make another one with sluice releases preview ID." },
+  PREVIEW_UNKNOWN: { status: 404, source: "client", retryable: false, meaning: "The release that a preview asks for is not in the store, or cannot be loaded here.", action: "The log says why; sluice releases lists what there is." },
   TOO_MANY_CONNECTIONS: { status: 503, source: "gateway", retryable: true, meaning: "limits.connections or limits.connectionsPerClient is reached.", action: "Raise the limit, or find who holds the connections." },
   NO_TARGET: { status: 503, source: "upstream", retryable: true, meaning: "No target of the upstream can take the request: all are down, unresolved or full.", action: "Look at the targets' health." },
   UPSTREAM_UNKNOWN: { status: 500, source: "rule", retryable: false, meaning: "A rule picked an upstream that config does not name.", action: "Name it in upstreams, or mend the rule." },

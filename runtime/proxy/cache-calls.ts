@@ -19,16 +19,17 @@ export const CacheCall = z.discriminatedUnion("op", [
   z.strictObject({ op: z.literal("delete"), key }),
 ]);
 
-export async function cacheCall(cache: Cache | null, call: z.infer<typeof CacheCall>): Promise<object> {
+export async function cacheCall(cache: Cache | null, call: z.infer<typeof CacheCall>, partition: string): Promise<object> {
   if (cache === null) throw new GatewayError("SERVICE_REFUSED", "ctx.cache: this gateway has no cache; add cache: {} to its config");
+  const key = partition + call.key;
   switch (call.op) {
     case "get":
-      return { json: await cache.values.get(call.key) };
+      return { json: await cache.values.get(key) };
     case "put":
-      await cache.values.put(call.key, call.json, call.lifetimeMs, call.tags);
+      await cache.values.put(key, call.json, call.lifetimeMs, call.tags);
       return {};
     case "delete":
-      await cache.values.delete(call.key);
+      await cache.values.delete(key);
       return {};
   }
 }

@@ -32,13 +32,14 @@ function policyOf(life: Life): RoutePolicy | null {
 class CachedLife implements CacheExchange {
   readonly policy: RoutePolicy;
   readonly shape: KeyShape;
-  readonly partition = "";
+  readonly partition: string;
   readonly #life: Life;
   readonly #askOrigin: AskOrigin;
 
   constructor(life: Life, policy: RoutePolicy, askOrigin: AskOrigin) {
     this.#life = life;
     this.policy = policy;
+    this.partition = life.table.partition;
     this.shape = life.saysToCache ? life.cacheWords.shape(policy.shape) : policy.shape;
     this.#askOrigin = askOrigin;
   }

@@ -12,11 +12,15 @@ import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange } from "./exchange.ts";
 import { TrustedProxies } from "./forwarded.ts";
+import type { GatewayInputs } from "./gateway-inputs.ts";
 import { HookTable } from "./hook-plan.ts";
 import type { Life } from "./life.ts";
+import type { PreviewDoor } from "./previews.ts";
+import type { ReleaseChoice } from "./release-choice.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
 import type { Matcher } from "./match/match.ts";
 import type { GatewayResponse } from "./reply.ts";
+import type { Witness } from "./witness.ts";
 
 export interface CoreParts {
   readonly config: ResolvedConfig;
@@ -38,6 +42,8 @@ export interface PreparedRelease {
   (): void;
   /** It is not wanted after all: sandboxes give it up. */
   discard(): void;
+  /** The other way to use it: it serves beside the one that new exchanges begin with, until whoever took it retires it. */
+  readonly table: HookTable;
 }
 
 export class Core {
@@ -58,11 +64,19 @@ export class Core {
   readonly keepHeaders: ReadonlySet<string>;
   /** The release that new exchanges begin with. Swapped by one assignment. */
   table: HookTable;
+  /** While a canary runs: which exchanges begin with it. Null: none does. */
+  choice: ReleaseChoice | null = null;
+  /** The id in a genuine visitor cookie, or null. */
+  visitorOf: (inputs: GatewayInputs) => string | null = () => null;
+  /** Stored releases for who shows a token. Null: this core has none. */
+  previews: PreviewDoor | null = null;
   sandbox: Sandbox | null = null;
   /** Exchanges begun and not complete. */
   inFlight = 0;
   /** Asked once per exchange: who wants to know what its rules change. Null: nobody, ever. */
   trace: ((life: Life, debugToken: string) => Trace | null) | null = null;
+  /** Asked once per exchange: who watches it from beginning to end, for recordings and shadow releases. Null: nobody, ever. */
+  witness: ((life: Life) => Witness | null) | null = null;
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 
@@ -121,20 +135,26 @@ export class Core {
   }
 
   /** The first half of a swap: everything that can fail. What it resolves with cannot fail. */
-  prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease> {
+  async prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease> {
+    const table = await this.hold(release, maps);
+    return Object.assign(() => this.serve(table), { discard: () => table.retire(), table });
+  }
+
+  /** Loads a release beside those that are there. Whoever asked retires the table. */
+  hold(release: Release, maps: SourceMaps): Promise<HookTable> {
     const table = this.#swaps.then(() => this.#load(release, maps));
     this.#swaps = table.then(
       () => undefined,
       () => undefined,
     );
-    return table.then((next) => {
-      const activate = (): void => {
-        const last = this.table;
-        this.table = next;
-        last.retire();
-      };
-      return Object.assign(activate, { discard: () => next.retire() });
-    });
+    return table;
+  }
+
+  /** New exchanges begin with it. */
+  serve(table: HookTable): void {
+    const last = this.table;
+    this.table = table;
+    last.retire();
   }
 
   async #load(release: Release, maps: SourceMaps): Promise<HookTable> {

@@ -1,23 +1,9 @@
 /** Requests with a signed debug header: their answers tell where the time went, and what rules changed is kept for `sluice tail --trace`. */
 import type { Observer } from "../observe/observe.ts";
 import type { Trace, TracedEffect } from "../sandbox/trace.ts";
-import { DEBUG_HEADER, isDebugToken } from "../security/debug-token.ts";
+import { isDebugToken } from "../security/debug-token.ts";
 import type { Fields } from "./fields.ts";
 import type { Life } from "./life.ts";
-
-const FIRST = DEBUG_HEADER.charCodeAt(0);
-
-/** Takes the header out, whoever sent it: no rule, no cache key and no origin sees it. "" when there is none. */
-export function takeDebug({ list }: Fields): string {
-  let token = "";
-  for (let i = list.length - 2; i >= 0; i -= 2) {
-    const name = list[i]!;
-    if (name.charCodeAt(0) !== FIRST || name !== DEBUG_HEADER) continue;
-    token = list[i + 1]!;
-    list.splice(i, 2);
-  }
-  return token;
-}
 
 export function debugTraces(key: string, observer: Observer): (life: Life, token: string) => Trace | null {
   return (life, token) => (token === "" || !isDebugToken(key, token, life.core.clock.unixMs()) ? null : new DebugTrace(life, observer));

@@ -11,11 +11,13 @@ import type { TracedEffect } from "../sandbox/trace.ts";
 import { createMemoryStore } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Core } from "./core.ts";
-import { type BodySource, type ConnectionFacts, type Exchange, NO_BODY } from "./exchange.ts";
+import { NO_BODY } from "./exchange.ts";
 import type { ExplainAsk, Explanation, ExplainStep } from "./explanation.ts";
 import { Fields } from "./fields.ts";
+import { takeInputs } from "./gateway-inputs.ts";
 import { handle } from "./handler.ts";
 import { HookTable } from "./hook-plan.ts";
+import { Pretended } from "./pretended.ts";
 import type { GatewayResponse } from "./reply.ts";
 import { createServices } from "./services.ts";
 
@@ -56,7 +58,8 @@ export class Explainer {
 
   async explain(real: Core, ask: ExplainAsk): Promise<Explanation> {
     if (this.#running.size >= MAX_AT_ONCE) throw new Error(`${MAX_AT_ONCE} requests are being explained already`);
-    const { clock, table: served } = real;
+    const { clock } = real;
+    const served = await servedTo(real, ask);
     const store = createMemoryStore({ clock });
     const limiter = new Limiter({ store, clock, events: { charged: () => undefined, degraded: () => undefined } });
     const over = Promise.withResolvers<void>();
@@ -73,6 +76,8 @@ export class Explainer {
     });
     core.sandbox = real.sandbox;
     core.table = new HookTable(served.releaseId, served.loaded, () => over.resolve());
+    core.table.partition = served.partition;
+    core.previews = { ask: () => core.table };
     core.trace = (life) => {
       recording.id = life.id;
       recording.matched = life.match.indices;
@@ -84,7 +89,7 @@ export class Explainer {
     served.enter();
     try {
       recording.limits(ask);
-      handle(new Pretended(ask, clock.now(), (fields) => (recording.sent = fields)), core);
+      handle(new Pretended({ ...ask, fields: ask.headers, peer: ask.client }, clock.now(), (fields) => (recording.sent = fields)), core);
       core.table.retire();
       if (served.loaded === null) over.resolve();
       const deadline = clock.after(DEADLINE_MS, () => over.reject(new Error(`it took longer than ${DEADLINE_MS / 1000} s`)));
@@ -98,6 +103,17 @@ export class Explainer {
       await store.close();
     }
   }
+}
+
+/** The release that this request would begin with: the canary's or a previewed one, if it says so. */
+async function servedTo(real: Core, { headers, client, scheme }: ExplainAsk): Promise<HookTable> {
+  const inputs = takeInputs(new Fields([...headers]));
+  if (inputs.preview !== "" && real.previews !== null) {
+    const previewed = await real.previews.ask(inputs.preview);
+    if (previewed instanceof GatewayError) throw previewed;
+    return previewed;
+  }
+  return real.choice === null ? real.table : real.choice.choose(inputs, { address: client, scheme, trusted: false }).table;
 }
 
 /** Everything that happens to one request. */
@@ -224,54 +240,6 @@ class Recording {
       unmatched: rules.filter((_, number) => !matched.has(number)).map(({ manifest }) => manifest.name),
       steps: this.#steps,
     };
-  }
-}
-
-/** A request that came from nowhere, and whose answer goes there. */
-class Pretended implements Exchange {
-  readonly connection: ConnectionFacts;
-  readonly version = "1.1";
-  readonly method: string;
-  readonly target: string;
-  readonly authority: string;
-  readonly fields: Fields;
-  readonly upgradeProtocol = "";
-  readonly body: BodySource = NO_BODY;
-  readonly startedAtMs: number;
-  onClientGone: (() => void) | null = null;
-  onComplete: ((sentBodyBytes: number, completed: boolean) => void) | null = null;
-  readonly out: Exchange["out"];
-  readonly #onHead: (fields: readonly string[]) => void;
-
-  constructor(ask: ExplainAsk, nowMs: number, onHead: (fields: readonly string[]) => void) {
-    this.#onHead = onHead;
-    this.connection = { id: "explain", remoteAddress: ask.client, remotePort: 0, localAddress: "127.0.0.1", localPort: 0, scheme: ask.scheme };
-    this.method = ask.method;
-    this.target = ask.target;
-    this.authority = ask.authority;
-    this.fields = new Fields([...ask.headers]);
-    this.startedAtMs = nowMs;
-    let sentBytes = 0;
-    this.out = {
-      onDrain: null,
-      chunk: (bytes) => {
-        sentBytes += bytes.length;
-        return true;
-      },
-      end: () => this.onComplete?.(sentBytes, true),
-      error: () => this.onComplete?.(sentBytes, false),
-    };
-  }
-  informational(): void {}
-  head(_status: number, fields: Fields): void {
-    this.#onHead([...fields.list]);
-  }
-  reply(): void {}
-  upgrade(): never {
-    throw new TypeError("nothing upgrades here");
-  }
-  abort(): void {
-    this.onComplete?.(0, false);
   }
 }
 

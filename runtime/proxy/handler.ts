@@ -16,15 +16,25 @@ import type { Core } from "./core.ts";
 import { askCache } from "./cached.ts";
 import { bodyOf, type Exchange, NO_BODY } from "./exchange.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
-import { paramsOf, type PhaseHooks } from "./hook-plan.ts";
+import { type GatewayInputs, takeInputs } from "./gateway-inputs.ts";
+import { type HookTable, paramsOf, type PhaseHooks } from "./hook-plan.ts";
 import { makeHtmlEdits } from "./html-edits.ts";
 import { Life } from "./life.ts";
+import { markPreview, previewed } from "./previewed.ts";
 import { deliver, fromError, fromRule, fromUpstream, type GatewayResponse } from "./reply.ts";
 import { tunnel } from "./tunnel.ts";
 
 /** Takes an exchange from a front and sees it through. Never throws, never rejects. */
 export function handle(exchange: Exchange, core: Core): void {
-  const life = new Life(exchange, core);
+  const inputs = takeInputs(exchange.fields);
+  if (inputs.preview === "") begin(exchange, core, inputs, null, null);
+  else previewed(exchange, core, inputs, begin);
+}
+
+/** `table`: the release that it asked for; `refusal`: why it does not get it. */
+function begin(exchange: Exchange, core: Core, inputs: GatewayInputs, table: HookTable | null, refusal: GatewayError | null): void {
+  const life = new Life(exchange, core, null, inputs, table);
+  life.error = refusal;
   life.table.enter();
   core.inFlight++;
   exchange.onClientGone = () => life.onClientGone();
@@ -34,29 +44,34 @@ export function handle(exchange: Exchange, core: Core): void {
 
 async function live(life: Life): Promise<void> {
   const { exchange, core, plan } = life;
-  let response = core.problemPage === null ? null : core.problemPage(exchange);
+  let response = life.error !== null ? failed(life, life.error) : core.problemPage === null ? null : core.problemPage(exchange);
 
   if (response === null && core.routeLimits !== null) {
     const admission = admit(life, core.routeLimits);
     response = admitted(life, admission instanceof Promise ? await admission : admission);
   }
+  if (life.witness !== null) life.witness.seen = response === null;
   if (response === null && plan.onRequest !== null) {
     const outcome = runHooks(life, "onRequest", plan.onRequest, "");
     response = answerOf(life, outcome instanceof Promise ? await outcome : outcome);
   }
   if (response === null) response = await (core.cache === null ? fetchAnswer(life) : askThroughCache(life));
   life.response = response;
+  if (life.witness !== null) life.witness.delivers(response);
   if (life.admission !== null) life.admission.mark(response.fields);
 
   if (plan.onResponse !== null) {
     const outcome = runHooks(life, "onResponse", plan.onResponse, "");
     response = changed(life, outcome instanceof Promise ? await outcome : outcome);
-    if (life.htmlEdits !== null) makeHtmlEdits(response, life.htmlEdits);
+    if (life.htmlEdits !== null) response = await edited(life, response, life.htmlEdits);
   }
   life.throwIfGone();
+  if (life.witness !== null) life.witness.decided(response);
 
   response.fields.set("x-request-id", life.id);
   response.fields.set("sluice-release", life.table.releaseId);
+  if (life.canary !== null) life.canary.answer(response.fields);
+  if (life.inputs.preview !== "") markPreview(life.inputs, life.error, life.client.scheme, response.fields);
   if (life.trace !== null) life.trace.answer?.(response.fields);
   if (response.tunnel !== null) openTunnel(life, response);
   else deliver(exchange, response, (error) => (life.error = error));
@@ -157,6 +172,7 @@ function callUpstream(life: Life): Promise<GatewayResponse> {
   } catch (thrown) {
     return Promise.reject(asGatewayError(thrown));
   }
+  if (life.witness !== null) life.witness.sends(life);
   const fields = request.fields.clone();
   addForwarded(fields, life.client, exchange.connection.remoteAddress, exchange.authority, exchange.version, life.id);
   const startedMs = core.clock.now();
@@ -184,7 +200,9 @@ function callUpstream(life: Life): Promise<GatewayResponse> {
         life.throwIfGone();
       }
       addVia(answer.fields, "1.1");
-      return fromUpstream(answer, core.keepHeaders);
+      const response = fromUpstream(answer, core.keepHeaders);
+      if (life.witness !== null) life.witness.answered(response);
+      return response;
     });
 }
 
@@ -192,6 +210,7 @@ function callUpstream(life: Life): Promise<GatewayResponse> {
 function answerOf(life: Life, outcome: HookOutcome): GatewayResponse | null {
   if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
+  if (life.witness !== null) life.witness.asked(outcome);
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.upstream !== "") life.upstream = outcome.upstream;
   if (outcome.pinnedTarget !== "") life.pinnedTarget = outcome.pinnedTarget;
@@ -204,6 +223,7 @@ function changed(life: Life, outcome: HookOutcome): GatewayResponse {
   const response = life.response!;
   const { failure, answer, body } = outcome;
   if (outcome.rule !== "") life.rule = outcome.rule;
+  if (life.witness !== null) life.witness.changed(response, outcome);
   if (failure !== null || answer !== null) {
     response.body.cancel();
     response.tunnel?.destroy();
@@ -219,6 +239,13 @@ function changed(life: Life, outcome: HookOutcome): GatewayResponse {
     for (const name of ["content-encoding", "content-md5", "content-digest", "repr-digest", "etag", "accept-ranges"]) response.fields.delete(name);
   }
   return response;
+}
+
+async function edited(life: Life, response: GatewayResponse, edits: readonly string[]): Promise<GatewayResponse> {
+  const refusal = await makeHtmlEdits(response, edits, life.elementPorts);
+  if (refusal === null) return response;
+  response.body.cancel();
+  return (life.response = failed(life, refusal));
 }
 
 /** What rules make of an error: another answer, another upstream ("retry"), or nothing. */
@@ -260,6 +287,7 @@ function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, facts: string): H
 
 function failed(life: Life, error: GatewayError): GatewayResponse {
   life.error = error;
+  if (life.witness !== null) life.witness.failed(error);
   return fromError(error, life.id, life.exchange.fields.get("accept"));
 }
 
@@ -290,6 +318,7 @@ function complete(life: Life, sentBytes: number, completed: boolean): void {
   const status = life.gone && life.response === null ? 499 : (life.response?.status ?? 499);
   const record = life.record(status, sentBytes, completed);
   core.observer.exchange(record);
+  if (life.witness !== null) life.witness.over();
   if (plan.onComplete === null) {
     life.table.leave();
     return;

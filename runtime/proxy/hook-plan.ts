@@ -30,6 +30,8 @@ const NO_PARAMS: readonly null[] = Object.freeze([null]);
 export class HookTable {
   readonly loaded: LoadedRelease | null;
   readonly releaseId: string;
+  /** In the cache; "" but for a release that is not promoted: what its exchanges fill nobody else may see. */
+  partition = "";
   readonly #matcher: Matcher | null;
   /** Matchers intern their results, so the array's identity is a key; the matcher bounds how many there are. */
   readonly #plans = new WeakMap<readonly number[], HookPlan>();

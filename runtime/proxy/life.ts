@@ -4,18 +4,20 @@ import type { ExchangeRecord } from "../observe/record.ts";
 import type { Admission } from "../ratelimit/ratelimit.ts";
 import { type HookExtra, TRACED_EXTRA } from "../sandbox/protocol.ts";
 import type { Trace } from "../sandbox/trace.ts";
-import type { ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
+import type { ElementPort, ExchangeHandle, RequestView } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { CacheWords } from "./cache-words.ts";
 import { decodeBody } from "./coding.ts";
-import { takeDebug } from "./debug.ts";
 import { type BodySource, bodyOf, type ConnectionFacts, type Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import { type Client, receive, receivedRequestId } from "./forwarded.ts";
 import { HeldBody } from "./held-body.ts";
+import { type GatewayInputs, NO_INPUTS } from "./gateway-inputs.ts";
 import type { HookPlan, HookTable } from "./hook-plan.ts";
 import type { Matchable, MatchResult } from "./match/match.ts";
+import type { CanaryExchange } from "./release-choice.ts";
 import type { GatewayResponse } from "./reply.ts";
+import type { Witness } from "./witness.ts";
 
 export class Life implements ExchangeHandle {
   readonly exchange: Exchange;
@@ -27,6 +29,10 @@ export class Life implements ExchangeHandle {
   readonly request: RequestView;
   readonly match: MatchResult;
   readonly plan: HookPlan;
+  /** What was for the gateway alone. */
+  readonly inputs: GatewayInputs;
+  /** Its part in the canary; null: none runs. */
+  readonly canary: CanaryExchange | null;
 
   upstream = "";
   pinnedTarget = "";
@@ -45,9 +51,13 @@ export class Life implements ExchangeHandle {
 
   /** Wants to know what rules change. */
   readonly trace: Trace | null;
+  /** Watches it from beginning to end. */
+  readonly witness: Witness | null;
 
   /** HTML edits that rules asked for, as JSON each; null: none. */
   htmlEdits: string[] | null = null;
+  /** Who is asked for those that rules decide element by element; null: nobody. */
+  elementPorts: ElementPort[] | null = null;
   ruleWallMs = 0;
   fetches = 0;
   #state: Map<number, string> | null = null;
@@ -60,15 +70,18 @@ export class Life implements ExchangeHandle {
   #whenOver: (() => void)[] | null = null;
   readonly #startUnixMs: number;
 
-  /** `original`: it goes on from where that one stands, past its onRequest. */
-  constructor(exchange: Exchange, core: Core, original: Life | null = null) {
+  /** `original`: it goes on from where that one stands, past its onRequest. `previewed`: the release that it asked for. */
+  constructor(exchange: Exchange, core: Core, original: Life | null = null, inputs = NO_INPUTS, previewed: HookTable | null = null) {
     this.exchange = exchange;
     this.core = core;
     this.#startUnixMs = core.clock.unixMs();
+    this.inputs = inputs;
     const fields = exchange.fields;
     if (original !== null) {
       this.trace = original.trace;
+      this.witness = original.witness;
       this.table = original.table;
+      this.canary = null;
       this.client = original.client;
       this.id = original.id;
       this.request = { ...original.request, fields };
@@ -82,14 +95,15 @@ export class Life implements ExchangeHandle {
       this.#state = original.state;
       return;
     }
-    this.table = core.table;
-    const debugToken = takeDebug(fields);
     this.client = receive(fields, exchange.connection, core.trustedProxies);
+    this.canary = core.choice === null || previewed !== null ? null : core.choice.choose(inputs, this.client);
+    this.table = previewed ?? (this.canary === null ? core.table : this.canary.table);
     this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
     this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
     this.match = this.table.match(this.table.matchesNothing ? UNMATCHED : this.matchable());
     this.plan = this.table.plan(this.match);
-    this.trace = core.trace === null ? null : core.trace(this, debugToken);
+    this.trace = core.trace === null ? null : core.trace(this, inputs.debug);
+    this.witness = core.witness === null ? null : core.witness(this);
   }
 
   /** The request as it stands now, for routes and rules. */
@@ -180,12 +194,18 @@ export class Life implements ExchangeHandle {
   }
   cacheKeyed(json: string): void {
     this.cacheWords.keyed(json);
+    this.witness?.said("cache key", json);
   }
   cacheDecided(json: string): void {
     this.cacheWords.decided(json);
+    this.witness?.said("cache", json);
   }
   htmlEdited(json: string): void {
     (this.htmlEdits ??= []).push(json);
+  }
+  elementsWanted(port: ElementPort): void {
+    (this.elementPorts ??= []).push(port);
+    this.whenOver(() => port.end());
   }
   cacheReads(rule: string, words: string): void {
     this.cacheWords.read(rule, words);
@@ -196,6 +216,9 @@ export class Life implements ExchangeHandle {
   }
   get saysToCache(): boolean {
     return this.#cacheWords !== null;
+  }
+  get cachePartition(): string {
+    return this.table.partition;
   }
   whenOver(run: () => void): void {
     if (this.#finished) run();

@@ -79,7 +79,7 @@ export function createServices(config: ResolvedConfig, clock: Clock, limiter: Li
         () => call.exchange.readRequestBody(),
         clock.unixMs(),
       ),
-    cache: (call) => cacheCall(cache(), checked(CacheCall, call, "cache")),
+    cache: (call) => cacheCall(cache(), checked(CacheCall, call, "cache"), call.exchange.cachePartition ?? ""),
     kv: (call) => kvCall(store, checked(KvCall, call, "kv"), call.idempotencyId),
     limit: (call) => limits.charge(checked(LimitCall, call, "limit"), (run) => call.exchange.whenOver(run)),
     forward: (call) =>

@@ -15,6 +15,8 @@ import { debugTraces } from "./debug.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
+import { Previews, type ReleaseSource } from "./previews.ts";
+import { type CanaryTerms, endCanary, promoteCanary, runCanary } from "./release-choice.ts";
 import { listen, type ListenAt, type Listener } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
 
@@ -32,8 +34,18 @@ export interface WorkerInit {
   readonly standby?: boolean;
   /** What debug headers are signed with. Left out: none counts. */
   readonly debugKey?: string;
+  /** What previews are signed with. Left out: none counts until `previewKey`. */
+  readonly previewKey?: string;
+  /** What runs beside `release`. Left out: nothing. */
+  readonly canary?: CanaryStart;
   /** What runs beneath the rules inside the sandboxes. */
   readonly kernel: string;
+}
+
+export interface CanaryStart {
+  readonly release: Release;
+  readonly maps: SourceMaps;
+  readonly terms: CanaryTerms;
 }
 
 export interface Worker {
@@ -41,6 +53,12 @@ export interface Worker {
   swap(release: Release, maps: SourceMaps): Promise<void>;
   /** The first half of a swap; calling what it resolves with is the second and cannot fail. */
   prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease>;
+  /** A canary takes its share: the release that was prepared for it (which is then used up), or with null the one that runs. Throws when neither is its release. */
+  runCanary(prepared: PreparedRelease | null, terms: CanaryTerms): void;
+  endCanary(): void;
+  /** The canary serves. Throws when `release` is none. */
+  promoteCanary(release: string): void;
+  previewKey(key: string): void;
   /** Begins to accept, unless it has. */
   accept(): Promise<void>;
   /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
@@ -62,6 +80,8 @@ export interface WorkerHooks {
   readonly store?: Store;
   /** In place of inherited sockets, for rule tests. */
   readonly listenAt?: readonly ListenAt[];
+  /** Releases to preview. Left out: there are none. */
+  readonly releases?: ReleaseSource;
   /** False: a rule that keeps breaking sandboxes is run for ever. Left out: true. */
   readonly quarantine?: boolean;
   /** How long a sandbox that owes something may be silent. */
@@ -117,17 +137,11 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       }),
   });
   if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
+  const seats = releaseSeats(core, init, hooks);
   await core.swap(init.release, init.maps);
+  if (init.canary !== undefined) await startCanary(core, init.canary, observer);
 
-  let nextConnection = 0;
-  const front = createHttp1Front({
-    limits: config.limits,
-    clock,
-    scheme: "http",
-    connectionId: () => `${init.workerNumber}.${(nextConnection++).toString(36)}`,
-    onExchange: (exchange) => handle(exchange, core),
-    onRefused: (error, facts) => observer.refused(error, { clientAddress: facts.remoteAddress, clientPort: facts.remotePort, localPort: facts.localPort }),
-  });
+  const front = frontOf(core, init.workerNumber);
   const places: readonly ListenAt[] = hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd }));
   const listeners: Listener[] = [];
   const accept = async (): Promise<void> => {
@@ -145,6 +159,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     accept,
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
+    ...seats,
     explain: (ask) => explainer.explain(core, ask),
     snapshot: () => ({
       ...observedOf(observer, core.cache),
@@ -169,6 +184,43 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       await core.close();
     },
   };
+}
+
+function frontOf(core: Core, worker: number): ReturnType<typeof createHttp1Front> {
+  const { config, clock, observer } = core;
+  let nextConnection = 0;
+  return createHttp1Front({
+    limits: config.limits,
+    clock,
+    scheme: "http",
+    connectionId: () => `${worker}.${(nextConnection++).toString(36)}`,
+    onExchange: (exchange) => handle(exchange, core),
+    onRefused: (error, facts) => observer.refused(error, { clientAddress: facts.remoteAddress, clientPort: facts.remotePort, localPort: facts.localPort }),
+  });
+}
+
+/** Releases beside the one that serves. */
+function releaseSeats(core: Core, init: WorkerInit, { releases }: WorkerHooks): Pick<Worker, "runCanary" | "endCanary" | "promoteCanary" | "previewKey"> {
+  const previews = releases === undefined ? null : new Previews(core, releases);
+  core.previews = previews;
+  if (previews !== null) previews.key = init.previewKey ?? "";
+  return {
+    runCanary: (prepared, terms) => runCanary(core, prepared?.table ?? null, terms),
+    endCanary: () => endCanary(core),
+    promoteCanary: (release) => promoteCanary(core, release),
+    previewKey(key) {
+      if (previews !== null) previews.key = key;
+    },
+  };
+}
+
+/** A canary that does not load must not keep what serves from starting. It shows: this worker reports none. */
+async function startCanary(core: Core, { release, maps, terms }: CanaryStart, observer: Observer): Promise<void> {
+  try {
+    runCanary(core, await core.hold(release, maps), terms);
+  } catch (thrown) {
+    observer.note("error", "canary-not-loaded", { release: release.id, reason: thrown instanceof Error ? thrown.message : String(thrown) });
+  }
 }
 
 /** The cache counts for itself, in plain numbers. */

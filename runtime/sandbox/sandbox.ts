@@ -2,6 +2,7 @@
  * The door of the sandbox room on the worker's side: run these rules' hooks for this exchange and tell what they decided.
  * `createSandbox` stands in `client.ts`.
  */
+import type { HtmlEdit } from "../../sdk/html.ts";
 import type { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import type { Fields } from "../proxy/fields.ts";
@@ -46,6 +47,8 @@ export interface ExchangeHandle {
   readonly client?: { readonly address: string };
   /** Wants to know what each change was. Left out or null: nobody does. */
   readonly trace?: Trace | null;
+  /** Watches the exchange. Left out or null: nobody does. */
+  readonly witness?: ExchangeWitness | null;
   /** Rule number → JSON of `ctx.state`. */
   readonly state: Map<number, string>;
   /** Wall time used by rules so far, and calls made; the room adds to it. */
@@ -62,8 +65,44 @@ export interface ExchangeHandle {
   cacheKeyed?(json: string): void;
   cacheDecided?(json: string): void;
   cacheReads?(rule: string, words: string): void;
+  /** Of what rules keep in the cache. Left out: "". */
+  readonly cachePartition?: string;
+  /** JSON of what a rule is told of an experiment's variant; null: there is no such experiment. Left out: there are none. */
+  variantText?(experiment: string): string | null;
+  /** A rule asked for it. */
+  experimentAsked?(rule: string, experiment: string, phase: Phase): void;
+  /** `ctx.track`. */
+  tracked?(goal: string, value: number | null): void;
   /** An HTML edit of what is delivered, as JSON, checked. */
   htmlEdited?(json: string): void;
+  /** Rules have callbacks for elements of what is delivered; `port.end()` is owed. Left out: there are none to show. */
+  elementsWanted?(port: ElementPort): void;
+}
+
+/** Element callbacks of one hook call. */
+export interface ElementPort {
+  /** Rules that have some. */
+  readonly rules: readonly number[];
+  /**
+   * For each element, and there for each call, the edits, checked. Rejects with a `GatewayError` when a rule with onFailure "closed" failed; a rule with "open" that failed
+   * wants nothing from there on. One question at a time.
+   */
+  ask(elements: readonly AskedElement[]): Promise<readonly (readonly (readonly HtmlEdit[])[])[]>;
+  /** There are no further elements. */
+  end(): void;
+}
+export interface AskedElement {
+  readonly tag: string;
+  readonly attributes: readonly (readonly [name: string, value: string])[];
+  readonly calls: readonly (readonly [rule: number, callback: number])[];
+}
+
+/** Whoever wants to know what an exchange met. */
+export interface ExchangeWitness {
+  /** Clock and seed of a hook call that is about to run; it gets what is returned. */
+  drawn(phase: Phase, clockMs: number, seed: string): { readonly clockMs: number; readonly seed: string };
+  /** A rule's call to a service. */
+  serve(name: string, call: ServiceCall, service: Service): Promise<unknown>;
 }
 
 /**

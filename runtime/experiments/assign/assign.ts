@@ -2,6 +2,7 @@
 export { Assigner } from "./assigner.ts";
 export type { AssignFacts } from "./assigner.ts";
 export { changedWithoutVersion } from "./changes.ts";
+export { CookieMemory } from "./cookie-memory.ts";
 export { planOf } from "./from-experiment.ts";
 export { layerProblems } from "./layers.ts";
 export { bucketOf, fnv32a } from "./hash.ts";
@@ -9,6 +10,7 @@ export type { HashVersion } from "./hash.ts";
 export type { AssignPlan, LiveState, StickyEntry, UnitSource } from "./plan.ts";
 export { QA_LIFETIME_LIMIT_MS, signQaToken, verifyQaToken } from "./qa-token.ts";
 export { rangeAt, rangesOf } from "./ranges.ts";
+export { seal, unseal } from "./sealed.ts";
 export type { SealKeys } from "./sealed.ts";
 export { readSticky, remember, STICKY_COOKIE, stickyCookie, StickyReader } from "./sticky.ts";
 export { readVisitor, VISITOR_COOKIE, visitorCookie, visitorIdOf, VisitorReader } from "./visitor.ts";

@@ -1,7 +1,7 @@
 /** Text that only this gateway, or one that shares its key, can have written: `payload.mac`. Each use has its own purpose, so that none stands for another. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-export type SealPurpose = "visitor" | "sticky" | "qa";
+export type SealPurpose = "visitor" | "sticky" | "qa" | "canary";
 
 /** The first seals; all open, so that a key can be replaced without losing every visitor. */
 export type SealKeys = readonly [Uint8Array, ...Uint8Array[]];

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HookTable } from "../../runtime/proxy/hook-plan.ts";
+import { Fields } from "../../runtime/proxy/fields.ts";
+import { takeInputs } from "../../runtime/proxy/gateway-inputs.ts";
+import { CANARY_COOKIE, ReleaseChoice } from "../../runtime/proxy/release-choice.ts";
+import { marking, openWorker, TERMS } from "./several-releases.ts";
+
+const table = (id: string): HookTable => new HookTable(id, null, () => undefined);
+const [current, canary] = [table("000000000001"), table("000000000002")];
+
+function choice(share: number, more: { tag?: string; key?: string; visitor?: string | null } = {}): ReleaseChoice {
+  const { visitor = null, ...terms } = more;
+  return new ReleaseChoice(
+    canary,
+    () => current,
+    { ...TERMS, release: canary.releaseId, share, ...terms },
+    () => visitor,
+  );
+}
+
+function chosen(by: ReleaseChoice, address: string, cookie = "", scheme: "http" | "https" = "http"): { on: boolean; cookie: string } {
+  const made = by.choose(takeInputs(new Fields(cookie === "" ? [] : ["cookie", cookie])), { address, scheme, trusted: false });
+  const fields = new Fields();
+  made.answer(fields);
+  return { on: made.onCanary, cookie: fields.get("set-cookie") ?? "" };
+}
+
+const addresses = Array.from({ length: 20_000 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+
+test("5 % of the clients are on it, and a larger share keeps all of them", () => {
+  const on = (share: number): Set<string> => {
+    const by = choice(share);
+    return new Set(addresses.filter((address) => chosen(by, address).on));
+  };
+  const [few, more] = [on(500), on(2500)];
+  assert.ok(Math.abs(few.size / addresses.length - 0.05) < 0.006, String(few.size));
+  assert.ok(Math.abs(more.size / addresses.length - 0.25) < 0.012, String(more.size));
+  assert.deepEqual(
+    [...few].filter((address) => !more.has(address)),
+    [],
+  );
+  assert.equal(on(0).size, 0);
+  assert.equal(on(10_000).size, addresses.length);
+});
+
+test("another canary draws others; another gateway with the same terms the same", () => {
+  const of = (by: ReleaseChoice): string[] => addresses.filter((address) => chosen(by, address).on);
+  const first = of(choice(500));
+  assert.deepEqual(of(choice(500)), first);
+  const second = new Set(of(choice(500, { tag: "t2" })));
+  assert.ok(first.filter((address) => second.has(address)).length < first.length * 0.15);
+});
+
+test("the cookie keeps a client where it was when its address changes, and is set once", () => {
+  const by = choice(500);
+  const [inside, outside] = [addresses.find((address) => chosen(by, address).on)!, addresses.find((address) => !chosen(by, address).on)!];
+  const { cookie } = chosen(by, inside);
+  assert.match(cookie, /^sluice_canary=[\w.-]+; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax$/);
+  const pair = cookie.split(";")[0]!;
+  assert.deepEqual(chosen(by, outside, `a=b; ${pair}`), { on: true, cookie: "" });
+  assert.match(chosen(by, inside, "", "https").cookie, /; SameSite=Lax; Secure$/);
+  // Forged, of other gateways, or of the canary before: as if there were none.
+  for (const odd of [`${pair}x`, `${CANARY_COOKIE}=t1-0.AAAA`, `${CANARY_COOKIE}=`, pair.replace("t1-", "t1-1")])
+    assert.equal(chosen(by, outside, odd).on, false, odd);
+  const foreign = chosen(choice(500, { key: "8".repeat(64) }), inside).cookie.split(";")[0]!;
+  assert.notEqual(chosen(by, outside, foreign).cookie, "");
+  assert.notEqual(chosen(choice(500, { tag: "t2" }), outside, pair).cookie, "");
+});
+
+test("a genuine visitor counts before the address, and all of an IPv6 /64 is one client", () => {
+  const visitors = Array.from({ length: 50 }, (_, i) => choice(5000, { visitor: `v${i}` }));
+  for (const by of visitors) assert.equal(chosen(by, "192.0.2.1").on, chosen(by, "198.51.100.7").on);
+  assert.equal(new Set(visitors.map((by) => chosen(by, "192.0.2.1").on)).size, 2);
+  for (let i = 0; i < 50; i++) {
+    const by = choice(5000, { tag: `x${i}` });
+    assert.equal(chosen(by, "2001:db8:1:2::1").on, chosen(by, "2001:db8:1:2:ffff::9").on);
+  }
+});
+
+test("an exchange stays on its release; log, header and cache tell which; promotion and rollback are one step", { timeout: 60_000 }, async (t) => {
+  const [old, next] = [marking("old"), marking("next")];
+  const staged = await openWorker(t, old, {
+    config: { routes: [{ upstream: "site", cache: { default: "60s" } }] },
+    origin: (request, response) => response.end(String(request.headers["x-in"])),
+  });
+  const { worker, ask, records, seen } = staged;
+  const terms = await staged.canary(next, 5000);
+  const by = new ReleaseChoice(
+    canary,
+    () => current,
+    terms,
+    () => null,
+  );
+  const [inside, outside] = [addresses.find((address) => chosen(by, address).on)!, addresses.find((address) => !chosen(by, address).on)!];
+
+  // The same URL, from the cache the second time: each side sees what its own release made.
+  for (let i = 0; i < 2; i++) {
+    const [a, b] = [await ask("/page", {}, inside), await ask("/page", {}, outside)];
+    assert.deepEqual([a.text, a.headers["x-out"], a.headers["sluice-release"]], ["next", "next", next.id]);
+    assert.deepEqual([b.text, b.headers["x-out"], b.headers["sluice-release"]], ["old", "old", old.id]);
+    assert.equal(a.headers["set-cookie"]?.length, 1, "the cache keeps no cookie of the gateway");
+  }
+  assert.equal(seen.length, 2);
+  assert.deepEqual(new Set(records.map(({ release }) => release)), new Set([old.id, next.id]));
+  const [pair] = (await ask("/page", {}, inside)).headers["set-cookie"]![0]!.split(";");
+  const back = await ask("/fresh", { cookie: `mine=1; ${pair}; sluice_visitor=x` }, outside);
+  assert.deepEqual([back.headers["sluice-release"], back.headers["set-cookie"]], [next.id, undefined]);
+  assert.equal(seen.at(-1)!.cookie, "mine=1", "no origin sees cookies of the gateway");
+
+  worker.runCanary(null, { ...terms, share: 0, step: 4 });
+  assert.equal((await ask("/own", {}, inside)).text, "old");
+  worker.runCanary(null, { ...terms, share: 10_000, step: 5 });
+  assert.equal((await ask("/own", {}, outside)).text, "next");
+  worker.endCanary();
+  assert.deepEqual([(await ask("/own", {}, inside)).text, (await ask("/own", {}, inside)).headers["set-cookie"]], ["old", undefined]);
+  assert.throws(() => worker.promoteCanary(next.id), /no canary/);
+
+  await staged.canary(next, 1);
+  worker.promoteCanary(next.id);
+  assert.equal((await ask("/own", {}, outside)).text, "next");
+  // What all see is what the last release left there: nothing of the canary's own.
+  assert.equal((await ask("/page", {}, outside)).text, "old");
+});
