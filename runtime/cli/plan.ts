@@ -2,7 +2,9 @@
 import { createCompiler } from "../compile/compile.ts";
 import { type Change, differenceOf, type ReleaseContent } from "../compile/difference.ts";
 import { loadConfig } from "../config/config.ts";
+import type { SharedConfig } from "../config/schema.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { configNotes, configPlan } from "./config-plan.ts";
 import type { Terminal } from "./terminal.ts";
 
 const FAILED = 1;
@@ -19,16 +21,19 @@ export async function plan(options: AdminPlace, terminal: Terminal): Promise<num
       terminal.problems(compiled.problems);
       return FAILED;
     }
-    const before = serving as unknown as ReleaseContent;
+    const before = serving as unknown as ReleaseContent & { readonly config: SharedConfig };
     const allowed = new Set([...config.fetch.allow, ...config.fetch.private].map((text) => URL.parse(text)?.origin ?? text));
     const mayFetch = (origin: string): boolean => allowed.has(origin) || [...allowed].some((text) => text.includes("://*.") && fits(origin, text));
-    const changes = differenceOf(before, { release: compiled.release, routes: config.routes }, mayFetch);
+    const differs = differenceOf(before, { release: compiled.release, routes: config.routes }, mayFetch);
+    const routesTold = differs.some(({ about, subject }) => about === "route" || subject === "routes");
+    const changes = [...differs, ...configPlan(before.config, config.shared, routesTold)];
     terminal.result({ from: before.release.id, to: compiled.release.id, changes }, () =>
       changes.length === 0
         ? [`nothing would change: release ${compiled.release!.id}`]
         : [
             `release ${before.release.id} → ${compiled.release!.id}`,
             ...changes.map(({ about, how, subject, text }) => `  ${SIGNS[how]} ${about} ${subject}: ${text}`),
+            ...configNotes(changes),
           ],
     );
     return changes.length === 0 ? 0 : DIFFERENCES;

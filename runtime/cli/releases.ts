@@ -56,7 +56,13 @@ interface Status {
     readonly connectFailures: number;
   }[];
   readonly store: { readonly kind: string; readonly state: string; readonly reason: string };
-  readonly deployed: { readonly gateway: string; readonly epoch: number; readonly gateways: readonly SeenGateway[] } | null;
+  readonly deployed: {
+    readonly gateway: string;
+    readonly epoch: number;
+    readonly gateways: readonly SeenGateway[];
+    /** Keys of the gateway's config file that differ from what was deployed. */
+    readonly drift: readonly string[];
+  } | null;
 }
 
 export function status(options: AdminPlace, terminal: Terminal): Promise<number> {
@@ -74,6 +80,7 @@ function statusLines({ state, version, release, workers, quarantined, upstreams,
     `${state}, release ${release.id} (${epoch}), ${release.rules.length} rules, sluice ${version}`,
     `store: ${store.kind}, ${store.state}${store.reason === "" ? "" : ` (${store.reason})`}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
+    ...driftLines(deployed?.drift ?? []),
     "",
     ...table(
       ["gateway", "state", "epoch", "release", ""],
@@ -96,6 +103,14 @@ function statusLines({ state, version, release, workers, quarantined, upstreams,
       upstreams.map((target) => [target.upstream, target.target, String(target.active), String(target.requests), String(target.connectFailures)]),
     ),
   ];
+}
+
+const MOST_KEYS = 12;
+
+function driftLines(keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const more = keys.length > MOST_KEYS ? ` and ${keys.length - MOST_KEYS} more` : "";
+  return [`config file: differs here from what was deployed, which counts, in ${keys.slice(0, MOST_KEYS).join(", ")}${more}`];
 }
 
 async function shown(terminal: Terminal, run: () => Promise<number>): Promise<number> {

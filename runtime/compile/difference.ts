@@ -9,7 +9,7 @@ export interface ReleaseContent {
 }
 
 export interface Change {
-  readonly about: "rule" | "match" | "order" | "capability" | "route";
+  readonly about: "rule" | "match" | "order" | "capability" | "route" | "config";
   readonly how: "added" | "removed" | "changed";
   /** The rule's name, or the route's match. */
   readonly subject: string;
