@@ -135,6 +135,7 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
     } catch (thrown) {
       life.throwIfGone();
       const error = asGatewayError(thrown);
+      if (life.witness !== null) life.witness.failed(error);
       // Asked again when the other upstream failed too: for an answer, not for a third one.
       const mayRetry = tries++ === 1 && life.requestCanBeSentAgain;
       const again = plan.onError === null ? null : await runErrorHooks(life, plan.onError, error, mayRetry);
@@ -254,6 +255,7 @@ async function runErrorHooks(life: Life, hooks: PhaseHooks, error: GatewayError,
   const outcome = await runHooks(life, "onError", hooks, `,"error":${JSON.stringify(facts)}`);
   if (outcome.rule !== "") life.rule = outcome.rule;
   life.throwIfGone();
+  if (life.witness !== null) life.witness.asked(outcome);
   if (outcome.failure !== null) return failed(life, outcome.failure);
   if (outcome.answer !== null) return fromRule(outcome.answer);
   if (!mayRetry || outcome.upstream === "" || outcome.upstream === life.upstream) return null;

@@ -230,7 +230,11 @@ export class Runs {
         continue;
       }
       const to = pending.at < pending.suspectTo ? pending.at + 1 : held.segmentEnd(run.rules, pending.at);
-      const segment = new Segment(this.#nextNumber++, pending, to, Math.floor(this.#options.now()), this.#newSeed(), budgetMs);
+      let clockMs = Math.floor(this.#options.now());
+      let seed = this.#newSeed();
+      const { witness } = run.exchange;
+      if (witness) ({ clockMs, seed } = witness.drawn(run.phase, clockMs, seed));
+      const segment = new Segment(this.#nextNumber++, pending, to, clockMs, seed, budgetMs);
       segment.write(this.#options.limits.ruleCpuMs);
       if (trial !== null && pending.at < pending.suspectTo) {
         trial.alone = segment;
