@@ -1,7 +1,7 @@
 /** The request and response as each phase sees them. What a phase may not change is read-only in its type and refused at run time. */
 import type { CacheDecision, CacheKeyOptions } from "./cache.ts";
 import type { BodyInput } from "./answers.ts";
-import type { HtmlVerbs } from "./html.ts";
+import type { PageEdits } from "./html-element.ts";
 
 /** Header fields, read-only. Names are matched in any case and come back in lowercase. */
 export interface ReadonlyHeaders extends Iterable<[name: string, value: string]> {
@@ -197,6 +197,7 @@ export interface RuleResponse extends Omit<OriginResponse, "status" | "cache"> {
    * in which they were asked for; `res.text()` shows the page without them. Only whole answers of type `text/html` are edited, compressed or not, and
    * never the gateway's own error pages. An edited answer has a weak ETag of its own, no `last-modified` and no ranges.
    * A selector that can't be read fails the rule (`RULE_EFFECT`). At most 256 edits; a tag beyond 64 KiB passes as it is.
+   * `res.html.on(selector, { element(el) { … } })` decides element by element, in code.
    *
    * @example
    * import { defineRule } from "sluice"
@@ -208,7 +209,7 @@ export interface RuleResponse extends Omit<OriginResponse, "status" | "cache"> {
    *   },
    * })
    */
-  readonly html: HtmlVerbs<void>;
+  readonly html: PageEdits;
 }
 
 /** `error` in `onError`: why no response could be had. */

@@ -261,7 +261,7 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
     case Effect.HTML:
       return effect.value.length > bounds.crossingBytes
         ? `an edit of ${effect.value.length} characters, at most ${bounds.crossingBytes} are allowed`
-        : htmlEditFault(effect.value);
+        : htmlEditFault(effect.value, effect.rule);
     case Effect.CACHE_KEY:
       return readCacheKeyWord(effect.value) === null ? `${quoted(effect.value)} is no cache key` : "";
     case Effect.CACHE:

@@ -1,6 +1,6 @@
 /** An HTML edit as it crosses from the sandbox: JSON that the kernel wrote and that the worker reads as a stranger's. */
 import type { HtmlEdit } from "../../sdk/html.ts";
-import { findEditFaults } from "../experiments/edits/edits.ts";
+import { type ElementCallback, findEditFaults } from "../experiments/edits/edits.ts";
 import { parsed } from "./apply-effects.ts";
 
 const MAX_CLASSES = 64;
@@ -9,10 +9,10 @@ const ATTRIBUTE_NAME = /^[^\u0000-\u0020"'<>/=\u007f]{1,256}$/;
 const NONCE = /^[A-Za-z0-9+/_=-]{0,256}$/;
 const PLACE = /^(?:head|body)-(?:start|end)$/;
 
-/** Why it can't be made, or "". */
-export function htmlEditFault(json: string): string {
+/** Why what `rule` asks for can't be made, or "". */
+export function htmlEditFault(json: string, rule: number): string {
   const value = parsed(json);
-  if (!isHtmlEdit(value)) return "no HTML edit";
+  if (!isHtmlEdit(value) && !isCallback(value, rule)) return "no HTML edit";
   const [fault] = findEditFaults([value]);
   return fault === undefined ? "" : `the selector ${JSON.stringify(fault.selector)} at character ${fault.at + 1}: ${fault.message}`;
 }
@@ -20,6 +20,12 @@ export function htmlEditFault(json: string): string {
 /** Has it the shape of one? Its selector may still be none. */
 export function isHtmlEdit(value: unknown): value is HtmlEdit {
   return typeof value === "object" && value !== null && isEdit(value as Loose);
+}
+
+/** The same for what a callback asks of its element. The selector of such edits means nothing. */
+export function elementEditsFault(edits: readonly unknown[]): string {
+  const sound = edits.every((edit) => typeof edit === "object" && edit !== null && "selector" in edit && isEdit(edit as Loose));
+  return sound ? "" : "no edit of an element";
 }
 
 type Loose = Readonly<Record<string, unknown>>;
@@ -49,6 +55,12 @@ function isEdit(edit: Loose): boolean {
     default:
       return false;
   }
+}
+
+/** A rule speaks for itself. */
+function isCallback(value: unknown, rule: number): value is ElementCallback {
+  const { kind, selector, handler, rule: whose } = (value ?? {}) as Loose;
+  return kind === "callback" && isText(selector) && whose === rule && typeof handler === "number" && Number.isInteger(handler) && handler >= 0;
 }
 
 function isText(value: unknown, pattern: RegExp | null = null): value is string {

@@ -41,7 +41,7 @@ export const FromSandbox = {
   /** call num, callNo num (1, 2, … within the hook call; the same on a re-run), rule num, service str, args str (JSON). */
   CALL: 2,
   /**
-   * call num, tail num (1: `waitUntil` work goes on, TAIL follows), outcome num (0 next, 1 answer, 2 failure), by num (number of the rule that answered or failed, else 0),
+   * call num, tail num (1: `waitUntil` work goes on, TAIL follows; 2: element callbacks do, too, and it is LOST with its isolate as if it were not done), outcome num (0 next, 1 answer, 2 failure), by num (number of the rule that answered or failed, else 0),
    * failure str (JSON `RuleFailure`, or ""), cpu: n num, n × (rule num, microseconds num), effects str (EFFECTS text, in order, each with its rule).
    * For a failure the effects are those of the rules before it, plus the failing rule's own logs.
    */
@@ -169,11 +169,14 @@ export const Effect = {
   ASKED: 17,
   /** stack str: where the next effect was asked for. Only where the extra ends with TRACED_EXTRA. */
   PLACE: 18,
-  /** json str (HtmlEdit of the SDK): one edit of the page that is delivered (onResponse). */
+  /** json str (PageEdit of experiments/edits): one edit of the page that is delivered, or a callback for its elements (onResponse). */
   HTML: 19,
 } as const;
 
-/** Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. */
+/**
+ * Services answered by the worker. Their names in CALL; arguments and results are JSON, bytes as Latin-1 strings. One more, "elements", is asked by the kernel itself:
+ * `kernel/element-calls.ts`, `element-port.ts`.
+ */
 export type ServiceName =
   | "requestBody" // {} → { bytes }
   | "responseBody" // {} → { bytes }

@@ -23,7 +23,7 @@ export function readRecords(text: string, to: RecordEvents): void {
     const kind = reader.num();
     switch (kind) {
       case FromSandbox.DONE:
-        to.done(reader.num(), flag(reader), reader.num(), reader.num(), reader.str(), cpuOf(reader), reader.str());
+        to.done(reader.num(), goesOn(reader), reader.num(), reader.num(), reader.str(), cpuOf(reader), reader.str());
         break;
       case FromSandbox.CALL:
         to.call(reader.num(), reader.num(), reader.num(), reader.str(), reader.str());
@@ -50,6 +50,13 @@ export function readRecords(text: string, to: RecordEvents): void {
         throw new CodecError(`record of kind ${kind}`);
     }
   }
+}
+
+/** 0: all is over; 1: `waitUntil` work goes on; 2: element callbacks do. */
+function goesOn(reader: TextReader): boolean {
+  const value = reader.num();
+  if (value > 2) throw new CodecError(`${value} where 0, 1 or 2 is expected`);
+  return value > 0;
 }
 
 function flag(reader: TextReader): boolean {

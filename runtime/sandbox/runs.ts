@@ -55,8 +55,11 @@ export class Runs {
     this.#pair = given.pair;
     this.#newSeed = given.options.newSeed ?? seedSource();
     const stem = `${this.#newSeed().slice(0, 12)}.${Math.floor(given.options.now()).toString(36)}.`;
-    this.#calls = new ServiceCalls(given.options, stem, (segment, rule) =>
-      this.#cutOff(segment, rule, { kind: "calls", message: "it made more service calls than one hook may", stack: "" }),
+    this.#calls = new ServiceCalls(
+      given.options,
+      stem,
+      (segment, rule) => this.#cutOff(segment, rule, { kind: "calls", message: "it made more service calls than one hook may", stack: "" }),
+      given.clock,
     );
     this.#losses = new Losses({
       events: given.options.events,
@@ -322,6 +325,7 @@ export class Runs {
       segment.sinceMs = now;
       segment.budgetMs = this.#options.limits.ruleWallMs;
       segment.sentAs = 0;
+      segment.elements?.rests();
       segment.pending.held.running++;
       return;
     }
@@ -378,7 +382,7 @@ export class Runs {
     const { process, pending } = segment;
     process?.calls.delete(segment.number);
     process?.tell(cancelRecord(segment.number));
-    if (!segment.tail) pending.run.exchange.ruleWallMs += this.#clock.now() - segment.sinceMs;
+    if (!segment.tail || segment.elements?.busy === true) pending.run.exchange.ruleWallMs += this.#clock.now() - segment.sinceMs;
     this.#end(segment, rule, failure);
     if (process !== null) this.#afterTrial(process, segment);
   }
@@ -386,7 +390,12 @@ export class Runs {
   /** Ends a hook call with a failure of `rule`; the rules after it go on when it is passed over. */
   #end(segment: Segment, rule: number, failure: Failure, error = errorOf(failure, segment.pending.held.nameOf(rule))): void {
     const { pending } = segment;
+    if (segment.tail) segment.elements?.fail(rule, failure, error);
     segment.close();
+    if (segment.tail && segment.elements !== null) {
+      this.#released(pending.held);
+      return;
+    }
     if (segment.tail) {
       this.#options.events.log({ rule: pending.held.nameOf(rule), level: "error", text: `waitUntil: ${error.detail}`, exchange: pending.run.exchange.id });
       this.#released(pending.held);

@@ -1,6 +1,7 @@
 /** What is under way: a run as the caller asked for it, and the hook calls it is cut into. */
 import type { Decisions } from "./apply-effects.ts";
 import type { GatewayError } from "../errors.ts";
+import type { SegmentElements } from "./element-port.ts";
 import { kindOfRefusal, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { hookRecord, str } from "./hook-text.ts";
@@ -66,7 +67,9 @@ export class Segment {
   controller: AbortController | null = null;
   /** Calls that were refused, as the rule was told: `fetch` wraps its errors, and the reason would be lost. */
   refusals: GatewayError[] | null = null;
-  /** Answered; only its `waitUntil` work goes on. */
+  /** Its element callbacks, once it asks for elements. */
+  elements: SegmentElements | null = null;
+  /** Answered; only its `waitUntil` work, or its element callbacks, go on. */
   tail = false;
   /** Nobody waits for it any more. */
   over = false;
@@ -127,5 +130,6 @@ export class Segment {
   close(): void {
     this.over = true;
     this.controller?.abort();
+    this.elements?.close();
   }
 }

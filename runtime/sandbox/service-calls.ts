@@ -1,6 +1,8 @@
 /** Service calls of rules: who may call what, how often, and each at most once, however many sandboxes the hook runs in. */
+import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { CodecError } from "./codec.ts";
+import { type ElementHost, SegmentElements } from "./element-port.ts";
 import { rejection } from "./failures.ts";
 import { replyRecord } from "./hook-text.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -16,6 +18,8 @@ const MAX_BODY_REPLY_UNITS = 32 * 1024 * 1024;
 const CARRIES_BODY: ReadonlySet<string> = new Set(["requestBody", "responseBody", "fetch"]);
 /** Part of the sandbox's own world; a manifest does not name them. */
 const UNDECLARED: ReadonlySet<string> = new Set(["requestBody", "responseBody", "timer"]);
+/** Asks for elements of the page: no service of the gateway's, but a conversation of its own, with bounds of its own. */
+const ELEMENTS = "elements";
 /** `ctx.auth` is one service to a rule's author. */
 const GROUPS: Readonly<Record<string, string>> = { jwt: "auth", hmac: "auth", forward: "auth" };
 
@@ -24,10 +28,12 @@ export class ServiceCalls {
   /** Ends the hook call with RULE_CALLS. */
   readonly #tooMany: (segment: Segment, rule: number) => void;
   readonly #idStem: string;
+  readonly #elementHost: ElementHost;
   #journals = 0;
 
-  constructor(options: SandboxOptions, idStem: string, tooMany: (segment: Segment, rule: number) => void) {
+  constructor(options: SandboxOptions, idStem: string, tooMany: (segment: Segment, rule: number) => void, clock: Clock) {
     this.#options = options;
+    this.#elementHost = { options, clock, reply: (segment, entry, json) => this.#reply(segment, entry, true, json) };
     this.#idStem = idStem;
     this.#tooMany = tooMany;
   }
@@ -43,6 +49,11 @@ export class ServiceCalls {
     const earlier = journal.claim(callNo, rule, service, args);
     if (earlier !== undefined) {
       if (earlier.reply !== null) process.send(segment, replyRecord(segment.number, callNo, earlier.reply.ok, earlier.reply.json));
+      else if (service === ELEMENTS) segment.elements?.rests();
+      return;
+    }
+    if (service === ELEMENTS) {
+      this.#elementsAsked(segment, journal.add(callNo, rule, service, args));
       return;
     }
     if (callNo > MAX_CALLS || journal.size >= MAX_CALLS) {
@@ -56,6 +67,17 @@ export class ServiceCalls {
       return;
     }
     this.#start(segment, journal.add(callNo, rule, service, args));
+  }
+
+  #elementsAsked(segment: Segment, entry: JournalEntry): void {
+    const { run } = segment.pending;
+    if (run.phase !== "onResponse") throw new CodecError(`elements are asked for in ${run.phase}`);
+    const first = segment.elements === null;
+    const elements = (segment.elements ??= new SegmentElements(segment, this.#elementHost));
+    elements.asked(entry);
+    if (!first) return;
+    if (run.exchange.elementsWanted === undefined) elements.end();
+    else run.exchange.elementsWanted(elements);
   }
 
   #refusal(segment: Segment, rule: number, service: string, args: string): GatewayError | null {

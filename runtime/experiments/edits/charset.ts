@@ -79,6 +79,13 @@ export function pageText(text: string, charset: Charset, context: TextContext): 
   return out;
 }
 
+/** The page's bytes, in a Latin-1 string, as text. A page that does not say what it is is taken for UTF-8. */
+export function textOfPage(bytes: string, charset: Charset): string {
+  if (!BEYOND_ASCII.test(bytes)) return bytes;
+  const raw = Buffer.from(bytes, "latin1");
+  return charset.beyondAscii === "utf-8" || charset.name === "" ? raw.toString("utf8") : new TextDecoder(charset.name).decode(raw);
+}
+
 /** How the page itself would write `text` in an attribute that a selector asks for. A set that the gateway can't write is taken for UTF-8. */
 export function comparedText(text: string, charset: Charset): string {
   return typeof charset.beyondAscii === "string" ? pageText(text, UTF8, "markup") : pageText(text, charset, "markup");

@@ -16,7 +16,7 @@ import {
 import { asGatewayError, GatewayError } from "../../errors.ts";
 import type { BodySink, BodySource } from "../../proxy/exchange.ts";
 import type { Fields } from "../../proxy/fields.ts";
-import type { HtmlEditor } from "./editor.ts";
+import type { PageEditor } from "./editor.ts";
 import { type PageCoding, withoutDigests } from "./fields.ts";
 
 interface Coder {
@@ -56,7 +56,7 @@ export class CodedBody implements BodySource, BodySink {
   readonly length = -1;
   readonly endsWithConnection?: boolean;
   readonly #source: BodySource;
-  readonly #editor: HtmlEditor;
+  readonly #editor: PageEditor;
   readonly #coder: Coder;
   /** Made when the first byte is there. */
   #undo: Transform | null = null;
@@ -70,8 +70,10 @@ export class CodedBody implements BodySource, BodySink {
   #sourceEnded = false;
   /** Something was edited since the coder last gave all it had. */
   #flushDue = false;
+  /** Rules are asked: nothing more is unpacked. */
+  #asking = false;
 
-  constructor(source: BodySource, editor: HtmlEditor, coding: Exclude<PageCoding, "identity">) {
+  constructor(source: BodySource, editor: PageEditor, coding: Exclude<PageCoding, "identity">) {
     this.#source = source;
     this.#editor = editor;
     this.endsWithConnection = source.endsWithConnection;
@@ -82,7 +84,9 @@ export class CodedBody implements BodySource, BodySink {
   read(sink: BodySink): void {
     this.#sink = sink;
     const make = this.#make;
-    make.on("drain", () => this.#undo?.resume());
+    make.on("drain", () => {
+      if (!this.#asking) this.#undo?.resume();
+    });
     make.on("data", (bytes: Buffer) => {
       if (this.#sink !== null && !this.#sink.chunk(bytes)) make.pause();
     });
@@ -145,10 +149,30 @@ export class CodedBody implements BodySource, BodySink {
       return;
     }
     const pieces = this.#editor.write(bytes);
-    if (pieces.length === 0) return;
+    if (!(pieces instanceof Promise)) {
+      this.#give(pieces);
+      return;
+    }
+    this.#asking = true;
+    this.#undo?.pause();
+    pieces.then(
+      (answered) => {
+        this.#asking = false;
+        if (this.#make.destroyed) return;
+        if (this.#give(answered)) this.#undo?.resume();
+      },
+      (thrown: unknown) => this.#fail(asGatewayError(thrown)),
+    );
+  }
+
+  /** False: the coder has more than it can take. */
+  #give(pieces: Buffer[]): boolean {
+    if (pieces.length === 0) return true;
     this.#flushDue = true;
-    if (!this.#make.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))) this.#undo?.pause();
+    const goesOn = this.#make.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces));
+    if (!goesOn) this.#undo?.pause();
     if (this.#unread === 0) this.#flush();
+    return goesOn;
   }
 
   /** All that came is read: it goes on at once, so that a page streams as its origin meant it. */

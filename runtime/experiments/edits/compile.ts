@@ -19,11 +19,23 @@ export interface EditFault {
   readonly message: string;
 }
 
+/** A rule decides itself what is done to each matched element. */
+export interface ElementCallback {
+  readonly kind: "callback";
+  readonly selector: string;
+  /** Who is called: a rule's number, and which of its callbacks. */
+  readonly rule: number;
+  readonly handler: number;
+}
+/** What may be asked for. Only rules have callbacks. */
+export type PageEdit = HtmlEdit | ElementCallback;
+
 /** What is done to a matched element. */
-export type Action =
+export type ElementAction =
   | { readonly kind: "before" | "after" | "prepend" | "append" | "replace" | "content"; readonly content: Content }
   | { readonly kind: "remove" }
   | { readonly kind: "attribute"; readonly edit: AttributeEdit };
+export type Action = ElementAction | ElementCallback;
 
 /** One step of a selector among all of them. `previous`: index of the step it hangs on; a smaller one. */
 export interface Step {
@@ -38,6 +50,8 @@ export interface CompiledEdits {
   /** Eight hex digits of what the edits are; the same edits have the same. For ETags and keys of edited variants. */
   readonly id: string;
   readonly empty: boolean;
+  /** There are callbacks among the edits. */
+  readonly asks: boolean;
   readonly steps: readonly Step[];
   readonly actions: readonly Action[];
   /** Steps that an element of a type may be: by its name, and those that any may be. Ascending. */
@@ -49,7 +63,7 @@ export interface CompiledEdits {
 }
 
 /** What is wrong with the selectors of `edits`, all at once. */
-export function findEditFaults(edits: readonly HtmlEdit[]): EditFault[] {
+export function findEditFaults(edits: readonly PageEdit[]): EditFault[] {
   const faults: EditFault[] = [];
   for (const [edit, one] of edits.entries()) {
     if (!("selector" in one)) continue;
@@ -60,14 +74,14 @@ export function findEditFaults(edits: readonly HtmlEdit[]): EditFault[] {
 }
 
 /** Throws `RULE_EFFECT` for the first selector that can't be used, with its place. */
-export function compileEdits(edits: readonly HtmlEdit[]): CompiledEdits {
+export function compileEdits(edits: readonly PageEdit[]): CompiledEdits {
   if (edits.length > MAX_EDITS) throw new GatewayError("RULE_EFFECT", `${edits.length} HTML edits for one page, at most ${MAX_EDITS} are made`);
   const table = new StepTable();
   const actions: Action[] = [];
   const headInserts: Content[] = [];
   const bodyInserts: Content[] = [];
   for (const edit of edits) {
-    const action = actionOf(edit);
+    const action = edit.kind === "callback" ? edit : actionOf(edit);
     const index = actions.push(action) - 1;
     if ("selector" in edit) table.add(edit.selector, index);
     else {
@@ -89,7 +103,8 @@ export function compileEdits(edits: readonly HtmlEdit[]): CompiledEdits {
       );
   }
   const id = createHash("sha256").update(JSON.stringify(edits)).digest("hex").slice(0, 8);
-  return Object.freeze({ id, empty: edits.length === 0, steps, actions, byTag, anyTag, headInserts, bodyInserts });
+  const asks = actions.some(({ kind }) => kind === "callback");
+  return Object.freeze({ id, empty: edits.length === 0, asks, steps, actions, byTag, anyTag, headInserts, bodyInserts });
 }
 
 /** Steps of all selectors; selectors that begin alike share them. */
@@ -119,7 +134,7 @@ class StepTable {
   }
 }
 
-function actionOf(edit: HtmlEdit): Action {
+export function actionOf(edit: HtmlEdit): ElementAction {
   switch (edit.kind) {
     case "setContent":
       return { kind: "content", content: new PlainContent(edit.content.as, edit.content.value) };
@@ -144,7 +159,7 @@ function actionOf(edit: HtmlEdit): Action {
   }
 }
 
-function attribute(kind: AttributeEdit["kind"], written: string, value: string, classes: readonly string[]): Action {
+function attribute(kind: AttributeEdit["kind"], written: string, value: string, classes: readonly string[]): ElementAction {
   return {
     kind: "attribute",
     edit: { kind, name: written.toLowerCase(), written, value: value.toWellFormed(), classes: classes.map((name) => name.toWellFormed()) },

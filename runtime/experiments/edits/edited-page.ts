@@ -4,7 +4,7 @@
  */
 import type { QuoteType, TokenizerCallbacks } from "htmlparser2";
 import { type Charset, charsetOf } from "./charset.ts";
-import type { CompiledEdits } from "./compile.ts";
+import type { Action, CompiledEdits, ElementAction, ElementCallback } from "./compile.ts";
 import { type Content, surroundingIn } from "./content.ts";
 import { fits } from "./element-match.ts";
 import { depthAtStart, endedBy } from "./nesting.ts";
@@ -28,10 +28,14 @@ const LONGEST_RAW_END = 12;
 const NO_STEPS: readonly number[] = [];
 const CHARSET_IN_CONTENT = /charset\s*=\s*["']?\s*([^\s;"']+)/i;
 
+/** Callbacks' part in a page: what one of them makes of a matched tag. Nobody is waited for. */
+export type Decide = (callback: ElementCallback, tag: StartTag) => readonly ElementAction[];
+
 export class EditedPage implements TokenizerCallbacks {
   readonly window = new PageWindow();
   readonly #compiled: CompiledEdits;
   readonly #nonce: string;
+  readonly #decide: Decide;
   readonly #open: OpenElements;
   readonly #tag = new StartTag();
   #charset: Charset;
@@ -61,7 +65,8 @@ export class EditedPage implements TokenizerCallbacks {
   #headSettled: boolean;
   #hasBody = false;
 
-  constructor(compiled: CompiledEdits, charset: Charset, charsetKnown: boolean, nonce: string) {
+  constructor(compiled: CompiledEdits, charset: Charset, charsetKnown: boolean, nonce: string, decide: Decide) {
+    this.#decide = decide;
     this.#compiled = compiled;
     this.#charset = charset;
     this.#charsetKnown = charsetKnown;
@@ -279,7 +284,7 @@ export class EditedPage implements TokenizerCallbacks {
     const tag = this.#tag;
     const surrounding = surroundingIn(tag.name, foreign);
     const plan = planOf(
-      edits.map((edit) => actions[edit]!),
+      this.#decided(edits.map((edit) => actions[edit]!)),
       (content) => content.bytes(this.#charset, surrounding, this.#nonce),
       (content) => content.bytes(this.#charset, "markup", this.#nonce),
     );
@@ -303,6 +308,11 @@ export class EditedPage implements TokenizerCallbacks {
     }
     window.dropping = plan.drops !== "nothing";
     return plan.drops === "nothing" && plan.suffix.length === 0 && plan.after.length === 0 ? null : plan;
+  }
+
+  #decided(actions: readonly Action[]): readonly ElementAction[] {
+    if (!this.#compiled.asks) return actions as readonly ElementAction[];
+    return actions.flatMap((action) => (action.kind === "callback" ? this.#decide(action, this.#tag) : [action]));
   }
 
   #passTag(plan: ElementPlan): void {

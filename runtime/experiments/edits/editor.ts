@@ -2,7 +2,7 @@
 import { Tokenizer } from "htmlparser2";
 import { charsetOf, UNDECLARED } from "./charset.ts";
 import type { CompiledEdits } from "./compile.ts";
-import { EditedPage } from "./edited-page.ts";
+import { type Decide, EditedPage } from "./edited-page.ts";
 
 export interface EditorOptions {
   /** As Content-Type names it; "" when it does not. */
@@ -11,22 +11,30 @@ export interface EditorOptions {
   readonly nonce?: string;
 }
 
-const BOM_BYTES = 3;
+/** Edits one page, piece by piece. While a promise is open, nothing may be written. */
+export interface PageEditor {
+  /** What may leave now. Pieces may be views of `bytes`: use or copy them before `bytes` changes. Rejects with a `GatewayError`, and then for good. */
+  write(bytes: Buffer): Buffer[] | Promise<Buffer[]>;
+  /** The rest. Nothing may be written afterwards. */
+  end(): Buffer[];
+}
 
-/** For one page. Never throws for what a page holds. */
-export class HtmlEditor {
+const BOM_BYTES = 3;
+const UNDECIDED: Decide = () => [];
+
+/** For one page. Never throws for what a page holds. `decide`: what callbacks make of a tag; left out: nothing. */
+export class HtmlEditor implements PageEditor {
   #page: EditedPage | null;
   readonly #tokenizer: Tokenizer | null;
   /** The first bytes, which may be a byte order mark. */
   readonly #first: number[] = [];
 
-  constructor(compiled: CompiledEdits, options: EditorOptions = {}) {
+  constructor(compiled: CompiledEdits, options: EditorOptions = {}, decide: Decide = UNDECIDED) {
     const charset = charsetOf(options.charset ?? "");
-    this.#page = compiled.empty || charset === null ? null : new EditedPage(compiled, charset, charset !== UNDECLARED, options.nonce ?? "");
+    this.#page = compiled.empty || charset === null ? null : new EditedPage(compiled, charset, charset !== UNDECLARED, options.nonce ?? "", decide);
     this.#tokenizer = this.#page === null ? null : new Tokenizer({ decodeEntities: false }, this.#page);
   }
 
-  /** What may leave now. Pieces may be views of `bytes`: use or copy them before `bytes` changes. */
   write(bytes: Buffer): Buffer[] {
     if (bytes.length > 0 && this.#first.length < BOM_BYTES) this.#lookForMark(bytes);
     const page = this.#page;
@@ -36,7 +44,6 @@ export class HtmlEditor {
     return page.window.take();
   }
 
-  /** The rest. Nothing may be written afterwards. */
   end(): Buffer[] {
     const page = this.#page;
     const tokenizer = this.#tokenizer;

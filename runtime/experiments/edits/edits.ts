@@ -1,5 +1,6 @@
 /** The door of HTML edits. */
+export type { AskElements, ElementAnswers, FoundElement } from "./asking-editor.ts";
 export { editHtml } from "./body.ts";
-export { compileEdits, findEditFaults, type CompiledEdits } from "./compile.ts";
+export { compileEdits, findEditFaults, type CompiledEdits, type ElementCallback, type PageEdit } from "./compile.ts";
 export { HtmlEditor, type EditorOptions } from "./editor.ts";
 export { editable, editedFields, type PageCoding } from "./fields.ts";

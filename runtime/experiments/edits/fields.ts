@@ -42,7 +42,7 @@ const UNTRUE: readonly string[] = ["content-length", "last-modified", ...DIGESTS
 
 /**
  * Changes `fields` to what is true of the edited page. Its ETag becomes a weak one of this variant (RFC 9110 section 8.8.3: edits, and a nonce among them,
- * leave the meaning and not the bytes), so that nobody takes the origin's page for it; Last-Modified goes, because edits have no such date; ranges are
+ * leave the meaning and not the bytes), so that nobody takes the origin's page for it, and none at all where rules decide in code; Last-Modified goes, because edits have no such date; ranges are
  * not served (section 14.3), because nobody could join parts of two variants.
  */
 export function editedFields(fields: Fields, edits: CompiledEdits): void {
@@ -51,7 +51,7 @@ export function editedFields(fields: Fields, edits: CompiledEdits): void {
   const tag = fields.get("etag");
   if (tag === undefined) return;
   const opaque = /^(?:W\/)?"([^"]*)"$/.exec(tag)?.[1];
-  if (opaque === undefined) fields.delete("etag");
+  if (opaque === undefined || edits.asks) fields.delete("etag");
   else fields.set("etag", `W/"${opaque}-${edits.id}"`);
 }
 

@@ -1,5 +1,5 @@
 /** What several edits of one element come to, in their order. */
-import type { Action } from "./compile.ts";
+import type { ElementAction } from "./compile.ts";
 import type { Content } from "./content.ts";
 import type { AttributeEdit } from "./start-tag.ts";
 
@@ -17,13 +17,13 @@ export interface ElementPlan {
 }
 
 /** `inside`: content as it must stand inside the element; `beside`: next to it. */
-export function planOf(actions: readonly Action[], inside: (content: Content) => Buffer, beside: (content: Content) => Buffer): ElementPlan {
+export function planOf(actions: readonly ElementAction[], inside: (content: Content) => Buffer, beside: (content: Content) => Buffer): ElementPlan {
   const plan: ElementPlan = { before: [], prefix: [], suffix: [], after: [], attributes: [], drops: "nothing", bytes: 0 };
   for (const action of actions) take(action, plan, inside, beside);
   return plan;
 }
 
-function take(action: Action, plan: ElementPlan, inside: (content: Content) => Buffer, beside: (content: Content) => Buffer): void {
+function take(action: ElementAction, plan: ElementPlan, inside: (content: Content) => Buffer, beside: (content: Content) => Buffer): void {
   // What was replaced or removed is no longer in the page, as in the DOM.
   if (plan.drops === "all") return;
   const made = (bytes: Buffer): Buffer => {

@@ -1,7 +1,7 @@
 /** One start tag as it stands in the page: where its attributes are, what they say, and how it is written with others. */
 import { Buffer } from "node:buffer";
 import { QuoteType, Tokenizer } from "htmlparser2";
-import { type Charset, pageText } from "./charset.ts";
+import { type Charset, pageText, textOfPage } from "./charset.ts";
 
 /** More attributes than anyone writes: such a tag passes unedited. */
 const MAX_ATTRIBUTES = 256;
@@ -80,6 +80,17 @@ export class StartTag {
   value(name: string): string | null {
     const i = this.#indexOf(name);
     return i < 0 ? null : undone(this.#rawValue(i), this.#charset!);
+  }
+
+  /** Names and values as text, in their order; of two attributes of a name the first, which is the one that counts. */
+  attributes(): [name: string, value: string][] {
+    const charset = this.#charset!;
+    const all: [string, string][] = [];
+    for (let i = 0; i < this.#count; i++) {
+      const name = this.#names[i]!;
+      if (this.#indexOf(name) === i) all.push([textOfPage(name, charset), textOfPage(undone(this.#rawValue(i), charset), charset)]);
+    }
+    return all;
   }
 
   #indexOf(name: string): number {

@@ -6,6 +6,7 @@ import { RuleContext } from "./context.ts";
 import { RuleAuth } from "./auth.ts";
 import { BodyReader } from "./body-reader.ts";
 import { current, setCurrent } from "./current.ts";
+import { ElementFacade } from "./element.ts";
 import { installConsole, installRandom, installTimers, startTimer } from "./globals.ts";
 import { forbidCodeFromStrings, freezeBuiltIns, freezeDeep, neutralizeStackHooks, removeGlobals, removeLastMatch, resetStackTraceLimit } from "./harden.ts";
 import { GlobalNames } from "./global-names.ts";
@@ -157,7 +158,7 @@ function install(webSync: Lent["webSync"]): void {
   const randomByte = (): number => (current() ?? unlent()).randomByte();
   installWeb(globalThis, { sync: webSync, now, randomByte, timer: startTimer }, freezeDeep);
   freezeBuiltIns(globalThis);
-  for (const Facade of [BodyReader, RequestFacade, ResponseFacade, HeaderFields, Query, RuleContext, RuleAuth]) {
+  for (const Facade of [BodyReader, RequestFacade, ResponseFacade, ElementFacade, HeaderFields, Query, RuleContext, RuleAuth]) {
     // Rules get instances; with the constructor they could make ones around objects of their own.
     Reflect.deleteProperty(Facade.prototype, "constructor");
     freezeDeep(Facade.prototype);

@@ -8,6 +8,7 @@ import { Effect, FromSandbox, TRACED_EXTRA, type HookExtra, type RuleFailure } f
 import { answerOf, isFetchAnswer } from "./answer.ts";
 import { RuleContext } from "./context.ts";
 import { setCurrent } from "./current.ts";
+import { answerElements } from "./element-calls.ts";
 import { errorText, failureOf, withKind } from "./failure.ts";
 import { answerByFetch } from "./fetch-handler.ts";
 import { ResponseHead, RequestHead } from "./heads.ts";
@@ -147,7 +148,8 @@ export class HookCall {
     if (this.forgotten || (!run.open && run.tails === 0))
       return Promise.reject(new TypeError(`${this.phase} is over: ${name} is not to be had any more; hand its promise to ctx.waitUntil`));
     const waiters = (this.#waiters ??= new Map());
-    if (waiters.size >= MAX_OPEN_CALLS) return Promise.reject(withKind(new RangeError(`at most ${MAX_OPEN_CALLS} calls may be open at once`), "calls"));
+    if (waiters.size >= MAX_OPEN_CALLS && name !== "elements")
+      return Promise.reject(withKind(new RangeError(`at most ${MAX_OPEN_CALLS} calls may be open at once`), "calls"));
     const json = JSON.stringify(args);
     run.expectRoom(json.length, name);
     const callNo = ++this.#callNo;
@@ -280,10 +282,11 @@ export class HookCall {
     const tailing = this.#runs.some((run) => run.tails > 0);
     this.#realm.meter.end();
     this.#realm.emit(
-      `${FromSandbox.DONE};${this.number};${tailing ? 1 : 0};${outcome};${by};${str(failure)}${this.#cpu()}${str(this.#effects + this.#asked(outcome, tailing))}`,
+      `${FromSandbox.DONE};${this.number};${asks ? 2 : tailing ? 1 : 0};${outcome};${by};${str(failure)}${this.#cpu()}${str(this.#effects + this.#asked(outcome, tailing))}`,
     );
     this.#effects = "";
     this.#tailing = tailing;
+    const asks = this.#answersElements(outcome === 2 ? by : -1);
     if (!tailing) this.#realm.waiting.delete(this.number);
   }
 
@@ -294,6 +297,29 @@ export class HookCall {
   }
 
   #tailEnd(): void {
+  /** True: callbacks for elements of the page go on. They are asked for before the hook is told to be done, so that the worker knows. `failed`: its callbacks go with its other changes. */
+  #answersElements(failed: number): boolean {
+    const runs = this.#runs.filter((run) => run.elementCallbacks !== null && run.rule.index !== failed);
+    const [first] = runs;
+    if (first === undefined) return false;
+    first.tails++;
+    const ended = (): void => {
+      first.tails--;
+      this.#tailEnd();
+    };
+    const host = {
+      next: (answer: object) => this.service(first, "elements", answer),
+      enter: (run: RuleRun) => this.#enter(run),
+      leave: () => this.#realm.meter.end(),
+    };
+    settle(answerElements(runs, host), ended, (thrown) => {
+      this.#enter(first);
+      first.log("error", `element callbacks: ${errorText(thrown).message}`);
+      ended();
+    });
+    return true;
+  }
+
     if (!this.#tailing || this.forgotten || this.#runs.some((other) => other.tails > 0)) return;
     this.#realm.meter.end();
     this.#tailing = false;

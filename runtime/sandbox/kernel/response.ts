@@ -1,5 +1,6 @@
 /** `res` in `onOriginResponse` and `onResponse`. */
-import { htmlVerbs, type HtmlVerbs } from "../../../sdk/html.ts";
+import { htmlVerbs } from "../../../sdk/html.ts";
+import type { PageEdits } from "../../../sdk/html-element.ts";
 import type { CacheDecision } from "../../../sdk/index.ts";
 import { str } from "../codec.ts";
 import { Effect } from "../protocol.ts";
@@ -15,7 +16,7 @@ export class ResponseFacade extends BodyReader {
   readonly #run: RuleRun;
   readonly #head: ResponseHead;
   #headers: HeaderFields | null = null;
-  #html: HtmlVerbs<void> | null = null;
+  #html: PageEdits | null = null;
 
   constructor(run: RuleRun) {
     const head = run.hookCall.response;
@@ -45,9 +46,21 @@ export class ResponseFacade extends BodyReader {
     if (this.#run.phase !== "onOriginResponse") throw new TypeError(`res.cache is not to be had in ${this.#run.phase}: the answer is stored, or not, by then`);
     this.#run.effect(Effect.CACHE, str(cacheDecisionText(decision)));
   }
-  get html(): HtmlVerbs<void> {
+  get html(): PageEdits {
     if (this.#run.phase !== "onResponse") throw new TypeError(`res.html is not to be had in ${this.#run.phase}: pages are edited when they are delivered`);
-    return (this.#html ??= htmlVerbs((edit) => this.#run.effect(Effect.HTML, str(JSON.stringify(edit)))));
+    return (this.#html ??= {
+      ...htmlVerbs((edit) => this.#run.effect(Effect.HTML, str(JSON.stringify(edit)))),
+      on: (selector, handlers) => this.#onElement(selector, handlers),
+    });
+  }
+  #onElement(selector: unknown, handlers: unknown): void {
+    if (typeof selector !== "string" || selector.trim() === "") throw new TypeError("res.html.on: a CSS selector is expected");
+    const element: unknown = typeof handlers === "object" && handlers !== null ? (handlers as { element?: unknown }).element : undefined;
+    if (typeof element !== "function") throw new TypeError(`res.html.on: { element(el) { … } } is expected, found ${describe(handlers)}`);
+    const run = this.#run;
+    const handler = run.elementCallbacks?.length ?? 0;
+    run.effect(Effect.HTML, str(JSON.stringify({ kind: "callback", selector, rule: run.rule.index, handler })));
+    (run.elementCallbacks ??= []).push((found) => Reflect.apply(element, handlers, [found]) as unknown);
   }
   setBody(body: unknown): void {
     const content = contentOf(body, "res.setBody");

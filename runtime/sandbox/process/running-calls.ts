@@ -33,7 +33,7 @@ export class RunningCalls {
       const call = reader.num();
       switch (kind) {
         case FromSandbox.DONE:
-          this.#done(call, reader.num() === 1);
+          this.#done(call, reader.num());
           reader.num();
           reader.num();
           reader.skip();
@@ -69,10 +69,12 @@ export class RunningCalls {
     return calls;
   }
 
-  #done(call: number, tail: boolean): void {
+  /** `tail` as in DONE: with element callbacks it is run again when it is lost, as a hook is. */
+  #done(call: number, tail: number): void {
+    if (tail === 2) return;
     const running = this.#hooks.get(call);
     this.#hooks.delete(call);
-    if (tail && running !== undefined) this.#tails.set(call, running);
+    if (tail === 1 && running !== undefined) this.#tails.set(call, running);
   }
 }
 
