@@ -1,6 +1,6 @@
 /** The door of the statistics: pure functions of counts. */
 export { analyse } from "./analysis.ts";
-export type { ArmCounts, ExperimentCounts } from "./analysis.ts";
+export type { Analysis, ArmCounts, ExperimentCounts, GoalCounts } from "./analysis.ts";
 export { belief, chancesOfBest } from "./bayesian.ts";
 export { holm } from "./correction.ts";
 export { cuped } from "./cuped.ts";
@@ -20,7 +20,8 @@ export {
   oneSidedMixtureBound,
 } from "./mixtures.ts";
 export { chiSquareSplit, MISMATCH_ALPHA, sequentialSplit, splitLogBayesFactor } from "./sample-ratio.ts";
-export { difference, sampleOfRate, sampleOfSums } from "./samples.ts";
+export { difference, relativeDifference, sampleOfRate, sampleOfSums } from "./samples.ts";
 export type { RateCounts } from "./samples.ts";
 export { sequentialMeans, sequentialRates } from "./sequential.ts";
 export { verdictOf } from "./verdict.ts";
+export type { Verdict } from "./verdict.ts";

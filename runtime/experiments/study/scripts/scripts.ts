@@ -1,0 +1,33 @@
+/** What studying experiments does atomically in the store: in Lua for Redis, and the same for the embedded store. */
+import { defineScript, type StoreScript } from "../../../store/store.ts";
+
+const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
+
+export const LEAD: StoreScript = defineScript({
+  name: "experiments:lead",
+  lua: file("lead"),
+  repeatable: true,
+  embedded(db, [key = ""], [who, forMs]) {
+    const held = db.get(key);
+    if (held !== undefined && held !== String(who)) return [0];
+    db.set(key, String(who), Number(forMs));
+    return [1];
+  },
+});
+
+export const NOTE: StoreScript = defineScript({
+  name: "experiments:note",
+  lua: file("note"),
+  durable: true,
+  embedded(db, [key = ""], [line, kept]) {
+    const lines = [...((db.get(key) as string[] | undefined) ?? [])];
+    if (line !== "") {
+      lines.push(String(line));
+      lines.splice(0, lines.length - Number(kept));
+      db.set(key, lines, null);
+    }
+    return lines;
+  },
+});
+
+export const STUDY_SCRIPTS: readonly StoreScript[] = [LEAD, NOTE];
