@@ -2,8 +2,9 @@
 import { z } from "zod";
 import type { RouteConfig } from "../config/resolved.ts";
 import type { SharedConfig } from "../config/schema.ts";
-import type { Release } from "../compile/release.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
 import { GatewayError } from "../errors.ts";
+import type { Recordings } from "../observe/recordings/recordings.ts";
 import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
 import { PackageError } from "./release-package.ts";
 import { Order, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
@@ -15,8 +16,9 @@ export interface ReleaseDesk {
   readonly shelf: ReleaseShelf;
   readonly follower: Follower;
   readonly rollouts: Rollouts;
+  readonly recordings: Recordings;
   /** What serves here, deployed or not. */
-  readonly current: () => { readonly release: Release; readonly routes: readonly RouteConfig[]; readonly config: SharedConfig };
+  readonly current: () => { readonly release: Release; readonly maps: SourceMaps; readonly routes: readonly RouteConfig[]; readonly config: SharedConfig };
 }
 
 /** Code and source maps of the largest release, as JSON. */
@@ -69,7 +71,10 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       method: "GET",
       role: "read",
       about: "A release with its code and its config as written; of the one that serves here, `routes` too: what its routes mean.",
-      parameters: { id: "of a release that is kept, or current: what serves here, deployed or not" },
+      parameters: {
+        id: "of a release that is kept, or current: what serves here, deployed or not",
+        maps: "true: with source maps, of the one that serves here",
+      },
       answers: { 200: z.looseObject({ release: z.unknown(), config: z.record(z.string(), z.unknown()) }) },
       refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"] },
       answer: at(one),
@@ -117,11 +122,11 @@ async function upload({ body }: Asked, { shelf }: ReleaseDesk): Promise<TextAnsw
   return json(fresh ? 201 : 200, entry);
 }
 
-async function one({ params }: Asked, { shelf, current }: ReleaseDesk): Promise<TextAnswer> {
+async function one({ params, query }: Asked, { shelf, current }: ReleaseDesk): Promise<TextAnswer> {
   const id = params["id"]!;
-  const here = current();
+  const { maps, ...here } = current();
   // What was never deployed is in no store.
-  if (id === "current" || id === here.release.id) return json(200, { ...here });
+  if (id === "current" || id === here.release.id) return json(200, query.get("maps") === "true" ? { ...here, maps } : here);
   const taken = /^[0-9a-f]{12}$/.test(id) ? await shelf.take(id) : null;
   if (taken === null)
     return failure(404, { code: "RELEASE_UNKNOWN", found: id.slice(0, 100), expected: "the id of a release that GET /v1/releases lists, or current" });

@@ -39,6 +39,8 @@ export interface WorkerSnapshot {
   readonly limits?: { readonly degraded: boolean; readonly inFlight: number };
   /** The memory of the cache. Left out where nothing is cached. */
   readonly cache?: { readonly entries: number; readonly bytes: number; readonly limitBytes: number };
+  /** Requests kept for replays. Left out: none are. */
+  readonly recording?: { readonly recorded: number; readonly dropped: number };
   readonly sandbox: SandboxStatus | null;
   readonly store: StoreSnapshot;
   /** Id of the release that new exchanges use. */

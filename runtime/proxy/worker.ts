@@ -19,6 +19,8 @@ import { Previews, type ReleaseSource } from "./previews.ts";
 import { type CanaryTerms, endCanary, promoteCanary, runCanary } from "./release-choice.ts";
 import { listen, type ListenAt, type Listener } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
+import { Watching } from "./watching.ts";
+import { witnessed } from "./witness.ts";
 
 export type { PreparedRelease } from "./core.ts";
 
@@ -127,7 +129,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
         limits: config.limits,
         vars: config.vars,
         secrets: config.secrets,
-        services: explainer.services(services.table),
+        services: explainer.services(witnessed(services.table)),
         events: explainer.events(observer.sandboxEvents),
         quarantine: hooks.quarantine ?? true,
         tellsReads: config.cache !== null,
@@ -137,6 +139,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       }),
   });
   if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
+  const watching = new Watching(core, config, init.debugKey);
   const seats = releaseSeats(core, init, hooks);
   await core.swap(init.release, init.maps);
   if (init.canary !== undefined) await startCanary(core, init.canary, observer);
@@ -163,6 +166,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     explain: (ask) => explainer.explain(core, ask),
     snapshot: () => ({
       ...observedOf(observer, core.cache),
+      ...watching.status(),
       inFlight: core.inFlight,
       connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
       upstreams: upstreams.status(),
@@ -179,6 +183,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     async close() {
       for (const listener of listeners) listener.stopAccepting();
       front.closeAll();
+      await watching.close();
       services.close();
       limiter.close();
       await core.close();

@@ -18,6 +18,7 @@ import type { ReleaseDesk } from "../control/release-endpoints.ts";
 import { PackageError } from "../control/release-package.ts";
 import { ReleaseShelf, type Head, type Taken } from "../control/release-shelf.ts";
 import { Rollouts } from "../control/rollouts.ts";
+import { Recordings } from "../observe/recordings/recordings.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { DeployedConfig } from "./deployed-config.ts";
 import type { Fleet, Served } from "./fleet.ts";
@@ -140,10 +141,14 @@ export class Deployments {
     });
     const rollouts = new Rollouts({ store, shelf, follower, clock, audit: note });
     const current = () => {
-      const { release, config } = this.#parts.fleet().plan;
-      return { release, routes: config.routes, config: config.shared };
+      const { release, maps, config } = this.#parts.fleet().plan;
+      return { release, maps, routes: config.routes, config: config.shared };
     };
-    this.#desk = { shelf, follower, rollouts, current };
+    const recordings = new Recordings(
+      () => store,
+      () => clock.unixMs(),
+    );
+    this.#desk = { shelf, follower, rollouts, recordings, current };
   }
 
   /** After a reload: the store may be another one. */

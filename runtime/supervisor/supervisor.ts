@@ -11,6 +11,7 @@ import { Audit } from "../control/audit.ts";
 import { releaseEndpoints } from "../control/release-endpoints.ts";
 import { debugEndpoint, debugKey } from "../control/debug.ts";
 import { explainEndpoint } from "../control/explain.ts";
+import { recordingEndpoints } from "../control/recordings.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
@@ -296,6 +297,7 @@ class Gateway implements Supervisor {
         ...releaseEndpoints(() => this.#deployments?.desk ?? null),
         tailEndpoint(this.#tails),
         debugEndpoint(this.#debugKey, () => this.#clock.unixMs()),
+        ...recordingEndpoints(() => this.#deployments?.desk?.recordings ?? null),
         explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
       ],
       audit: (deed) => audit.deed(deed),
