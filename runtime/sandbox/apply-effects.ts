@@ -59,6 +59,12 @@ export function applyEffects(run: HookRun, list: readonly CheckedEffect[], decis
       case Effect.HTML:
         run.exchange.htmlEdited?.(effect.value);
         break;
+      case Effect.EXPERIMENT:
+        run.exchange.experimentAsked?.(nameOf(run, effect.rule), effect.name, run.phase);
+        break;
+      case Effect.TRACK:
+        run.exchange.tracked?.(effect.name, effect.value === "" ? null : Number(effect.value));
+        break;
       case Effect.READS:
         run.exchange.cacheReads?.(nameOf(run, effect.rule), effect.value);
         break;

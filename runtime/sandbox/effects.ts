@@ -60,6 +60,8 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.STATE,
     Effect.CACHE_KEY,
     Effect.READS,
+    Effect.EXPERIMENT,
+    Effect.TRACK,
     Effect.ASKED,
   ),
   onOriginRequest: legal(
@@ -74,6 +76,8 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.METRIC,
     Effect.STATE,
     Effect.READS,
+    Effect.EXPERIMENT,
+    Effect.TRACK,
     Effect.ASKED,
   ),
   onOriginResponse: legal(
@@ -86,6 +90,8 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.STATE,
     Effect.CACHE,
     Effect.READS,
+    Effect.EXPERIMENT,
+    Effect.TRACK,
     Effect.ASKED,
   ),
   onResponse: legal(
@@ -98,10 +104,12 @@ const LEGAL: Readonly<Record<Phase, LegalEffects>> = {
     Effect.LOG,
     Effect.METRIC,
     Effect.STATE,
+    Effect.EXPERIMENT,
+    Effect.TRACK,
     Effect.ASKED,
   ),
-  onError: legal(Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE),
-  onComplete: legal(Effect.LOG, Effect.METRIC, Effect.STATE),
+  onError: legal(Effect.UPSTREAM, Effect.RESPOND, Effect.LOG, Effect.METRIC, Effect.STATE, Effect.EXPERIMENT, Effect.TRACK),
+  onComplete: legal(Effect.LOG, Effect.METRIC, Effect.STATE, Effect.EXPERIMENT, Effect.TRACK),
 };
 /** After DONE only these are taken. */
 export const TAIL_LEGAL: LegalEffects = legal(Effect.LOG, Effect.METRIC);
@@ -110,10 +118,12 @@ const NAMES = Object.fromEntries(Object.entries(Effect).map(([name, kind]) => [k
 // RFC 9112 section 3.2.1: origin-form; visible ASCII only, no fragment.
 const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 // The letters of `kernel/reads.ts`.
-const ASKED = /^(?:(?:[?mcatqHrOf]|[ho][\x21-\x7e]{1,256}|[ps][0-9]{1,6})(?:\n(?!$)|$)){0,40}$/;
+const ASKED = /^(?:(?:[?mcatqHrOf]|[ho][\x21-\x7e]{1,256}|x[\w.-]{1,64}|[ps][0-9]{1,6})(?:\n(?!$)|$)){0,40}$/;
 const VISIBLE = /^[\x21-\x7e]+$/;
 const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_.:-]{0,99}$/;
 const DECIMAL = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?$/;
+/** Of experiments and goals. */
+const EXPERIMENT_NAME = /^[\w.-]{1,64}$/;
 const BEYOND_LATIN1 = /[^\x00-\xff]/;
 const LEVELS: ReadonlySet<string> = new Set(["debug", "info", "warn", "error"]);
 const NO_LIST: readonly string[] = [];
@@ -194,6 +204,7 @@ function readEffect(reader: TextReader): CheckedEffect {
     case Effect.UPSTREAM:
     case Effect.PIN_TARGET:
     case Effect.ASKED:
+    case Effect.EXPERIMENT:
       return { kind, rule, name: reader.str(), value: "", status: 0, fields: NO_LIST, labels: "" };
     case Effect.STATUS:
       return { kind, rule, name: "", value: "", status: reader.num(), fields: NO_LIST, labels: "" };
@@ -209,6 +220,10 @@ function readEffect(reader: TextReader): CheckedEffect {
       return { kind, rule, name: reader.str(), value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
     case Effect.METRIC:
       return { kind, rule, name: reader.str(), value: reader.str(), status: 0, fields: NO_LIST, labels: reader.str() };
+    case Effect.TRACK: {
+      const name = reader.str();
+      return { kind, rule, name, value: reader.str(), status: 0, fields: NO_LIST, labels: "" };
+    }
     case Effect.RESPOND:
       return readAnswer(reader, rule);
     default:
@@ -254,6 +269,12 @@ function faultOf(effect: CheckedEffect, bounds: EffectBounds): string {
         : `${quoted(effect.name)} is no target's URL`;
     case Effect.ASKED:
       return ASKED.test(effect.name) ? "" : `${quoted(effect.name)} is nothing that may be asked`;
+    case Effect.EXPERIMENT:
+      return EXPERIMENT_NAME.test(effect.name) ? "" : `${quoted(effect.name)} is no experiment`;
+    case Effect.TRACK:
+      return EXPERIMENT_NAME.test(effect.name) && (effect.value === "" || DECIMAL.test(effect.value))
+        ? ""
+        : `${quoted(effect.name)} = ${quoted(effect.value)} is no goal`;
     case Effect.STATUS:
       return statusFault(effect.status);
     case Effect.BODY:

@@ -116,6 +116,8 @@ export interface HookExtra {
   readonly requestId?: string;
   /** Name of the upstream chosen so far. */
   readonly upstream?: string;
+  /** Experiment → variant, whether it is control, whether it counts. Only where a rule of the run may ask. */
+  readonly experiments?: Readonly<Record<string, readonly [variant: string, isControl: boolean, isCounted: boolean]>>;
   /** For response phases. */
   readonly from?: "upstream" | "cache" | "rule" | "gateway";
   /** For `onError`. */
@@ -171,6 +173,10 @@ export const Effect = {
   PLACE: 18,
   /** json str (PageEdit of experiments/edits): one edit of the page that is delivered, or a callback for its elements (onResponse). */
   HTML: 19,
+  /** key str: an experiment whose variant the rule asked for: an exposure, once the answer is delivered. */
+  EXPERIMENT: 20,
+  /** goal str, value str (decimal, or ""): `ctx.track`. */
+  TRACK: 21,
 } as const;
 
 /**

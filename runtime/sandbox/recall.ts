@@ -174,6 +174,8 @@ function answerTo(read: string, { request, response, rules, params, exchange }: 
       return response === null ? ABSENT : valuesOf(response.fields, read.slice(1));
     case Read.RESPONSE_FIELDS:
       return response === null ? ABSENT : response.fields.list.join("\n");
+    case Read.EXPERIMENT:
+      return exchange.variantText?.(read.slice(1)) ?? ABSENT;
     case Read.FROM:
       return response?.from ?? "";
     case Read.STATE:

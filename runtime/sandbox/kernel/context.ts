@@ -1,4 +1,6 @@
 /** `ctx`. */
+import { str } from "../codec.ts";
+import { Effect } from "../protocol.ts";
 import { RuleAuth } from "./auth.ts";
 import { CacheOfRules } from "./cache-words.ts";
 import { describe } from "./failure.ts";
@@ -9,6 +11,7 @@ import type { LogLevel, RuleRun } from "./rule-run.ts";
 import { fetchThrough, type FetchResult } from "./web/web.ts";
 
 const METRIC_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+const GOAL = /^[\w.-]{1,64}$/;
 const MAX_LABELS = 8;
 
 type Logger = ((...values: unknown[]) => void) & Record<LogLevel, (...values: unknown[]) => void>;
@@ -84,6 +87,19 @@ export class RuleContext {
   }
   async limit(name: unknown, options: unknown): Promise<unknown> {
     return Object.freeze(await this.#run.service("limit", limitCall(name, options)));
+  }
+  experiment(key: string): object {
+    const told = this.#run.hookCall.variant(key);
+    if (told === null) throw new TypeError(`ctx.experiment: ${describe(key)} is no experiment of this release`);
+    this.#run.effect(Effect.EXPERIMENT, str(key));
+    const [variant, isControl, isCounted] = told;
+    return Object.freeze({ experiment: key, variant, isControl, isCounted });
+  }
+  track(goal: string, value?: number): void {
+    if (typeof goal !== "string" || !GOAL.test(goal)) throw new TypeError(`ctx.track: the name of a goal is expected, found ${describe(goal)}`);
+    if (value !== undefined && (typeof value !== "number" || !Number.isFinite(value)))
+      throw new RangeError(`ctx.track: ${goal}: a finite number is expected, found ${describe(value)}`);
+    this.#run.effect(Effect.TRACK, str(goal) + str(value === undefined ? "" : String(value)));
   }
   waitUntil(work: unknown): void {
     this.#run.hookCall.waitUntil(this.#run, work);

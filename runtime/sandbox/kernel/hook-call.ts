@@ -101,6 +101,13 @@ export class HookCall {
     this.reads?.note(Read.FROM);
     return this.#facts.from ?? "upstream";
   }
+  /** Which variant of an experiment the visitor sees; null: there is no such experiment. */
+  variant(experiment: string): readonly [variant: string, isControl: boolean, isCounted: boolean] | null {
+    const { experiments } = this.#facts;
+    if (typeof experiment !== "string" || experiments === undefined || !Object.hasOwn(experiments, experiment)) return null;
+    this.reads?.note(Read.EXPERIMENT + experiment);
+    return experiments[experiment]!;
+  }
   get #facts(): HookExtra {
     return (this.#extra ??= this.#extraJson === "" ? {} : (JSON.parse(this.#extraJson) as HookExtra));
   }
@@ -279,6 +286,7 @@ export class HookCall {
 
   #finish(outcome: number, by: number, failure: string): void {
     this.#finished = true;
+    const asks = this.#answersElements(outcome === 2 ? by : -1);
     const tailing = this.#runs.some((run) => run.tails > 0);
     this.#realm.meter.end();
     this.#realm.emit(
@@ -286,17 +294,9 @@ export class HookCall {
     );
     this.#effects = "";
     this.#tailing = tailing;
-    const asks = this.#answersElements(outcome === 2 ? by : -1);
     if (!tailing) this.#realm.waiting.delete(this.number);
   }
 
-  /** A failure is not remembered, nor is what goes on. */
-  #asked(outcome: number, tailing: boolean): string {
-    if (this.reads === null || outcome === 2 || tailing || !REMEMBERED.has(this.phase)) return "";
-    return `${Effect.ASKED};${this.#runs[0]!.rule.index};${str(this.reads.take())}`;
-  }
-
-  #tailEnd(): void {
   /** True: callbacks for elements of the page go on. They are asked for before the hook is told to be done, so that the worker knows. `failed`: its callbacks go with its other changes. */
   #answersElements(failed: number): boolean {
     const runs = this.#runs.filter((run) => run.elementCallbacks !== null && run.rule.index !== failed);
@@ -320,6 +320,13 @@ export class HookCall {
     return true;
   }
 
+  /** A failure is not remembered, nor is what goes on. */
+  #asked(outcome: number, tailing: boolean): string {
+    if (this.reads === null || outcome === 2 || tailing || !REMEMBERED.has(this.phase)) return "";
+    return `${Effect.ASKED};${this.#runs[0]!.rule.index};${str(this.reads.take())}`;
+  }
+
+  #tailEnd(): void {
     if (!this.#tailing || this.forgotten || this.#runs.some((other) => other.tails > 0)) return;
     this.#realm.meter.end();
     this.#tailing = false;

@@ -21,6 +21,8 @@ export const Read = {
   RESPONSE_FIELD: "o",
   RESPONSE_FIELDS: "O",
   FROM: "f",
+  /** The variant of the experiment of that key. */
+  EXPERIMENT: "x",
   /** Different each time, or not the worker's to compare: clock, randomness, request id, client, upstream, services. */
   UNIQUE: "?",
 } as const;
