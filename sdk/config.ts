@@ -159,6 +159,30 @@ export interface RecordOptions {
   readonly headers?: readonly string[];
 }
 
+/** What experiments count. Definitions are modules of their own, made with `defineExperiment`. */
+export interface ExperimentsOptions {
+  /**
+   * Units that are told apart for each version of an experiment; further ones see their variant and are not counted (the report says how many).
+   * 1,000,000 by default, some 50 bytes each in Redis, 110 in the embedded store (whose `store.memory` has to be large enough: 64 MiB hold some
+   * 400,000).
+   */
+  readonly maxUnits?: number;
+  /**
+   * Exposures and goals also as JSON lines, for a warehouse. Exactly one of `file` (appended to; a path from the config's folder) and `webhook`
+   * (POSTed as `application/x-ndjson`, at most 500 lines at once; anything but 2xx within 5 s is tried again, 4 times in all). Bounded at 10,000 lines
+   * a worker: more are dropped, and counted in `sluice_experiment_raw_lines_total`. Nothing by default.
+   *
+   * A line: `{ event: "exposure" | "goal", id, timestamp, experiment_id, version, variation_id, unit_id, … }`; an `id` that comes again is the same
+   * event. An exposure has `variation_index`, `reason`, `request_id` and `attributes`; a goal has `goal` and, when it has one, `value`.
+   */
+  readonly raw?: {
+    readonly file?: string;
+    readonly webhook?: string;
+    /** `"hashed"` by default: half of the SHA-256 in hex. `"plain"`: the unit itself, with its source in front. */
+    readonly unit?: "hashed" | "plain";
+  };
+}
+
 /** Bounds. Every one has a default; numbers are per gateway, whatever the number of workers. */
 export interface LimitOptions {
   /** Request target; more is 414. `"8KiB"` by default. */
@@ -315,6 +339,7 @@ export interface ConfigOptions {
   readonly cache?: CacheOptions;
   readonly log?: LogOptions;
   readonly record?: RecordOptions;
+  readonly experiments?: ExperimentsOptions;
   /** Response headers of origins that are passed on although they tell about software: `"server"`, `"x-powered-by"`. None by default. */
   readonly keepHeaders?: readonly string[];
   readonly limits?: LimitOptions;

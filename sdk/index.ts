@@ -26,6 +26,7 @@ export type {
   LimitOptions,
   ListenerOptions,
   LogOptions,
+  ExperimentsOptions,
   RecordOptions,
   RedisOptions,
   RouteCacheOptions,

@@ -98,6 +98,8 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
       "store",
       "cache",
       "log",
+      "record",
+      "experiments",
       "keepHeaders",
       "limits",
       "admin",
@@ -134,6 +136,9 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
   ["store.redis.sentinels.password", ["env", "file"]],
   ["store.redis.password", ["env", "file"]],
   ["store.redis.tls", ["ca", "cert", "key", "servername"]],
+  ["record", ["share", "headers"]],
+  ["experiments", ["maxUnits", "raw"]],
+  ["experiments.raw", ["file", "webhook", "unit"]],
   ["log", ["access", "redact"]],
   ["log.redact", ["headers", "query"]],
   [

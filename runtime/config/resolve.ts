@@ -14,6 +14,7 @@ import { Config, sharedOf, type ConfigInput } from "./schema.ts";
 import { cacheOf, routeCacheOf } from "./cache.ts";
 import { adminTokensOf, releasesOf } from "./control.ts";
 import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
+import { experimentsOf } from "./experiments.ts";
 import { recordOf } from "./record.ts";
 import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
@@ -99,6 +100,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       redactQuery: input.log?.redact?.query ?? [],
     },
     record: recordOf(input.record, report),
+    experiments: experimentsOf(input.experiments, baseDir, report),
     keepHeaders: (input.keepHeaders ?? []).map((name, i) => {
       if (!isToken(name)) report(["keepHeaders", i], `found ${shown(name)}, expected a header name`);
       return name.toLowerCase();

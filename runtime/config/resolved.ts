@@ -141,6 +141,18 @@ export interface RecordConfig {
   readonly headers: readonly string[];
 }
 
+/** What experiments count, beside the store. */
+export interface ExperimentsConfig {
+  /** For each version of an experiment. */
+  readonly mostUnits: number;
+  /** Exposures and goals as JSON lines; null: nowhere. */
+  readonly raw: {
+    /** An absolute path, or a URL. */
+    readonly target: { readonly kind: "file"; readonly file: string } | { readonly kind: "webhook"; readonly url: string };
+    readonly unit: "hashed" | "plain";
+  } | null;
+}
+
 /** Of a further bearer token of the admin API. */
 export interface AdminTokenConfig {
   /** For the audit log. */
@@ -192,6 +204,7 @@ export interface ResolvedConfig {
     readonly redactQuery: readonly string[];
   };
   readonly record: RecordConfig;
+  readonly experiments: ExperimentsConfig;
   /** Header names that are not stripped from origins' answers although the default would ("server", "x-powered-by"). */
   readonly keepHeaders: readonly string[];
   readonly limits: LimitsConfig;

@@ -196,6 +196,17 @@ export const Config = z.strictObject({
   record: z
     .strictObject({ share: shareText.optional(), headers: names.max(100, { error: "at most 100 headers" }).optional() }, { error: '{ share: "1%" }' })
     .optional(),
+  experiments: z
+    .strictObject({
+      maxUnits: z.int({ error: "a whole number" }).min(1000, { error: "at least 1000" }).max(100_000_000, { error: "at most 100,000,000" }).optional(),
+      raw: z
+        .strictObject(
+          { file: text.optional(), webhook: text.optional(), unit: z.enum(["hashed", "plain"], { error: '"hashed" or "plain"' }).optional() },
+          { error: "{ file: PATH } or { webhook: URL }" },
+        )
+        .optional(),
+    })
+    .optional(),
   keepHeaders: names.optional(),
   limits: limits.optional(),
   admin: z
@@ -227,7 +238,7 @@ export function sharedOf(input: ConfigInput): SharedConfig {
 
 /** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
 export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
-  "": ["experiments", "geo"],
+  "": ["geo"],
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],
