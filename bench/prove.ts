@@ -7,6 +7,7 @@ import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
 import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
+import { deployWait } from "./prove/deploy-wait.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
@@ -19,6 +20,7 @@ import { matchedRules } from "./prove/matched-rules.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { redisFaults } from "./prove/redis-faults.ts";
+import { rollback } from "./prove/rollback.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
@@ -45,6 +47,8 @@ const CLAIMS: readonly Claim[] = [
   rateLimitCost,
   redisFaults,
   swappedReleases,
+  deployWait,
+  rollback,
   slowClients,
   fuzzing,
   hostileRules,

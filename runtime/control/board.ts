@@ -37,6 +37,8 @@ export interface SeenGateway extends GatewayReport {
   readonly name: string;
   /** It has said so lately. */
   readonly live: boolean;
+  /** Since it said so last. */
+  readonly silentMs: number;
 }
 
 export interface Seen {
@@ -75,7 +77,8 @@ export class Board {
     const gateways: SeenGateway[] = [];
     for (let i = 0; i + 1 < pairs.length; i += 2) {
       const [expires, json] = splitOnce(String(pairs[i + 1]));
-      gateways.push({ ...(JSON.parse(json) as GatewayReport), name: String(pairs[i]), live: Number(expires) > Number(now) });
+      const leftMs = Number(expires) - Number(now);
+      gateways.push({ ...(JSON.parse(json) as GatewayReport), name: String(pairs[i]), live: leftMs > 0, silentMs: Math.max(0, LIFE_MS - leftMs) });
     }
     gateways.sort((a, b) => (a.name < b.name ? -1 : 1));
     return { head: headOf(String(head)), proposal: proposalOf(String(proposal)), gateways };

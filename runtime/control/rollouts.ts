@@ -6,7 +6,7 @@ import type { Clock } from "../clock.ts";
 import { asGatewayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
-import { proposalOf, TOPIC, type Proposal, type SeenGateway, type Vote } from "./board.ts";
+import { BEAT_MS, proposalOf, TOPIC, type Proposal, type SeenGateway, type Vote } from "./board.ts";
 import { HISTORY_KEPT, type Follower } from "./follower.ts";
 import { headOf, type Head, type ReleaseShelf } from "./release-shelf.ts";
 import { ABANDON, COMMIT, KEYS, PROPOSE } from "./scripts/scripts.ts";
@@ -67,6 +67,11 @@ export interface RolloutParts {
   readonly audit: (facts: AuditFacts) => void;
 }
 
+/**
+ * A rollback is for bad moments, and one of them is that a gateway has just died: it waits no longer for one that has not even said that it lives, although
+ * everybody was told to look. Such a one catches up when it speaks again. More than a beat, so that a busy one is waited for.
+ */
+const SILENT_MS = 1.2 * BEAT_MS;
 const LOOK_MS = 20;
 const LONGEST_LOOK_MS = 200;
 /** The proposal outlives whoever leads it by no more than this. */
@@ -147,7 +152,7 @@ export class Rollouts {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
       const [seen, votes] = await Promise.all([follower.board.look("", null), follower.board.votes()]);
-      rollout.gateways = seen.gateways.map((gateway) => votingRow(gateway, votes.get(gateway.name)));
+      rollout.gateways = waitedFor(rollout, seen.gateways).map((gateway) => votingRow(gateway, votes.get(gateway.name)));
       const rejected = rollout.gateways.filter(({ state }) => state === "rejected");
       if (rejected.length > 0) {
         rollout.reason = rejected.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
@@ -180,7 +185,7 @@ export class Rollouts {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
       const { gateways, head } = await follower.board.look("", null);
-      rollout.gateways = gateways.map((gateway) => servingRow(gateway, rollout.epoch));
+      rollout.gateways = waitedFor(rollout, gateways).map((gateway) => servingRow(gateway, rollout.epoch));
       const live = rollout.gateways.filter(({ live }) => live);
       if (live.length > 0 && live.every(({ state }) => state === "serving")) {
         this.#end(rollout, "serving", "");
@@ -226,6 +231,10 @@ export class Rollouts {
       facts: { rollout: number, release, epoch, tookMs },
     });
   }
+}
+
+function waitedFor({ kind }: Rollout, gateways: readonly SeenGateway[]): readonly SeenGateway[] {
+  return kind === "rollback" ? gateways.map((gateway) => (gateway.silentMs > SILENT_MS ? { ...gateway, live: false } : gateway)) : gateways;
 }
 
 function votingRow(gateway: SeenGateway, vote: Vote | undefined): RolloutGateway {

@@ -102,6 +102,19 @@ test("a gateway that died without leaving is named, and holds nobody up", async 
   assert.deepEqual([rollout.state, rollout.gateways.map(({ name, state }) => `${name} ${state}`)], ["serving", ["dead away", "gateway-000 serving"]]);
 });
 
+test("a rollback does not wait until a gateway that has just died counts as away", async (t) => {
+  const store = createMemoryStore();
+  const [leader] = (await gateways(t, store, 1)) as [Member];
+  for (const code of ["two", "three"]) await leader.shelf.put(packed(code), {});
+  assert.equal(state(await rolledOut(leader, { release: TWO, base: 0 })), "serving");
+  assert.equal(state(await rolledOut(leader, { release: THREE, base: 1 })), "serving");
+  // Its last heartbeat was this moment; it would count as live for longer than this rollout may take.
+  await store.run(REPORT, [KEYS.head, KEYS.proposal, KEYS.gateways], ["dead", JSON.stringify(leader.follower.report()), 4000, 600_000]);
+  const rollout = await rolledOut(leader, { release: TWO, base: 2, kind: "rollback", timeoutMs: 3000 });
+  assert.ok(!("refused" in rollout));
+  assert.deepEqual([rollout.state, rollout.gateways.map(({ name, state }) => `${name} ${state}`)], ["serving", ["dead away", "gateway-000 serving"]]);
+});
+
 test("one that lives and does not vote ends the rollout at its deadline, and nothing is activated", async (t) => {
   const store = createMemoryStore();
   const [leader] = (await gateways(t, store, 1)) as [Member];
