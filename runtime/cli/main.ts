@@ -10,8 +10,9 @@ import { dev } from "./dev.ts";
 import { explain, type ExplainOptions } from "./explain.ts";
 import { init } from "./init.ts";
 import { packageRoot } from "./package-root.ts";
-import { plan } from "./plan.ts";
+import { plan, type PlanOptions } from "./plan.ts";
 import { purge, type PurgeOptions } from "./purge.ts";
+import { recordings, type RecordingsOptions } from "./recordings.ts";
 import { releases, status } from "./releases.ts";
 import { rollback, type RollbackOptions } from "./rollback.ts";
 import { start } from "./start.ts";
@@ -129,7 +130,18 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
       .option("--base <epoch>", "the epoch that this is meant to follow; refused when another one serves", wholeNumber),
     (options: DeployOptions & { timeout: number }, terminal) => deploy({ ...options, ...run(options) }, terminal),
   );
-  add(reaching("plan", "what a deploy would change; exit 0 nothing, 2 something"), (options: { config: string }, terminal) => plan(options, terminal));
+  add(
+    reaching("plan", "what a deploy would change; exit 0 nothing, 2 something").addOption(
+      new Option("--replay [n]", "play the last n recorded requests to both releases, and list those that are decided differently")
+        .preset("1000")
+        .argParser(replayCount),
+    ),
+    (options: PlanOptions, terminal) => plan(options, terminal),
+  );
+  add(
+    reaching("recordings", "how many requests are recorded for plan --replay; purge forgets them all").argument("[action]", "purge"),
+    (options: RecordingsOptions, terminal) => recordings(options, terminal),
+  );
   add(reaching("releases", "the releases that are kept, and which served when"), (options: { config: string }, terminal) => releases(options, terminal));
   add(
     rolling("rollback", "let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
@@ -156,6 +168,12 @@ function duration(text: string): number {
 function wholeNumber(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("expected a whole number.");
+  return count;
+}
+
+function replayCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 10_000) throw new InvalidArgumentError("expected a number from 1 to 10000.");
   return count;
 }
 

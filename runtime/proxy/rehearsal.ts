@@ -65,6 +65,11 @@ export interface RehearsalParts {
 const DEADLINE_MS = 15_000;
 const ASSUMED: Head = { status: 200, fields: [] };
 
+const BEFORE_ORIGIN: readonly Phase[] = ["onRequest", "onOriginRequest"];
+const BEHIND_ORIGIN: readonly Phase[] = ["onOriginResponse", "onResponse", "onError", "onComplete"];
+/** `ResponseFrom` of an answer that a rule gave. */
+const RULE = "rule";
+
 const SERVICES: Readonly<Record<ServiceName, true>> = {
   requestBody: true,
   responseBody: true,
@@ -278,14 +283,14 @@ class Play implements Trace {
   }
 
   effect({ rule, phase, what, place }: TracedEffect): void {
-    const who = { rule, place };
+    const who = { rule, place: place === "" ? this.#hookPlace(rule, [phase]) : place };
     for (const aspect of aspectsOf(what, phase)) this.#by.set(aspect, who);
   }
 
   hook({ rule, phase, outcome, failure }: Parameters<SandboxEvents["hook"]>[0]): void {
     if (failure !== null) {
       const { message, stack } = failure;
-      const place = placeOf(stack);
+      const place = placeOf(stack) || this.#hookPlace(rule, [phase]);
       this.#failures.push({ rule, phase, message, place });
       if (outcome === "failed-closed") for (const aspect of [ANSWERED_BY, "status"]) this.#by.set(aspect, { rule, place });
     }
@@ -306,14 +311,26 @@ class Play implements Trace {
     if (reply !== null) return reply;
     const word = `${CALL}${name} ${this.scene.word(name, call)}`.trimEnd();
     this.#unanswered.push(word);
-    this.#by.set(word, { rule: call.rule, place: "" });
+    this.#by.set(word, { rule: call.rule, place: this.#hookPlace(call.rule, this.#witness?.life.response === null ? BEFORE_ORIGIN : BEHIND_ORIGIN) });
     throw new GatewayError("SERVICE_REFUSED", `${name}: this call has no reply in a rehearsal, and is not made`);
   }
 
   told(finished: boolean): Rehearsed {
     const decisions = new Map(this.#witness?.decisions ?? []);
-    for (const word of this.#unanswered) decisions.set(word, "made, which it was not");
+    for (const word of this.#unanswered) decisions.set(word, "not made");
+    // Whoever answered said all of the answer.
+    const answered = this.#by.get(ANSWERED_BY);
+    if (answered !== undefined && decisions.get(ANSWERED_BY) === RULE)
+      for (const what of decisions.keys()) if (!this.#by.has(what) && what.startsWith(RESPONSE_HEADER)) this.#by.set(what, answered);
     return { decisions, by: this.#by, failures: this.#failures, unanswered: this.#unanswered, finished };
+  }
+
+  /** Of the first of these hooks that the rule has: for what is told without a line of its own. */
+  #hookPlace(rule: string, phases: readonly Phase[]): string {
+    const loaded = this.#witness?.life.table.loaded;
+    const number = loaded?.release.rules.findIndex(({ manifest }) => manifest.name === rule) ?? -1;
+    const places = number < 0 ? {} : (loaded?.hookPlaces?.(number) ?? {});
+    return phases.map((phase) => places[phase] ?? "").find((place) => place !== "") ?? "";
   }
 
   /** The hook calls of a phase draw in the order in which the real ones did; one more goes on from the last. */

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { test } from "node:test";
+import type { Replay } from "../../runtime/cli/replay.ts";
+import type { Recording } from "../../runtime/observe/recordings/recordings.ts";
+import { type Gateway, openStage, startEchoOrigin, until } from "./deploy-stage.ts";
+
+const SHOP = `import { defineRule, redirect, respond } from "sluice";
+
+export default defineRule({
+  async onRequest(req, ctx) {
+    if (req.path === "/sale") return redirect("/winter");
+    if (req.query.get("beta") !== null) req.headers.set("x-in", "beta");
+    if (req.path === "/flagged" && (await ctx.kv.get("flag")) !== null) return respond(200, "flagged");
+    if (req.path === "/drawn" && ctx.random() < 0.5) return respond(200, "drawn");
+  },
+  onResponse(res, req) {
+    if (req.path === "/plain") res.headers.set("x-shop", "1");
+  },
+});
+`;
+
+function get({ port }: Gateway, target: string, headers: Record<string, string> = {}): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ host: "127.0.0.1", port, path: target, headers, agent: false }, (response) => {
+      response.resume().on("end", () => resolve(response.statusCode ?? 0));
+    })
+      .on("error", reject)
+      .end();
+  });
+}
+
+test("recorded requests are played to the serving release and the next one, and those decided differently are listed", { timeout: 120_000 }, async (t) => {
+  const origin = await startEchoOrigin(t);
+  const stage = openStage(t, { upstreams: { origin: { targets: [origin] } }, record: { share: "100%" } });
+  const gateway = await stage.gateway("edge");
+  stage.rule("shop.ts", SHOP);
+  assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
+
+  const targets = [
+    "/plain",
+    "/sale?from=a-secret-mail",
+    "/sale",
+    "/basket?beta=a-secret-value",
+    "/basket",
+    "/flagged",
+    ...Array.from({ length: 8 }, () => "/drawn"),
+  ];
+  for (const target of targets) await get(gateway, target, { cookie: "sid=a-secret-cookie", "user-agent": "replay test" });
+  let kept: Recording[] = [];
+  await until(async () => {
+    kept = (await stage.api(gateway, "/v1/recordings")).value["recordings"] as Recording[];
+    return kept.length >= targets.length;
+  });
+  assert.equal(JSON.stringify(kept).includes("secret"), false);
+  assert.deepEqual(kept[0]!.headers, [["user-agent", "replay test"]]);
+
+  const alike = await stage.sluice(gateway, ["plan", "--replay"]);
+  assert.equal(alike.code, 0, alike.out + alike.err);
+  assert.match(alike.out, /replay: 14 recorded requests, all decided alike$/m);
+  const same = (JSON.parse((await stage.sluice(gateway, ["plan", "--replay", "--json"])).out) as { replay: Replay }).replay;
+  assert.deepEqual([same.played, same.reproduced, same.comparable], [14, 14, 14], "with the clock, the random numbers and the replies of then");
+
+  stage.rule(
+    "shop.ts",
+    SHOP.replace("/winter", "/spring")
+      .replace('"x-in", "beta"', '"x-in", "gamma"')
+      .replace(
+        'if (req.path === "/flagged"',
+        'if (req.path === "/basket") await ctx.fetch("https://prices.example.com/now");\n    if (req.path === "/flagged"',
+      ),
+  );
+  const planned = await stage.sluice(gateway, ["plan", "--replay", "100", "--json"]);
+  assert.equal(planned.code, 2, planned.out + planned.err);
+  const { replay } = JSON.parse(planned.out) as { replay: Replay };
+  assert.equal(replay.played, 14);
+  assert.deepEqual(
+    replay.different.map(({ target, differences }) => [
+      target.replace(/~[0-9a-f]+/, "~"),
+      differences.map(({ what, before, after, rule, place }) => `${what}: ${before} → ${after} (${rule} ${place})`),
+    ]),
+    [
+      ["/sale?from=~", ["response header location: /winter → /spring (shop.ts rules/shop.ts:4:9)"]],
+      ["/sale", ["response header location: /winter → /spring (shop.ts rules/shop.ts:4:9)"]],
+      ["/basket?beta=~", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:4:9)"]],
+      ["/basket", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:4:9)"]],
+    ],
+  );
+  const told = await stage.sluice(gateway, ["plan", "--replay"]);
+  assert.match(told.out, /replay: 14 recorded requests, 4 decided differently\n {2}~ GET \/sale\?from=~[0-9a-f]+, GET \/sale\n/);
+
+  assert.equal((await stage.sluice(gateway, ["recordings", "purge"])).code, 0);
+  assert.deepEqual((await stage.api(gateway, "/v1/recordings")).value["recordings"], []);
+});
