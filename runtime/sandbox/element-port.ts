@@ -63,10 +63,11 @@ export class SegmentElements implements ElementPort {
   // The hook call.
 
   /** It has answered, and waits for more. */
-  asked(entry: JournalEntry): void {
-    this.#waiting = entry;
+  asked(args: string, write: () => JournalEntry): void {
     const question = this.#question;
-    const answers = this.#read(entry.args, question?.elements ?? []);
+    const answers = this.#read(args, question?.elements ?? []);
+    this.#segment.sentAs = 0;
+    this.#waiting = write();
     this.#question = null;
     if (question !== null) {
       const { exchange } = this.#segment.pending.run;
@@ -157,6 +158,8 @@ export class SegmentElements implements ElementPort {
   }
 
   #read(args: string, elements: readonly AskedElement[]): readonly Edits[] {
+    const { crossingBytes } = this.#host.options.limits;
+    if (args.length > crossingBytes) throw new CodecError(`answers of ${args.length} characters, at most ${crossingBytes} are allowed`);
     const answer = parsed(args) as { readonly edits?: unknown; readonly failures?: unknown } | null;
     const calls = elements.reduce((sum, element) => sum + element.calls.length, 0);
     if (!Array.isArray(answer?.edits) || answer.edits.length !== calls || !Array.isArray(answer.failures) || answer.failures.length > this.rules.length)

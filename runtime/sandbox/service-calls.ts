@@ -44,16 +44,16 @@ export class ServiceCalls {
     if (!segment.rules.includes(rule)) throw new CodecError(`a call of rule ${rule}, which does not run`);
     segment.lastCallNo = callNo;
     segment.lastCaller = rule;
-    segment.sentAs = 0;
     const journal = (segment.journal ??= new Journal(`${this.#idStem}${(++this.#journals).toString(36)}`));
     const earlier = journal.claim(callNo, rule, service, args);
+    if (earlier === undefined && service === ELEMENTS) {
+      this.#elementsAsked(segment, args, () => journal.add(callNo, rule, service, args));
+      return;
+    }
+    segment.sentAs = 0;
     if (earlier !== undefined) {
       if (earlier.reply !== null) process.send(segment, replyRecord(segment.number, callNo, earlier.reply.ok, earlier.reply.json));
       else if (service === ELEMENTS) segment.elements?.rests();
-      return;
-    }
-    if (service === ELEMENTS) {
-      this.#elementsAsked(segment, journal.add(callNo, rule, service, args));
       return;
     }
     if (callNo > MAX_CALLS || journal.size >= MAX_CALLS) {
@@ -69,12 +69,13 @@ export class ServiceCalls {
     this.#start(segment, journal.add(callNo, rule, service, args));
   }
 
-  #elementsAsked(segment: Segment, entry: JournalEntry): void {
+  /** What breaks the protocol is never written down: it would be believed in the next sandbox. */
+  #elementsAsked(segment: Segment, args: string, write: () => JournalEntry): void {
     const { run } = segment.pending;
     if (run.phase !== "onResponse") throw new CodecError(`elements are asked for in ${run.phase}`);
     const first = segment.elements === null;
     const elements = (segment.elements ??= new SegmentElements(segment, this.#elementHost));
-    elements.asked(entry);
+    elements.asked(args, write);
     if (!first) return;
     if (run.exchange.elementsWanted === undefined) elements.end();
     else run.exchange.elementsWanted(elements);

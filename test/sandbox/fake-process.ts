@@ -78,6 +78,17 @@ const answers: Record<string, (call: number) => string> = {
       .take(),
 };
 
+/** Element callbacks: what the hook call says at first, and to the elements that it is given. */
+const elementAnswers: Readonly<Record<string, string>> = {
+  "element-edits": JSON.stringify({ edits: [[{ kind: "setAttribute", selector: "*", name: "a b", value: "" }]], failures: [] }),
+  "element-answers": JSON.stringify({ edits: [], failures: [] }),
+};
+const wantsElements = (call: number, callNo: number, args: string): string =>
+  new TextWriter().num(FromSandbox.CALL).num(call).num(callNo).num(0).str("elements").str(args).take();
+const doneWithElements = (call: number): string =>
+  wantsElements(call, 1, elementAnswers["element-answers"]!) +
+  new TextWriter().num(FromSandbox.DONE).num(call).num(2).num(0).num(0).str("").num(0).str("").take();
+
 async function take(text: string): Promise<void> {
   const reader = new TextReader(text);
   const writer = new TextWriter();
@@ -103,8 +114,14 @@ async function take(text: string): Promise<void> {
         pipe.write(head);
       }
       if (code === "silent") for (;;);
-      writer.raw(answers[code]?.(call) ?? "");
+      writer.raw(code in elementAnswers ? doneWithElements(call) : (answers[code]?.(call) ?? ""));
       break;
+    } else if (kind === ToSandbox.REPLY && code in elementAnswers) {
+      const call = reader.num();
+      const callNo = reader.num();
+      reader.num();
+      reader.str();
+      writer.raw(wantsElements(call, callNo + 1, elementAnswers[code]!));
     } else break;
   }
   if (writer.length > 0) frame(writer.take());
