@@ -152,7 +152,7 @@ export class Rollouts {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
       const [seen, votes] = await Promise.all([follower.board.look("", null), follower.board.votes()]);
-      rollout.gateways = waitedFor(rollout, seen.gateways).map((gateway) => votingRow(gateway, votes.get(gateway.name)));
+      rollout.gateways = seen.gateways.map((gateway) => votingRow(gateway, isWaitedFor(rollout, gateway), votes.get(gateway.name)));
       const rejected = rollout.gateways.filter(({ state }) => state === "rejected");
       if (rejected.length > 0) {
         rollout.reason = rejected.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
@@ -185,7 +185,7 @@ export class Rollouts {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
       const { gateways, head } = await follower.board.look("", null);
-      rollout.gateways = waitedFor(rollout, gateways).map((gateway) => servingRow(gateway, rollout.epoch));
+      rollout.gateways = gateways.map((gateway) => servingRow(gateway, isWaitedFor(rollout, gateway), rollout.epoch));
       const live = rollout.gateways.filter(({ live }) => live);
       if (live.length > 0 && live.every(({ state }) => state === "serving")) {
         this.#end(rollout, "serving", "");
@@ -233,19 +233,18 @@ export class Rollouts {
   }
 }
 
-function waitedFor({ kind }: Rollout, gateways: readonly SeenGateway[]): readonly SeenGateway[] {
-  return kind === "rollback" ? gateways.map((gateway) => (gateway.silentMs > SILENT_MS ? { ...gateway, live: false } : gateway)) : gateways;
+function isWaitedFor({ kind }: Rollout, { live, silentMs }: SeenGateway): boolean {
+  return live && (kind !== "rollback" || silentMs <= SILENT_MS);
 }
 
-function votingRow(gateway: SeenGateway, vote: Vote | undefined): RolloutGateway {
-  const { name, host, live, epoch, release } = gateway;
+function votingRow({ name, host, epoch, release }: SeenGateway, live: boolean, vote: Vote | undefined): RolloutGateway {
   const row = { name, host, live, epoch, release };
   if (vote === "PREPARED") return { ...row, state: live ? "prepared" : "away", reason: "" };
   if (vote !== undefined) return { ...row, state: "rejected", reason: vote.slice("REJECTED ".length) };
   return { ...row, state: live ? "waiting" : "away", reason: "" };
 }
 
-function servingRow({ name, host, live, epoch, release, state, reason }: SeenGateway, wanted: number): RolloutGateway {
+function servingRow({ name, host, epoch, release, state, reason }: SeenGateway, live: boolean, wanted: number): RolloutGateway {
   const row = { name, host, live, epoch, release };
   if (!live) return { ...row, state: "away", reason: "" };
   if (state === "behind") return { ...row, state: "behind", reason };
