@@ -3,7 +3,8 @@
  * proxy core as in production; only the upstreams are played by functions of the test. Types only: `runtime/testing` gives them life.
  */
 
-import type { RouteCacheOptions } from "./config.ts";
+import type { RouteCacheOptions, RouteOptions, UpstreamTimeouts } from "./config.ts";
+import type { Duration } from "./units.ts";
 
 /** What a played upstream sees. */
 export interface UpstreamRequest {
@@ -18,7 +19,11 @@ export interface UpstreamRequest {
   readonly upstream: string;
 }
 
-/** What a played upstream answers. A string is a 200 with that body; an object as `body` is sent as JSON. */
+/**
+ * What a played upstream answers. A string is a 200 with that body; an object as `body` is sent as JSON.
+ * `fails`: it gives no answer. `"refused"`: nobody listens (given in place of a function; from a function it is `"reset"`); `"reset"`: it closes
+ * the connection; `"silence"`: it says nothing for as long as the gateway waits (`timeouts`, or `clock.advance`).
+ */
 export type UpstreamAnswer =
   | string
   | {
@@ -27,18 +32,29 @@ export type UpstreamAnswer =
       /** A value that is undefined is left out. */
       readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
       readonly body?: string | Uint8Array | object;
-    };
+    }
+  | { readonly fails: "refused" | "reset" | "silence" };
 
 /** Plays an upstream. One that throws is away: it breaks off (502), a `fetch` fake gives no answer; what it threw is printed. */
 export type PlayedUpstream = (request: UpstreamRequest) => UpstreamAnswer | Promise<UpstreamAnswer>;
 
 export interface GatewayOptions {
-  /** Rule files or folders of rules, from the test file's folder. */
+  /** Rule files or folders of rules, from the test file's folder. Experiments are such files too. */
   readonly rules: string | readonly string[];
-  /** Name → who plays it. One upstream `origin` that answers 200 "ok" by default. Requests go to the first; rules may pick another. */
-  readonly upstreams?: Readonly<Record<string, PlayedUpstream>>;
-  /** Origin (`https://auth.example.com`) → who plays it for `ctx.fetch`, key sets and forward auth. Anything else is refused: tests need no network. */
-  readonly fetch?: Readonly<Record<string, PlayedUpstream>>;
+  /**
+   * Name → who plays it: a function, or what it always answers. One upstream `origin` that answers 200 "ok" by default. Requests go to the
+   * first; rules and `routes` may pick another.
+   */
+  readonly upstreams?: Readonly<Record<string, PlayedUpstream | UpstreamAnswer>>;
+  /** As `routes` in config. By default everything goes to the first upstream. */
+  readonly routes?: readonly RouteOptions[];
+  /** Of the upstreams, as `timeouts` in config. */
+  readonly timeouts?: UpstreamTimeouts;
+  /**
+   * Origin (`https://auth.example.com`) → who plays it for `ctx.fetch`, key sets and forward auth: a function, or what it always answers.
+   * Anything else is refused: tests need no network.
+   */
+  readonly fetch?: Readonly<Record<string, PlayedUpstream | UpstreamAnswer>>;
   /** `ctx.vars`. */
   readonly vars?: Readonly<Record<string, unknown>>;
   /** `ctx.secrets`. */
@@ -47,6 +63,19 @@ export interface GatewayOptions {
   readonly cache?: RouteCacheOptions;
   /** As `limits` in config: `{ ruleCpu: "10ms" }`. */
   readonly limits?: Readonly<Record<string, string | number>>;
+  /**
+   * The time at which the gateway's clock stands still: an ISO date, a `Date`, or Unix milliseconds. `ctx.now()`, `Date`, and the lifetimes of
+   * cache, kv and limits go by it; `clock.advance` moves it. Left out: the clock is the machine's, and can be moved all the same.
+   */
+  readonly now?: string | number | Date;
+  /**
+   * What `ctx.random()` and `Math.random()` give: a number from 0 up to, not including, 1, always; or a list of them, which each hook draws in
+   * turn (its last one again when they are used up); or `{ seed }`: made up, and the same in every run of the test. With any of them
+   * `crypto` is the same in every run too. Left out: really random.
+   */
+  readonly random?: number | readonly number[] | { readonly seed: number };
+  /** Experiment → variant, for all requests: nothing is assigned. As with a QA link, nothing is counted. */
+  readonly variants?: Readonly<Record<string, string>>;
 }
 
 export interface RequestOptions {
@@ -57,6 +86,10 @@ export interface RequestOptions {
   readonly body?: string | Uint8Array | object;
   /** The client's address as rules see it. `"127.0.0.1"` by default. */
   readonly client?: string;
+  /** Experiment → variant, on top of the gateway's. */
+  readonly variants?: Readonly<Record<string, string>>;
+  /** Tell each change that rules made, as `effects`. Costs rules some CPU, and no outcome is taken from memory. False by default. */
+  readonly trace?: boolean;
 }
 
 export interface TestHeaders {
@@ -75,6 +108,14 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** A count that a rule made with `ctx.metric`. */
+export interface MetricRecord {
+  readonly rule: string;
+  readonly name: string;
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** What a rule's hook did in one exchange. */
 export interface HookRecord {
   readonly rule: string;
@@ -83,6 +124,29 @@ export interface HookRecord {
   /** What went wrong, with a stack in TypeScript lines; null when nothing did. */
   readonly failure: string | null;
   readonly cpuMs: number;
+  /** The gateway knew the outcome from an earlier request: the hook did not run. */
+  readonly recalled: boolean;
+}
+
+/** One change that a rule made. Values that are no text (a body) are told by their length. */
+export interface EffectRecord {
+  readonly rule: string;
+  readonly phase: string;
+  /** `"header x-user"`, `"target"`, `"upstream"`, … */
+  readonly what: string;
+  readonly before: string | null;
+  readonly after: string | null;
+  /** `file:line:column` of the call that made it. */
+  readonly place: string;
+}
+
+/** One call of a rule to a service of the gateway (`ctx.kv`, `ctx.limit`, `ctx.fetch`, `ctx.auth`, …). */
+export interface CallRecord {
+  /** `"kv"`, `"limit"`, `"fetch"`, `"jwt"`, … */
+  readonly service: string;
+  readonly asked: unknown;
+  /** What it was answered; an error's text when it was refused. */
+  readonly answered: unknown;
 }
 
 export interface Result {
@@ -92,20 +156,97 @@ export interface Result {
   /** The body as UTF-8. */
   text(): string;
   json<T = unknown>(): T;
+  /** Who answered. */
+  readonly from: "upstream" | "cache" | "rule" | "gateway";
+  /** Name of the upstream that answered; "" when none did. */
+  readonly upstream: string;
+  /** The rule that answered or failed; "" for neither. */
+  readonly rule: string;
+  /** Code of the gateway's error ("UPSTREAM_TIMEOUT", "RULE_CPU", …); "" when there was none. */
+  readonly code: string;
   /** What upstreams were asked during this request, in order. */
   readonly upstreamRequests: readonly UpstreamRequest[];
   /** What `fetch` fakes were asked. */
   readonly fetches: readonly UpstreamRequest[];
   readonly logs: readonly LogLine[];
+  readonly metrics: readonly MetricRecord[];
   readonly hooks: readonly HookRecord[];
-  /** CPU of all rules in this request. */
+  readonly calls: readonly CallRecord[];
+  /** With `trace: true`, else empty. */
+  readonly effects: readonly EffectRecord[];
+  /** CPU of all rules in this request. One figure is rough (it comes from a clock of milliseconds); `gateway.cost` is exact. */
   readonly cpuMs: number;
+}
+
+/** Mean CPU of one request, in milliseconds. */
+export interface Cost {
+  /** Of all rules. */
+  readonly cpuMs: number;
+  readonly hooks: readonly { readonly rule: string; readonly phase: string; readonly cpuMs: number }[];
+}
+
+/** Milliseconds, or `"90s"`, `"5m"`, `"12h"`, `"1d"`. */
+export type TimeSpan = number | Duration;
+
+/** The gateway's clock. */
+export interface TestClock {
+  /** Unix milliseconds. */
+  now(): number;
+  /** From here on the clock stands still at this time. */
+  set(time: string | number | Date): void;
+  /** Moves it on; timers that are due ring (`setTimeout` of rules, time-outs of upstreams). */
+  advance(by: TimeSpan): void;
+}
+
+/** What a limit would say now. */
+export interface LimitState {
+  readonly allowed: boolean;
+  /** Units that are left. */
+  readonly remaining: number;
+  /** Until all units are there again. */
+  readonly resetMs: number;
+  /** 0 when `allowed`. */
+  readonly retryAfterMs: number;
+}
+
+/** An answer in the cache. */
+export interface CachedEntry {
+  readonly status: number;
+  readonly headers: TestHeaders;
+  /** As UTF-8. */
+  readonly body: string;
+  readonly tags: readonly string[];
+  /** Lifetime that is left; 0 and less: it is stale. */
+  readonly freshMs: number;
+  /** Names of the request headers that its answers vary by. */
+  readonly vary: readonly string[];
+}
+
+/** What the rules keep in this gateway. Each gateway of a test has a store of its own. */
+export interface TestStore {
+  readonly kv: {
+    /** As `ctx.kv.get`: null when there is none (any more). */
+    get<Value = unknown>(key: string): Promise<Value | null>;
+    /** As `ctx.kv.set`: what rules are to find. */
+    set(key: string, value: unknown, options?: { readonly ttl?: Duration }): Promise<void>;
+    delete(key: string): Promise<boolean>;
+  };
+  /** State of a limit that a rule has charged in this gateway, for one of its keys; nothing is charged. Null: no rule has asked for that name yet. */
+  limit(name: string, key: string): Promise<LimitState | null>;
+  /** The answers that are kept for a path, or URL, as clients ask for it: several when they vary, none when nothing is. */
+  cached(target: string): readonly CachedEntry[];
+  /** As `sluice purge`: exactly one of `url`, `prefix`, `tag` and `all`. */
+  purge(what: { readonly url?: string; readonly prefix?: string; readonly tag?: string; readonly all?: true; readonly soft?: boolean }): Promise<void>;
 }
 
 export interface Gateway {
   /** One request through the gateway. A path, or an absolute URL whose host and scheme the rules then see. Redirects are not followed. */
   request(target: string, options?: RequestOptions): Promise<Result>;
-  /** Ends its processes. Done by itself when the test file ends. */
+  /** CPU of `times` such requests (100 by default), each decided anew: no outcome is taken from memory. */
+  cost(target: string, options?: RequestOptions & { readonly times?: number }): Promise<Cost>;
+  readonly clock: TestClock;
+  readonly store: TestStore;
+  /** Ends it. Done by itself when the test file ends. */
   close(): Promise<void>;
 }
 
@@ -142,6 +283,10 @@ export interface Expectation {
   toContain(expected: unknown): void;
   toBeLessThan(expected: number): void;
   toBeGreaterThan(expected: number): void;
+  /** Not further away than `within`. */
+  toBeCloseTo(expected: number, within: number): void;
+  /** Deeply equal in all that `expected` has; what else is there does not matter. */
+  toMatchObject(expected: object): void;
   /** null or undefined. */
   toBeAbsent(): void;
   /** The opposite. */

@@ -100,6 +100,15 @@ export interface Cache {
   close(): void;
 }
 
+export interface KeptAnswer {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body: Buffer;
+  readonly tags: readonly string[];
+  readonly varyNames: readonly string[];
+  readonly freshUntilMs: number;
+}
+
 export interface CachePeek {
   readonly decision: Verdict | "pass" | "invalidate";
   readonly why: string;
@@ -122,6 +131,11 @@ export interface CacheParts {
 
 export function createCache(parts: CacheParts): Cache {
   return new Engine(parts);
+}
+
+/** The answers in this worker's memory that a URL has, as clients or the origin know it (a `placeOf`). Looks at all of them: for rule tests. */
+export function keptOf(cache: Cache, place: string): readonly KeptAnswer[] {
+  return cache instanceof Engine ? cache.kept(place) : [];
 }
 
 export function routePolicyOf(config: RouteCacheConfig): RoutePolicy {

@@ -2,7 +2,7 @@
 import { GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 import { Admission, authorizedKey } from "./admission.ts";
-import type { Cache, CacheExchange, CacheParts, CachePeek, CacheStatusReport, PurgeReport } from "./cache.ts";
+import type { Cache, CacheExchange, CacheParts, CachePeek, CacheStatusReport, KeptAnswer, PurgeReport } from "./cache.ts";
 import { newCounts, type CacheOutcome } from "./counters.ts";
 import type { Entry, Slot } from "./entry.ts";
 import { Flight, type Outcome } from "./flight.ts";
@@ -76,6 +76,20 @@ export class Engine implements Cache {
       case "miss":
         return this.#forward({ exchange, terms, primaryKey, key, entry, verdict, lockKey: "" }, slot);
     }
+  }
+
+  kept(place: string): readonly KeptAnswer[] {
+    const kept: KeptAnswer[] = [];
+    for (const slot of this.#memory.values()) {
+      if (slot.kind !== "entry" || (slot.head.publicPlace !== place && slot.head.place !== place)) continue;
+      // Purges are heeded when an entry is asked for.
+      const { checkedGeneration, freshness } = slot;
+      const judgement = this.#lookup.purges.judge(slot.head, checkedGeneration);
+      if (judgement === "gone") continue;
+      const { status, fields, tags, varyNames } = slot.head;
+      kept.push({ status, fields, body: slot.body, tags, varyNames, freshUntilMs: judgement === "stale" ? freshness.bornAtMs : freshness.freshUntilMs });
+    }
+    return kept;
   }
 
   peek(exchange: CacheExchange): CachePeek {

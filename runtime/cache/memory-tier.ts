@@ -30,6 +30,9 @@ export class MemoryTier {
   clear(): void {
     this.#slots.clear();
   }
+  values(): IterableIterator<Slot> {
+    return this.#slots.values();
+  }
   get entries(): number {
     return this.#slots.size;
   }

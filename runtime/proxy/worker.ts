@@ -88,6 +88,8 @@ export interface WorkerHooks {
   readonly quarantine?: boolean;
   /** How long a sandbox that owes something may be silent. */
   readonly silenceMs?: number;
+  /** In place of a sandbox of its own, for rule tests. */
+  readonly createSandbox?: typeof createSandbox;
 }
 
 function createLimiter(store: Store, clock: Clock, observer: Observer): Limiter {
@@ -125,7 +127,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     limiter,
     upstreams,
     startSandbox: () =>
-      createSandbox({
+      (hooks.createSandbox ?? createSandbox)({
         limits: config.limits,
         vars: config.vars,
         secrets: config.secrets,

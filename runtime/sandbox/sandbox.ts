@@ -181,7 +181,7 @@ export interface SandboxOptions {
   /** Tell `cacheReads`. Left out: no. */
   readonly tellsReads?: boolean;
   readonly now: () => number;
-  /** 32 hex digits for each hook. Left out: the system's randomness. */
+  /** 32 hex digits for each hook, and behind them, in rule tests, the numbers that `ctx.random()` gives. Left out: the system's randomness. */
   readonly newSeed?: () => string;
 }
 

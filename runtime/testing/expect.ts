@@ -32,6 +32,11 @@ function expectation(found: unknown, negated: boolean): Expectation {
       ),
     toBeLessThan: (expected) => judge(typeof found === "number" && found < expected, "to be less than", expected),
     toBeGreaterThan: (expected) => judge(typeof found === "number" && found > expected, "to be greater than", expected),
+    toBeCloseTo: (expected, within) => judge(typeof found === "number" && Math.abs(found - expected) <= within, `to be within ${within} of`, expected),
+    toMatchObject(expected) {
+      if (negated) assert.throws(() => assert.partialDeepStrictEqual(found, expected), { code: "ERR_ASSERTION" });
+      else assert.partialDeepStrictEqual(found, expected);
+    },
     toBeAbsent: () => judge(found === null || found === undefined, "to be", "absent"),
     get not() {
       return expectation(found, !negated);

@@ -28,7 +28,17 @@ interface PlainAnswer {
   readonly body: Buffer;
 }
 
-function plain(answer: UpstreamAnswer): PlainAnswer {
+export type Play = PlayedUpstream | UpstreamAnswer;
+
+function playerOf(play: Play): PlayedUpstream {
+  return typeof play === "function" ? play : () => play;
+}
+
+function failureOf(answer: UpstreamAnswer): "refused" | "reset" | "silence" | null {
+  return typeof answer === "object" && "fails" in answer ? answer.fails : null;
+}
+
+function plain(answer: Exclude<UpstreamAnswer, { readonly fails: string }>): PlainAnswer {
   if (typeof answer === "string") return { status: 200, headers: [["content-type", "text/plain;charset=UTF-8"]], body: Buffer.from(answer) };
   const headers = Object.entries(answer.headers ?? {}).flatMap(([name, value]) => [value ?? []].flat().map((one): [string, string] => [name, one]));
   const { bytes, type } = bytesOf(answer.body);
@@ -45,7 +55,8 @@ export function bytesOf(body: string | Uint8Array | object | undefined): { bytes
 }
 
 /** A server for one played upstream. `seen` gets each request before it is answered. */
-export async function playUpstream(name: string, play: PlayedUpstream, seen: (request: UpstreamRequest) => void): Promise<{ url: string; close: () => void }> {
+export async function playUpstream(name: string, play: Play, seen: (request: UpstreamRequest) => void): Promise<{ url: string; close: () => void }> {
+  const player = playerOf(play);
   const server = http.createServer((incoming, outgoing) => {
     const pieces: Buffer[] = [];
     incoming.on("data", (piece: Buffer) => pieces.push(piece));
@@ -59,15 +70,8 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
       };
       seen(request);
       Promise.resolve(request)
-        .then(play)
-        .then((answer) => {
-          const { status, headers, body } = plain(answer);
-          outgoing.sendDate = false;
-          if (!headers.some(([header]) => header.toLowerCase() === "content-length") && status !== 204 && status !== 304)
-            headers.push(["content-length", String(body.length)]);
-          outgoing.writeHead(status, headers.flat());
-          outgoing.end(body);
-        })
+        .then(player)
+        .then((answer) => reply(outgoing, answer))
         // The test's own function failed: the gateway sees an upstream that breaks off, the test sees why.
         .catch((error: unknown) => {
           tellWhy(name, error);
@@ -76,13 +80,27 @@ export async function playUpstream(name: string, play: PlayedUpstream, seen: (re
     });
   });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
   };
+  // Its port was free a moment ago, and nobody else asks for it.
+  if (typeof play !== "function" && failureOf(play) === "refused") close();
+  return { url, close };
+}
+
+function reply(outgoing: http.ServerResponse, answer: UpstreamAnswer): void {
+  if (typeof answer === "object" && "fails" in answer) {
+    if (answer.fails !== "silence") outgoing.destroy();
+    return;
+  }
+  const { status, headers, body } = plain(answer);
+  outgoing.sendDate = false;
+  if (!headers.some(([header]) => header.toLowerCase() === "content-length") && status !== 204 && status !== 304)
+    headers.push(["content-length", String(body.length)]);
+  outgoing.writeHead(status, headers.flat());
+  outgoing.end(body);
 }
 
 function tellWhy(name: string, error: unknown): void {
@@ -90,22 +108,26 @@ function tellWhy(name: string, error: unknown): void {
 }
 
 /** What a test throws here is a service that is away: as the real egress says it, with a cause. */
-async function answerOf(play: PlayedUpstream, asked: UpstreamRequest): Promise<UpstreamAnswer> {
+async function answerOf(play: Play, asked: UpstreamRequest, signal: AbortSignal): Promise<PlainAnswer> {
   try {
-    return await play(asked);
+    const answer = await playerOf(play)(asked);
+    if (typeof answer === "string" || !("fails" in answer)) return plain(answer);
+    if (answer.fails === "silence") await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    throw new GatewayError("SERVICE_REFUSED", `fetch: ${asked.upstream} ${answer.fails === "silence" ? "said nothing" : "closed the connection"}`);
   } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
     tellWhy(asked.upstream, cause);
     throw new GatewayError("SERVICE_REFUSED", `fetch: ${asked.upstream} gave no answer`, { cause });
   }
 }
 
 /** `ctx.fetch` and whatever else goes out, answered by the test. */
-export function playEgress(origins: Readonly<Record<string, PlayedUpstream>>, seen: (request: UpstreamRequest) => void): Outgoing {
+export function playEgress(origins: Readonly<Record<string, Play>>, seen: (request: UpstreamRequest) => void): Outgoing {
   return {
-    async fetch(request: EgressRequest): Promise<EgressResponse> {
+    async fetch(request: EgressRequest, signal: AbortSignal): Promise<EgressResponse> {
       const url = new URL(request.url);
       const play = origins[url.origin];
-      if (!play)
+      if (play === undefined)
         throw new GatewayError(
           "SERVICE_REFUSED",
           `fetch: the test plays no ${url.origin}; it plays ${Object.keys(origins).join(", ") || "nothing"}. Add it to gateway({ fetch: { … } })`,
@@ -118,7 +140,7 @@ export function playEgress(origins: Readonly<Record<string, PlayedUpstream>>, se
         upstream: url.origin,
       };
       seen(asked);
-      const { status, headers, body } = plain(await answerOf(play, asked));
+      const { status, headers, body } = await answerOf(play, asked, signal);
       return { status, url: url.href, redirected: false, headers: headers.map(([name, value]) => [name.toLowerCase(), value]), body };
     },
     close: () => undefined,

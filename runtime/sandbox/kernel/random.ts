@@ -24,3 +24,17 @@ export class Random {
     return sum >>> 0;
   }
 }
+
+/** Numbers that a rule test gives in place of chance, in turn; the last one again when they are used up. */
+export class GivenNumbers {
+  readonly #numbers: readonly number[];
+  #at = 0;
+
+  /** `text`: with commas between. */
+  constructor(text: string) {
+    this.#numbers = text.split(",").map(Number);
+  }
+  next(): number {
+    return this.#numbers[Math.min(this.#at++, this.#numbers.length - 1)]!;
+  }
+}

@@ -7,7 +7,7 @@ import { bounded, describe, withKind } from "./failure.ts";
 import type { HookCall } from "./hook-call.ts";
 import type { LoadedRule } from "./loaded-rule.ts";
 import type { Charged } from "./meter.ts";
-import { Random } from "./random.ts";
+import { GivenNumbers, Random } from "./random.ts";
 import { Read } from "./reads.ts";
 import { ask } from "./web/host.ts";
 
@@ -21,6 +21,8 @@ const MAX_CHANGES = 1000;
 /** Places told in one hook: with the changes themselves below what the worker takes from one rule. */
 const MAX_PLACES = 200;
 const MAX_STACK_UNITS = 2048;
+/** 128 bits in hex (`seeds.ts`). */
+const SEED_UNITS = 32;
 const MAX_BODIES_UNITS = 2 * MAX_BODY_UNITS;
 
 /** What is read more counts as "anything". */
@@ -68,7 +70,7 @@ export class RuleRun implements Charged {
   #places = 0;
   #keptPlace = "";
   #bodyUnits = 0;
-  #random: Random | null = null;
+  #random: { next(): number } | null = null;
   #secret = "";
   #secretAt = 0;
   #secretBlocks = 0;
@@ -204,8 +206,14 @@ export class RuleRun implements Charged {
   random(): number {
     this.hookCall.reads?.note(Read.UNIQUE);
     this.noteRead("random");
-    this.#random ??= new Random(Number.parseInt(this.hookCall.seed.slice(0, 8), 16) ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
+    this.#random ??= this.#chance();
     return this.#random.next();
+  }
+  #chance(): { next(): number } {
+    const { seed } = this.hookCall;
+    // Beyond the seed proper stand the numbers of a rule test.
+    if (seed.length > SEED_UNITS) return new GivenNumbers(seed.slice(SEED_UNITS));
+    return new Random(Number.parseInt(seed.slice(0, 8), 16) ^ Math.imul(this.rule.index + 1, 0x9e3779b1));
   }
   /**
    * For `crypto`: SHA-256 over the whole seed, the rule and a counter. `random` gives away the seed's first 32 bits at most; the other
