@@ -9,9 +9,8 @@ const [heads, bodies, readers] = process.argv.slice(2).map(Number) as [number, n
 const LARGE = Buffer.alloc(8 * 2 ** 20, "sluice ");
 /** Each sends a byte so often: slower than any limit allows, yet never silent. Spread evenly, as strangers would be. */
 const TRICKLE_MS = 2_000;
-const TURN_MS = 20;
-/** So that neither this process nor the accept queue is what is measured. */
-const OPENED_AT_ONCE = 10;
+/** One connection and some four bytes a turn: strangers do not come in step, and a burst of them is the load generator's, not the attack's. */
+const TURN_MS = 5;
 
 let port = 0;
 let opened = 0;
@@ -58,7 +57,8 @@ for (let i = 0; i < Math.max(heads, bodies, readers); i++) {
 }
 let turn = 0;
 function work(): void {
-  for (const manner of manners.splice(0, OPENED_AT_ONCE)) connect(manner);
+  const manner = manners.shift();
+  if (manner !== undefined) connect(manner);
   for (const socket of trickling[turn++ % trickling.length]!) if (socket.writable) socket.write("x");
 }
 const origin = createServer((request, response) => {
