@@ -8,6 +8,7 @@ import type { Claim, Finding } from "./prove/claim.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
 import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
 import { deployWait } from "./prove/deploy-wait.ts";
+import { fleetOf100 } from "./prove/fleet-of-100.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
@@ -48,6 +49,7 @@ const CLAIMS: readonly Claim[] = [
   redisFaults,
   swappedReleases,
   deployWait,
+  fleetOf100,
   rollback,
   slowClients,
   fuzzing,
