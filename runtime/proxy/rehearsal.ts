@@ -59,6 +59,8 @@ export interface RehearsalParts {
   readonly maps: SourceMaps;
   readonly kernel: string;
   readonly clock: Clock;
+  /** Of the cache, for what its rules ask of it. Left out: none. */
+  readonly partition?: string;
 }
 
 /** Rules are bounded by their own limits; this bounds an exchange as a whole. */
@@ -117,6 +119,7 @@ export class Rehearsal {
     const rehearsal = new Rehearsal(parts);
     try {
       await rehearsal.#core.swap(parts.release, parts.maps);
+      rehearsal.#core.table.partition = parts.partition ?? "";
       return rehearsal;
     } catch (thrown) {
       await rehearsal.close();
