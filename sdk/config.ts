@@ -159,8 +159,20 @@ export interface RecordOptions {
   readonly headers?: readonly string[];
 }
 
-/** What experiments count. Definitions are modules of their own, made with `defineExperiment`. */
+/** How experiments know visitors, and what they count. Definitions are modules of their own, made with `defineExperiment`. */
 export interface ExperimentsOptions {
+  /**
+   * What visitor cookies and QA links are signed with, at least 32 characters; the same on all gateways of a site. Left out: the gateways agree on one by
+   * themselves, kept in the store and in `stateDir` (a file that only its owner can read).
+   */
+  readonly key?: SecretSource;
+  /** Keys that were used before, at most 4: what they signed still counts, so that a new key loses no visitor. */
+  readonly previousKeys?: readonly SecretSource[];
+  /**
+   * What browsers and caches in between are told of pages that experiments act on. `"private"` by default: nobody but the visitor's browser may keep them.
+   * `"origin"`: what the origin says stays, for when whatever stands in front of the gateway keeps visitors apart by itself.
+   */
+  readonly downstream?: "private" | "origin";
   /**
    * Units that are told apart for each version of an experiment; further ones see their variant and are not counted (the report says how many).
    * 1,000,000 by default, some 50 bytes each in Redis, 110 in the embedded store (whose `store.memory` has to be large enough: 64 MiB hold some

@@ -5,8 +5,8 @@
 import type { KeyShape } from "./key.ts";
 
 /**
- * A read as the sandbox tells it: `header:NAME`, `cookie:NAME`, `client` (address, port, country), `random`,
- * `*` (more than it could list).
+ * A read as the sandbox tells it: `header:NAME`, `cookie:NAME`, `client` (address, port, country), `random`, `experiment:KEY` (which
+ * variant the visitor sees), `*` (more than it could list).
  */
 export interface RuleRead {
   readonly rule: string;
@@ -29,6 +29,8 @@ function isKeyed(read: string, shape: KeyShape, varyNames: readonly string[]): b
       return KEYED_HEADERS.has(name) || shape.headers.includes(name) || varyNames.includes(name);
     case "cookie":
       return shape.cookies.includes(name) || varyNames.includes("cookie") || shape.headers.includes("cookie");
+    case "experiment":
+      return shape.parts.some((part) => part.startsWith(`experiment:${name}=`));
     default:
       return false;
   }

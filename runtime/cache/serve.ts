@@ -1,6 +1,6 @@
 /** What a client gets of a stored answer: all of it, a part, or the word that it holds it already. */
 import { randomBytes } from "node:crypto";
-import { type BodySource, bodyOf, NO_BODY } from "../proxy/exchange.ts";
+import { type BodySource, bodyOf, NO_BODY, storedBody } from "../proxy/exchange.ts";
 import type { Fields } from "../proxy/fields.ts";
 import type { Entry, EntryHead } from "./entry.ts";
 import type { Fill } from "./fill.ts";
@@ -46,7 +46,7 @@ export function serveEntry(entry: Entry, terms: RequestTerms, request: Fields, n
 }
 
 function wholeBody(terms: RequestTerms, body: Buffer): BodySource {
-  return terms.kind === "head" || body.length === 0 ? NO_BODY : bodyOf(body);
+  return terms.kind === "head" || body.length === 0 ? NO_BODY : storedBody(body);
 }
 
 /** From a fill that still flows; null when its beginning is gone. */

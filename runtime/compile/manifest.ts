@@ -42,8 +42,8 @@ export function manifestOf(name: string, code: string, described: RuleDescriptio
   };
 }
 
-function asksExperiments(code: string, { experiment }: RuleDescription): { asksExperiments?: readonly string[] } {
+function asksExperiments(code: string, { experiment }: RuleDescription): Pick<RuleManifest, "asksExperiments" | "tracks"> {
   const keys = experiment === undefined ? [...code.matchAll(ASKS_EXPERIMENT)].map((match) => match[2] ?? "*") : [];
-  if (keys.length === 0) return {};
-  return { asksExperiments: keys.includes("*") ? ["*"] : [...new Set(keys)].sort() };
+  const asks = keys.length === 0 ? {} : { asksExperiments: keys.includes("*") ? ["*"] : [...new Set(keys)].sort() };
+  return experiment === undefined && /\btrack\b/.test(code) ? { ...asks, tracks: true } : asks;
 }

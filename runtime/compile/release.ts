@@ -27,6 +27,8 @@ export interface RuleManifest {
   readonly stateless?: boolean;
   /** Experiments that it asks for (`ctx.experiment`), by key; `["*"]`: keys that cannot be read from the code. Left out: none. */
   readonly asksExperiments?: readonly string[];
+  /** True when its code names `ctx.track`. Left out: false. */
+  readonly tracks?: boolean;
   /** The module is an experiment: no rule, and without phases. Left out: it is a rule. */
   readonly experiment?: ExperimentData;
 }

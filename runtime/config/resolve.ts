@@ -100,7 +100,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       redactQuery: input.log?.redact?.query ?? [],
     },
     record: recordOf(input.record, report),
-    experiments: experimentsOf(input.experiments, baseDir, report),
+    experiments: experimentsOf(input.experiments, { baseDir, env, report }),
     keepHeaders: (input.keepHeaders ?? []).map((name, i) => {
       if (!isToken(name)) report(["keepHeaders", i], `found ${shown(name)}, expected a header name`);
       return name.toLowerCase();

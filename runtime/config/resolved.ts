@@ -141,8 +141,12 @@ export interface RecordConfig {
   readonly headers: readonly string[];
 }
 
-/** What experiments count, beside the store. */
+/** What experiments count, beside the store, and what they sign with. */
 export interface ExperimentsConfig {
+  /** What visitor cookies and QA links are signed with: the first signs, all are believed. Empty: a key that the gateways agree on. */
+  readonly keys: readonly string[];
+  /** What browsers and caches in between are told of pages that experiments act on. */
+  readonly downstream: "private" | "origin";
   /** For each version of an experiment. */
   readonly mostUnits: number;
   /** Exposures and goals as JSON lines; null: nowhere. */

@@ -198,6 +198,9 @@ export const Config = z.strictObject({
     .optional(),
   experiments: z
     .strictObject({
+      key: secret.optional(),
+      previousKeys: z.array(secret, { error: "a list of keys" }).max(4, { error: "at most 4 keys" }).optional(),
+      downstream: z.enum(["private", "origin"], { error: '"private" or "origin"' }).optional(),
       maxUnits: z.int({ error: "a whole number" }).min(1000, { error: "at least 1000" }).max(100_000_000, { error: "at most 100,000,000" }).optional(),
       raw: z
         .strictObject(

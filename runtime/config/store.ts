@@ -93,7 +93,7 @@ function nodesOf(nodes: readonly string[], at: readonly (string | number)[], por
   });
 }
 
-export function secretOf(source: Secret | undefined, at: readonly string[], { baseDir, env, report }: StoreParts): string {
+export function secretOf(source: Secret | undefined, at: readonly (string | number)[], { baseDir, env, report }: StoreParts): string {
   if (source === undefined) return "";
   if ("env" in source) {
     const value = env[source.env];
@@ -112,7 +112,7 @@ function tlsOf(input: { ca?: string; cert?: string; key?: string; servername?: s
   return { ca: read("ca"), cert: read("cert"), key: read("key"), servername: input?.servername ?? "" };
 }
 
-function fileOf(file: string, at: readonly string[], baseDir: string, report: Report): string {
+function fileOf(file: string, at: readonly (string | number)[], baseDir: string, report: Report): string {
   try {
     return readFileSync(path.resolve(baseDir, file), "utf8");
   } catch (error) {

@@ -8,6 +8,7 @@ export class CacheWords {
   readonly reads: RuleRead[] = [];
   decision: CacheDecision | null = null;
   #keys: CacheKeyWord[] | null = null;
+  #experiments: string[] | null = null;
 
   keyed(json: string): void {
     const word = readCacheKeyWord(json);
@@ -22,6 +23,13 @@ export class CacheWords {
     this.decision = { ...this.decision, ...word, tags };
   }
 
+  /** The answer depends on which variant of an experiment the visitor sees. */
+  experiment(key: string, variant: string): void {
+    const part = `experiment:${key}=${variant}`;
+    const parts = (this.#experiments ??= []);
+    if (!parts.includes(part)) parts.push(part);
+  }
+
   read(rule: string, words: string): void {
     for (const read of words.split("\n")) {
       if (this.reads.length >= MAX_READS) return;
@@ -32,7 +40,8 @@ export class CacheWords {
   shape(route: KeyShape): KeyShape {
     let shape = route;
     for (const word of this.#keys ?? NO_KEYS) shape = withShape(shape, word);
-    return shape;
+    // Sorted: in which order rules asked is nobody's business.
+    return this.#experiments === null ? shape : withShape(shape, { parts: this.#experiments.sort() });
   }
 
   /** For the exchange with the origin: what was read before counts there too. */

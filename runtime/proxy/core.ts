@@ -6,12 +6,13 @@ import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Observer } from "../observe/observe.ts";
 import { type Limiter, RouteLimits } from "../ratelimit/ratelimit.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Sandbox, SandboxEvents } from "../sandbox/sandbox.ts";
 import type { Trace } from "../sandbox/trace.ts";
 import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange } from "./exchange.ts";
 import { TrustedProxies } from "./forwarded.ts";
+import type { ExperimentSeat } from "./experiments/seat.ts";
 import type { GatewayInputs } from "./gateway-inputs.ts";
 import { HookTable } from "./hook-plan.ts";
 import type { Life } from "./life.ts";
@@ -32,6 +33,8 @@ export interface CoreParts {
   readonly upstreams: Upstreams;
   /** In place of one of its own; null: none. */
   readonly cache?: Cache | null;
+  /** Called when the first release with experiments comes. Left out: they show control. */
+  readonly startExperiments?: () => Promise<ExperimentSeat>;
   /** Starts the sandbox processes; called when the first release with rules comes. */
   readonly startSandbox: () => Promise<Sandbox>;
 }
@@ -71,6 +74,8 @@ export class Core {
   /** Stored releases for who shows a token. Null: this core has none. */
   previews: PreviewDoor | null = null;
   sandbox: Sandbox | null = null;
+  /** Null: no release had experiments. */
+  experiments: ExperimentSeat | null = null;
   /** Exchanges begun and not complete. */
   inFlight = 0;
   /** Asked once per exchange: who wants to know what its rules change. Null: nobody, ever. */
@@ -81,6 +86,7 @@ export class Core {
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 
   readonly #startSandbox: () => Promise<Sandbox>;
+  readonly #startExperiments: (() => Promise<ExperimentSeat>) | undefined;
   readonly #quotedUpstreams: ReadonlyMap<string, string>;
   readonly #idPrefix = randomBytes(6).toString("hex");
   #nextId = 0;
@@ -93,6 +99,7 @@ export class Core {
     this.store = parts.store;
     this.upstreams = parts.upstreams;
     this.#startSandbox = parts.startSandbox;
+    this.#startExperiments = parts.startExperiments;
     this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));
     const { rateLimits, routes } = parts.config;
     this.routeLimits = RouteLimits.of(
@@ -150,6 +157,17 @@ export class Core {
     return table;
   }
 
+  /** What rules do, for whoever compares releases while a canary runs. */
+  measured(events: SandboxEvents): SandboxEvents {
+    return {
+      ...events,
+      hook: (entry) => {
+        if (this.choice !== null) this.choice.measure.hook(entry);
+        events.hook(entry);
+      },
+    };
+  }
+
   /** New exchanges begin with it. */
   serve(table: HookTable): void {
     const last = this.table;
@@ -161,12 +179,16 @@ export class Core {
     if (release.rules.length === 0) return new HookTable(release.id, null, () => undefined);
     this.sandbox ??= await this.#startSandbox();
     const sandbox = this.sandbox;
-    return new HookTable(release.id, await sandbox.load(release, maps), (loaded) => sandbox.unload(loaded));
+    const loaded = await sandbox.load(release, maps);
+    if (this.experiments === null && release.rules.some(({ manifest }) => manifest.experiment !== undefined))
+      this.experiments = (await this.#startExperiments?.()) ?? null;
+    return new HookTable(release.id, loaded, () => sandbox.unload(loaded));
   }
 
   async close(): Promise<void> {
     this.cache?.close();
     this.upstreams.close();
+    await this.experiments?.close();
     await this.sandbox?.close();
   }
 }

@@ -25,6 +25,8 @@ export interface BodySource {
   readonly length: number;
   /** True: nothing but the end of the connection says where it ends, so nobody can tell whether all of it came. */
   readonly endsWithConnection?: boolean;
+  /** All of it, as the cache holds it: nobody writes into it, and the same page is the same buffer. Left out: it is no stored body. */
+  readonly stored?: Buffer;
   /** Begins to flow. May call the sink before it returns. Called once. */
   read(sink: BodySink): void;
   pause(): void;
@@ -123,18 +125,25 @@ export interface UpstreamResponse {
 
 /** A body that is there already. Empty for no bytes. */
 export function bodyOf(bytes: Buffer): BodySource {
-  return new BytesBody(bytes);
+  return new BytesBody(bytes, false);
+}
+
+/** The same for what is kept in the cache. */
+export function storedBody(bytes: Buffer): BodySource {
+  return new BytesBody(bytes, true);
 }
 
 class BytesBody implements BodySource {
   readonly length: number;
+  readonly stored: Buffer | undefined;
   #bytes: Buffer;
   #sink: BodySink | null = null;
   #paused = false;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, isStored: boolean) {
     this.#bytes = bytes;
     this.length = bytes.length;
+    this.stored = isStored ? bytes : undefined;
   }
   read(sink: BodySink): void {
     this.#sink = sink;

@@ -15,6 +15,7 @@ import type { HookOutcome } from "../sandbox/sandbox.ts";
 import type { Core } from "./core.ts";
 import { askCache } from "./cached.ts";
 import { bodyOf, type Exchange, NO_BODY } from "./exchange.ts";
+import { changeRequest, settleResponse } from "./experiments/experiments.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
 import { type GatewayInputs, takeInputs } from "./gateway-inputs.ts";
 import { type HookTable, paramsOf, type PhaseHooks } from "./hook-plan.ts";
@@ -51,10 +52,15 @@ async function live(life: Life): Promise<void> {
     response = admitted(life, admission instanceof Promise ? await admission : admission);
   }
   if (life.witness !== null) life.witness.seen = response === null;
+  if (response === null && life.experiments !== null) {
+    const asking = life.experiments.prepare();
+    if (asking !== null) await asking;
+  }
   if (response === null && plan.onRequest !== null) {
     const outcome = runHooks(life, "onRequest", plan.onRequest, "");
     response = answerOf(life, outcome instanceof Promise ? await outcome : outcome);
   }
+  if (response === null && life.experiments !== null) response = changeRequest(life.experiments);
   if (response === null) response = await (core.cache === null ? fetchAnswer(life) : askThroughCache(life));
   life.response = response;
   if (life.witness !== null) life.witness.delivers(response);
@@ -67,10 +73,15 @@ async function live(life: Life): Promise<void> {
   }
   life.throwIfGone();
   if (life.witness !== null) life.witness.decided(response);
+  if (life.experiments !== null) {
+    const settled = settleResponse(life.experiments, response);
+    response = life.response = settled instanceof Promise ? await settled : settled;
+    life.throwIfGone();
+  }
 
   response.fields.set("x-request-id", life.id);
   response.fields.set("sluice-release", life.table.releaseId);
-  if (life.canary !== null) life.canary.answer(response.fields);
+  if (life.canary !== null) life.canary.answer(response.fields, core.clock.now() - exchange.startedAtMs);
   if (life.inputs.preview !== "") markPreview(life.inputs, life.error, life.client.scheme, response.fields);
   if (life.trace !== null) life.trace.answer?.(response.fields);
   if (response.tunnel !== null) openTunnel(life, response);
@@ -283,7 +294,8 @@ function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, facts: string): H
   const recalled = sandbox.recall(run);
   if (recalled !== null) return recalled;
   const upstream = life.upstream === "" ? "" : `,"upstream":${life.core.quotedUpstream(life.upstream)}`;
-  run.extra = life.extraText(`${upstream}${response === null ? "" : `,"from":"${response.from}"`}${facts}`);
+  const variants = life.experiments !== null && life.plan.asksExperiments ? life.experiments.extraText() : "";
+  run.extra = life.extraText(`${upstream}${variants}${response === null ? "" : `,"from":"${response.from}"`}${facts}`);
   return sandbox.run(run);
 }
 
@@ -320,6 +332,7 @@ function complete(life: Life, sentBytes: number, completed: boolean): void {
   const status = life.gone && life.response === null ? 499 : (life.response?.status ?? 499);
   const record = life.record(status, sentBytes, completed);
   core.observer.exchange(record);
+  if (life.canary !== null) core.choice?.measure.over(life.canary, record);
   if (life.witness !== null) life.witness.over();
   if (plan.onComplete === null) {
     life.table.leave();

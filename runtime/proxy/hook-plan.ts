@@ -1,6 +1,7 @@
 /** Which hooks a request meets: computed when a release is swapped in, then only looked up. */
 import { type LoadedRelease } from "../sandbox/sandbox.ts";
 import { PHASES, type Phase } from "../compile/release.ts";
+import { type ExperimentEntry, ExperimentTable } from "./experiments/table.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
 import type { RuleRead } from "../cache/cache.ts";
 import { readsOfMatch } from "./match/reads.ts";
@@ -16,12 +17,23 @@ export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   readonly changesOrigin: boolean;
   /** Personal input by which rules match that have a say before the cache stores: who asks without it must not get their answer. */
   readonly matchReads: readonly RuleRead[];
+  /** Experiments that act on the request. */
+  readonly experiments: readonly ExperimentEntry[];
+  /** May a rule ask for the variant of an experiment, or report a goal? */
+  readonly asksExperiments: boolean;
+  readonly tracks: boolean;
+  /** Experiments that rules between cache and origin may ask for (`["*"]`: any): entries are keyed by them. null: none do. */
+  readonly keyedExperiments: readonly string[] | null;
 }
 
 const NO_HOOKS: HookPlan = Object.freeze({
   ...(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>),
   changesOrigin: false,
   matchReads: Object.freeze([]),
+  experiments: Object.freeze([]),
+  asksExperiments: false,
+  tracks: false,
+  keyedExperiments: null,
 });
 const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
 const NO_PARAMS: readonly null[] = Object.freeze([null]);
@@ -32,6 +44,8 @@ export class HookTable {
   readonly releaseId: string;
   /** In the cache; "" but for a release that is not promoted: what its exchanges fill nobody else may see. */
   partition = "";
+  /** null: the release has none. */
+  readonly experiments: ExperimentTable | null;
   readonly #matcher: Matcher | null;
   /** Matchers intern their results, so the array's identity is a key; the matcher bounds how many there are. */
   readonly #plans = new WeakMap<readonly number[], HookPlan>();
@@ -44,6 +58,7 @@ export class HookTable {
     this.loaded = loaded;
     this.#onUnused = onUnused;
     const rules = loaded?.release.rules ?? [];
+    this.experiments = ExperimentTable.of(rules);
     this.#matcher = rules.length === 0 ? null : compileMatcher(rules.map((rule) => ({ specs: rule.manifest.when })));
   }
 
@@ -98,7 +113,17 @@ export class HookTable {
       const { name, when } = all[rule]!.manifest;
       return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read }));
     });
-    return Object.freeze({ ...plan, matchReads, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
+    const asking = indices.filter((rule) => all[rule]!.manifest.asksExperiments !== undefined);
+    const keyed = [...new Set([...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])])].flatMap(
+      (rule) => all[rule]!.manifest.asksExperiments ?? [],
+    );
+    const experiments = {
+      experiments: this.experiments === null ? NO_HOOKS.experiments : this.experiments.numbered(indices),
+      asksExperiments: asking.length > 0,
+      tracks: indices.some((rule) => all[rule]!.manifest.tracks === true),
+      keyedExperiments: keyed.length === 0 ? null : keyed.includes("*") ? ["*"] : keyed,
+    };
+    return Object.freeze({ ...plan, ...experiments, matchReads, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
   }
 }
 

@@ -1,5 +1,6 @@
 /** What is known of one exchange while it lives: the state beside the story that `handler.ts` tells. */
 import { asGatewayError, GatewayError } from "../errors.ts";
+import type { Phase } from "../compile/release.ts";
 import type { ExchangeRecord } from "../observe/record.ts";
 import type { Admission } from "../ratelimit/ratelimit.ts";
 import { type HookExtra, TRACED_EXTRA } from "../sandbox/protocol.ts";
@@ -8,6 +9,7 @@ import type { ElementPort, ExchangeHandle, RequestView } from "../sandbox/sandbo
 import type { Core } from "./core.ts";
 import { CacheWords } from "./cache-words.ts";
 import { decodeBody } from "./coding.ts";
+import { beginExperiments, type ExchangeExperiments, takeQaLink, track } from "./experiments/experiments.ts";
 import { type BodySource, bodyOf, type ConnectionFacts, type Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import { type Client, receive, receivedRequestId } from "./forwarded.ts";
@@ -33,6 +35,8 @@ export class Life implements ExchangeHandle {
   readonly inputs: GatewayInputs;
   /** Its part in the canary; null: none runs. */
   readonly canary: CanaryExchange | null;
+  /** Its part in experiments; null: it has none. */
+  readonly experiments: ExchangeExperiments | null;
 
   upstream = "";
   pinnedTarget = "";
@@ -82,6 +86,7 @@ export class Life implements ExchangeHandle {
       this.witness = original.witness;
       this.table = original.table;
       this.canary = null;
+      this.experiments = original.experiments;
       this.client = original.client;
       this.id = original.id;
       this.request = { ...original.request, fields };
@@ -99,9 +104,15 @@ export class Life implements ExchangeHandle {
     this.canary = core.choice === null || previewed !== null ? null : core.choice.choose(inputs, this.client);
     this.table = previewed ?? (this.canary === null ? core.table : this.canary.table);
     this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
-    this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: exchange.target, fields };
-    this.match = this.table.match(this.table.matchesNothing ? UNMATCHED : this.matchable());
+    const link = this.table.experiments === null ? null : takeQaLink(exchange.target);
+    this.request = { method: exchange.method, scheme: this.client.scheme, authority: exchange.authority, target: link?.target ?? exchange.target, fields };
+    const asked = this.table.matchesNothing ? UNMATCHED : this.matchable();
+    this.match = this.table.match(asked);
     this.plan = this.table.plan(this.match);
+    const { experiments } = this.table;
+    this.experiments =
+      experiments === null || core.experiments === null ? null : beginExperiments(this, core.experiments, experiments, asked, link?.link ?? null);
+    if (this.canary !== null) core.choice!.measure.began(this.id, this.canary);
     this.trace = core.trace === null ? null : core.trace(this, inputs.debug);
     this.witness = core.witness === null ? null : core.witness(this);
   }
@@ -199,6 +210,15 @@ export class Life implements ExchangeHandle {
   cacheDecided(json: string): void {
     this.cacheWords.decided(json);
     this.witness?.said("cache", json);
+  }
+  variantText(experiment: string): string | null {
+    return this.experiments?.variantText(experiment) ?? null;
+  }
+  experimentAsked(rule: string, experiment: string, phase: Phase): void {
+    this.experiments?.wasAsked(this, rule, experiment, phase);
+  }
+  tracked(goal: string, value: number | null): void {
+    if (this.experiments !== null) track(this.experiments, goal, value);
   }
   htmlEdited(json: string): void {
     (this.htmlEdits ??= []).push(json);

@@ -14,10 +14,13 @@ import { KvCall, kvCall } from "../store/kv/kv.ts";
 import type { Store } from "../store/store.ts";
 import { Egress, type Outgoing } from "../security/egress.ts";
 import { CacheCall, cacheCall } from "./cache-calls.ts";
+import type { VerifyToken } from "./experiments/seat.ts";
 import { isFieldValue, isToken } from "./fields.ts";
 
 export interface Services {
   readonly table: Readonly<Record<string, Service>>;
+  /** Claims of a genuine token, for units of experiments. */
+  readonly verifyToken: VerifyToken;
   close(): void;
 }
 
@@ -85,7 +88,11 @@ export function createServices(config: ResolvedConfig, clock: Clock, limiter: Li
     forward: (call) =>
       forwardAuth(checked(ForwardCall, call, "auth.forward"), { ...call.request, clientAddress: call.exchange.client?.address ?? "" }, egress, call.signal),
   };
-  return { table, close: () => egress.close() };
+  const verifyToken: VerifyToken = async (call) => {
+    const result = await jwt.verify(call);
+    return "claims" in result ? result.claims : null;
+  };
+  return { table, verifyToken, close: () => egress.close() };
 }
 
 function checked<T>(schema: z.ZodType<T>, call: ServiceCall, name: string): T {

@@ -13,12 +13,14 @@ import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
 import { debugTraces } from "./debug.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
+import { startExperiments } from "./experiments/start.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
 import { Previews, type ReleaseSource } from "./previews.ts";
 import { type CanaryTerms, endCanary, promoteCanary, runCanary } from "./release-choice.ts";
 import { listen, type ListenAt, type Listener } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
+import type { ShadowOrder } from "./shadow.ts";
 import { Watching } from "./watching.ts";
 import { witnessed } from "./witness.ts";
 
@@ -66,6 +68,8 @@ export interface Worker {
   /** Stops accepting, lets running exchanges finish. Resolves when none is left or at limits.drain. */
   drain(): Promise<void>;
   snapshot(): WorkerSnapshot;
+  /** A release plays a share of the requests beside the one that serves, and is only compared with it; null: none does. Rejects with the reason when it does not load. */
+  shadow(order: ShadowOrder | null): Promise<void>;
   /** What a request would get; nothing is sent to an origin. */
   explain(ask: ExplainAsk): Promise<Explanation>;
   close(): Promise<void>;
@@ -126,13 +130,18 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     store,
     limiter,
     upstreams,
+    startExperiments: async () => {
+      const seat = await startExperiments({ config, clock, store, observer, sandbox: () => core.sandbox, verifyToken: services.verifyToken });
+      core.visitorOf = (inputs) => seat.visitorOf(inputs);
+      return seat;
+    },
     startSandbox: () =>
       (hooks.createSandbox ?? createSandbox)({
         limits: config.limits,
         vars: config.vars,
         secrets: config.secrets,
         services: explainer.services(witnessed(services.table)),
-        events: explainer.events(observer.sandboxEvents),
+        events: explainer.events(core.measured(observer.sandboxEvents)),
         quarantine: hooks.quarantine ?? true,
         tellsReads: config.cache !== null,
         ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
@@ -141,7 +150,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       }),
   });
   if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
-  const watching = new Watching(core, config, init.debugKey);
+  const watching = new Watching(core, config, init.debugKey, { kernel: init.kernel, services: services.table });
   const seats = releaseSeats(core, init, hooks);
   await core.swap(init.release, init.maps);
   if (init.canary !== undefined) await startCanary(core, init.canary, observer);
@@ -165,6 +174,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps) => core.prepare(release, maps),
     ...seats,
+    shadow: (order) => watching.shadow(order),
     explain: (ask) => explainer.explain(core, ask),
     snapshot: () => ({
       ...observedOf(observer, core.cache),
@@ -176,6 +186,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       sandbox: core.sandbox?.status() ?? null,
       store: { ...store.health(), liveGateways: store.liveGateways(), liveMembers: store.liveMembers() },
       release: core.table.releaseId,
+      canary: core.choice === null ? null : { release: core.choice.canary.releaseId, counts: core.choice.measure.counts() },
     }),
     async drain() {
       for (const listener of listeners) listener.stopAccepting();

@@ -47,7 +47,7 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     store: { timeoutMs: 500, memoryBytes: 1024 * 1024, redis: null },
     log: { accessShare: 1, errorsOnly: false, off: true, redactHeaders: [], redactQuery: [] },
     record: { share: 0, headers: [] },
-    experiments: { mostUnits: 1_000_000, raw: null },
+    experiments: { keys: [], downstream: "private", mostUnits: 1_000_000, raw: null },
     keepHeaders: [],
     limits: { connections: 1000, connectionsPerClient: 1000, drainMs: 10_000 } as ResolvedConfig["limits"],
     cache: null,

@@ -8,7 +8,7 @@ export { layerProblems } from "./layers.ts";
 export { bucketOf, fnv32a } from "./hash.ts";
 export type { HashVersion } from "./hash.ts";
 export type { AssignPlan, LiveState, StickyEntry, UnitSource } from "./plan.ts";
-export { QA_LIFETIME_LIMIT_MS, signQaToken, verifyQaToken } from "./qa-token.ts";
+export { QA_COOKIE, QA_LIFETIME_LIMIT_MS, qaCookie, signQaToken, verifyQaToken } from "./qa-token.ts";
 export { rangeAt, rangesOf } from "./ranges.ts";
 export { seal, unseal } from "./sealed.ts";
 export type { SealKeys } from "./sealed.ts";

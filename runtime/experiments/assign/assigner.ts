@@ -10,14 +10,14 @@ import { identityOf, unitTag } from "./sticky.ts";
 
 /** What assignment needs to know of a request. Everything is asked for lazily: most requests need a part of it. */
 export interface AssignFacts {
-  /** The unit that this source holds here, or null. A new visitor has its id on the very request that creates it. */
-  unit(source: UnitSource): string | null;
+  /** The unit that this source of an experiment holds here, or null. A new visitor has its id on the very request that creates it. */
+  unit(source: UnitSource, experiment: string): string | null;
   /** `when`: does the experiment act on this request? */
   matches(experiment: string): boolean;
   /** Device and predicates: is the client one that the experiment is for? */
   inAudience(experiment: string): boolean;
   isBot(): boolean;
-  hasConsent(): boolean;
+  hasConsent(experiment: string): boolean;
   /** The variant that a verified QA token names. */
   forced(experiment: string): string | null;
   /** Verified sticky entries. */
@@ -79,13 +79,13 @@ export class Assigner {
     // A variant that this release no longer has: shipping it is over.
     if (live.kind === "shipped") return seen(plan, Math.max(0, indexOf(plan, live.variant)), "shipped");
     if (plan.excludeBots && facts.isBot()) return seen(plan, 0, "bot");
-    if (plan.consent === "required" && !facts.hasConsent()) return seen(plan, 0, "consent");
+    if (plan.consent === "required" && !facts.hasConsent(key)) return seen(plan, 0, "consent");
     return this.#draw(experiment, facts);
   }
 
   #draw({ plan, ranges, layer, salt, holdoutSalt }: Compiled, facts: AssignFacts): Assignment {
     const source = presentSource(plan, facts);
-    const unit = source === null ? null : facts.unit(source);
+    const unit = source === null ? null : facts.unit(source, plan.key);
     if (source === null || unit === null) return seen(plan, 0, "no-unit");
     if (holdoutSalt !== null && bucketIn(holdoutSalt, unit) < plan.holdout!.share) return seen(plan, 0, "holdout", unit);
 
@@ -106,7 +106,7 @@ export class Assigner {
 
   #followed(plan: AssignPlan, facts: AssignFacts, source: UnitSource, unit: string, index: number): Assignment {
     const followed = seen(plan, index, "sticky", unit);
-    const before = plan.fallbackUnit === null ? null : facts.unit(plan.fallbackUnit);
+    const before = plan.fallbackUnit === null ? null : facts.unit(plan.fallbackUnit, plan.key);
     const earlier = before === null || before === "" ? null : entryIn(facts, plan, plan.fallbackUnit!, before);
     const asBefore = earlier !== null && earlier.variant === followed.variant && earlier.bucketVersion === plan.bucketVersion;
     return {
@@ -134,12 +134,12 @@ export class Assigner {
 
 /** The unit's own place, or the one that stands in for it; null: the request holds neither. */
 function presentSource(plan: AssignPlan, facts: AssignFacts): UnitSource | null {
-  if (holds(facts, plan.unit)) return plan.unit;
-  return plan.fallbackUnit !== null && holds(facts, plan.fallbackUnit) ? plan.fallbackUnit : null;
+  if (holds(facts, plan.unit, plan)) return plan.unit;
+  return plan.fallbackUnit !== null && holds(facts, plan.fallbackUnit, plan) ? plan.fallbackUnit : null;
 }
 
-function holds(facts: AssignFacts, source: UnitSource): boolean {
-  const value = facts.unit(source);
+function holds(facts: AssignFacts, source: UnitSource, plan: AssignPlan): boolean {
+  const value = facts.unit(source, plan.key);
   return value !== null && value !== "";
 }
 
@@ -147,7 +147,7 @@ function holds(facts: AssignFacts, source: UnitSource): boolean {
 function rememberedIn(plan: AssignPlan, facts: AssignFacts): StickyEntry | null {
   if (facts.sticky().length === 0) return null;
   for (const source of plan.fallbackUnit === null ? [plan.unit] : [plan.unit, plan.fallbackUnit]) {
-    const value = facts.unit(source);
+    const value = facts.unit(source, plan.key);
     const entry = value === null || value === "" ? null : entryIn(facts, plan, source, value);
     if (entry !== null) return entry;
   }

@@ -11,6 +11,9 @@ export interface ForcedVariants {
 
 export type QaToken = { readonly outcome: "valid"; readonly forced: ForcedVariants } | { readonly outcome: "expired" | "invalid" };
 
+/** The query parameter of a QA link, and the cookie that keeps what it said while a tester clicks on. */
+export const QA_COOKIE = "sluice_qa";
+
 /** A link that outlives its purpose is a back door: a week at most. */
 export const QA_LIFETIME_LIMIT_MS = 7 * 24 * 60 * 60 * 1000;
 const MAX_FORCED = 16;
@@ -26,6 +29,12 @@ export function signQaToken(forced: ForcedVariants, keys: SealKeys, nowMs: numbe
   const token = seal(payload, "qa", keys);
   if (token.length > MAX_CHARACTERS) throw new RangeError(`a QA link holds up to ${MAX_CHARACTERS} characters, found ${token.length}`);
   return token;
+}
+
+/** A whole Set-Cookie value; `forced` null: it is over. */
+export function qaCookie(token: string, forced: ForcedVariants | null, nowMs: number, https: boolean): string {
+  const lastsS = forced === null ? 0 : Math.ceil((forced.expiresAtMs - nowMs) / 1000);
+  return `${QA_COOKIE}=${token}; Path=/; Max-Age=${lastsS}; HttpOnly; SameSite=Lax${https ? "; Secure" : ""}`;
 }
 
 export function verifyQaToken(token: string, keys: SealKeys, nowMs: number): QaToken {

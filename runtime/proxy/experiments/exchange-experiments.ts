@@ -1,0 +1,238 @@
+/** Experiments in one exchange: who asks, which variants it sees, and what came of them. Assigned once, on the request as it was received. */
+import type { Assignment, StickyEntry } from "../../experiments/assign/plan.ts";
+import type { AssignFacts, UnitSource } from "../../experiments/assign/assign.ts";
+import { QA_COOKIE, STICKY_COOKIE, verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
+import type { Phase } from "../../compile/release.ts";
+import type { Life } from "../life.ts";
+import type { Matchable } from "../match/match.ts";
+import { claimsOf, runFunctions, type Said } from "./asked-units.ts";
+import { cookieIn, type QaLink } from "./gateway-marks.ts";
+import type { ExperimentSeat } from "./seat.ts";
+import type { ExperimentEntry, ExperimentTable, GoalEntry, VariantTable } from "./table.ts";
+import { userAgentOf } from "./user-agents.ts";
+
+const NO_STICKY: readonly StickyEntry[] = Object.freeze([]);
+const MAX_TRACKED = 100;
+
+/** What a rule reported, before the answer is delivered. */
+export interface Tracked {
+  readonly goal: string;
+  readonly value: number | null;
+}
+
+export class ExchangeExperiments implements AssignFacts {
+  readonly life: Life;
+  readonly seat: ExperimentSeat;
+  readonly table: ExperimentTable;
+  /** Those whose `when` matches. */
+  readonly matched: readonly ExperimentEntry[];
+  /** Goals that the request may reach. */
+  readonly goals: readonly GoalEntry[];
+  /** As received: rules may change the fields, and who asks stays who it is. */
+  readonly asked: Matchable;
+  readonly qa: QaLink | null;
+
+  /** Beside `matched`; null until they are assigned. */
+  assignments: readonly Assignment[] | null = null;
+  /** The request was changed as the variants say, and went on. */
+  reachedOrigin = false;
+  /** What the visitor got instead of the page. */
+  redirected: ExperimentEntry | null = null;
+  /** The page's validator that the client has, when variants keep the cache from judging it. */
+  ifNoneMatch: string | null = null;
+  /** Made on this very request. */
+  newVisitor = "";
+  tracked: Tracked[] | null = null;
+  /** The answer has been counted. */
+  isSettled = false;
+  nextTracked = 1;
+  /** What the visitor was exposed to: `experiment=variant …`. */
+  variants = "";
+  /** Experiments that rules asked for. */
+  #askedFor: Set<string> | null = null;
+  readonly #said = new Map<string, Said>();
+  readonly #claims = new Map<string, string>();
+  #visitor: string | null | undefined = undefined;
+  #sticky: readonly StickyEntry[] | null = null;
+  #forced: Readonly<Record<string, string>> | null | undefined = undefined;
+  /** For goals: the unit as its experiment would assign it where it acts. */
+  #elsewhere = false;
+
+  constructor(
+    life: Life,
+    seat: ExperimentSeat,
+    table: ExperimentTable,
+    matched: readonly ExperimentEntry[],
+    goals: readonly GoalEntry[],
+    asked: Matchable,
+    qa: QaLink | null,
+  ) {
+    this.life = life;
+    this.seat = seat;
+    this.table = table;
+    this.matched = matched;
+    this.goals = goals;
+    this.asked = asked;
+    this.qa = qa;
+  }
+
+  /** Assigns what the request meets. A promise where functions and claims have to be asked first. */
+  prepare(): Promise<void> | null {
+    const asking = this.#askers();
+    if (asking === null) {
+      this.#assign();
+      return null;
+    }
+    return asking.then(() => this.#assign());
+  }
+
+  #assign(): void {
+    const { matched, table } = this;
+    const assignments: Assignment[] = [];
+    for (const { data } of matched) assignments.push(table.assigner.assign(data.key, this)!);
+    this.assignments = assignments;
+  }
+
+  /** null: nobody outside this file has to be asked. */
+  #askers(): Promise<unknown> | null {
+    let asking: Promise<unknown>[] | null = null;
+    const running: ExperimentEntry[] = [];
+    for (const entry of this.#concerned()) {
+      if (!entry.runs && !entry.claims) continue;
+      if (entry.runs) running.push(entry);
+      if (entry.claims) (asking ??= []).push(claimsOf(this, entry, (source, value) => void this.#claims.set(`${entry.data.key}\n${source}`, value)));
+    }
+    const ran = running.length === 0 ? null : runFunctions(this, running, (key, said) => void this.#said.set(key, said));
+    if (ran !== null) (asking ??= []).push(ran);
+    return asking === null ? null : Promise.all(asking);
+  }
+
+  /** Those that are assigned here, and those of goals that may be reached. */
+  #concerned(): readonly ExperimentEntry[] {
+    if (this.goals.length === 0 && !this.life.plan.tracks) return this.matched;
+    const entries = new Set([...this.matched, ...this.goals.map(({ experiment }) => experiment)]);
+    if (this.life.plan.tracks) for (const entry of this.table.entries) entries.add(entry);
+    return [...entries];
+  }
+
+  /** What the visitor sees of an experiment that may act on other requests only; null: this release has none of that name. */
+  assignment(key: string): Assignment | null {
+    const at = this.matched.findIndex(({ data }) => data.key === key);
+    return at < 0 || this.assignments === null ? this.table.assigner.assign(key, this) : this.assignments[at]!;
+  }
+
+  /** The unit as the experiment assigns it where it acts: for goals, which are reached elsewhere. */
+  assignmentElsewhere(key: string): Assignment {
+    const here = this.assignments === null ? -1 : this.matched.findIndex(({ data }) => data.key === key);
+    if (here >= 0) return this.assignments![here]!;
+    this.#elsewhere = true;
+    try {
+      return this.table.assigner.assign(key, this)!;
+    } finally {
+      this.#elsewhere = false;
+    }
+  }
+
+  /** The variant whose changes are made; null: none are. */
+  variantOf(index: number): VariantTable | null {
+    const assignment = this.assignments![index]!;
+    return assignment.reason === "no-match" ? null : this.matched[index]!.variants[assignment.index]!;
+  }
+
+  // What rules ask and say.
+
+  variantText(key: string): string | null {
+    const assignment = this.assignment(key);
+    return assignment === null ? null : JSON.stringify([assignment.variant, assignment.index === 0, assignment.counted]);
+  }
+  /** All of them, as a member of `HookExtra` with its comma. */
+  extraText(): string {
+    const texts = this.table.entries.map(({ data }) => `"${data.key}":${this.variantText(data.key)!}`);
+    return `,"experiments":{${texts.join(",")}}`;
+  }
+  /** `life`: of this exchange, or of the one with the origin that it leads. */
+  wasAsked(life: Life, rule: string, key: string, phase: Phase): void {
+    (this.#askedFor ??= new Set()).add(key);
+    if (phase === "onRequest") life.cacheWords.experiment(key, this.assignment(key)?.variant ?? "");
+    else if (phase === "onOriginRequest" || phase === "onOriginResponse") life.cacheWords.read(rule, `experiment:${key}`);
+  }
+  /** A rule between cache and origin may ask for it: whoever made the entry, the page depends on it. */
+  keyedBy(key: string): void {
+    const assignment = this.assignment(key);
+    if (assignment === null) return;
+    (this.#askedFor ??= new Set()).add(key);
+    this.life.cacheWords.experiment(key, assignment.variant);
+  }
+  isAskedFor(key: string): boolean {
+    return this.#askedFor !== null && this.#askedFor.has(key);
+  }
+  exposed({ experiment, variant }: Assignment): void {
+    this.variants += `${this.variants === "" ? "" : " "}${experiment}=${variant}`;
+    this.seat.parts.onExposure(experiment, variant);
+  }
+  track(goal: string, value: number | null): void {
+    const tracked = (this.tracked ??= []);
+    if (tracked.length < MAX_TRACKED) tracked.push({ goal, value });
+  }
+
+  // AssignFacts.
+
+  matches(experiment: string): boolean {
+    if (this.#elsewhere) return true;
+    for (const { data } of this.matched) if (data.key === experiment) return true;
+    return false;
+  }
+  unit(source: UnitSource, experiment: string): string | null {
+    switch (source.kind) {
+      case "visitor":
+        return this.#visitorUnit(experiment);
+      case "cookie":
+        return cookieIn(this.asked.fields, source.name);
+      case "header":
+        return this.asked.fields.joined(source.name) ?? null;
+      case "claim":
+        return this.#claims.get(`${experiment}\n${source.name}`) ?? null;
+      case "function":
+        return this.#said.get(experiment)?.unit ?? null;
+    }
+  }
+  inAudience(experiment: string): boolean {
+    if (this.#elsewhere) return true;
+    const entry = this.table.find(experiment)!;
+    const { devices, audience } = entry.data;
+    if (devices.length > 0 && !devices.includes(userAgentOf(this.asked.fields.get("user-agent")).device)) return false;
+    return !audience || this.#said.get(experiment)?.within === true;
+  }
+  isBot(): boolean {
+    return userAgentOf(this.asked.fields.get("user-agent")).isBot;
+  }
+  hasConsent(experiment: string): boolean {
+    const { consent } = this.table.find(experiment)!;
+    return consent === null || consent.first(this.asked) === 0;
+  }
+  forced(experiment: string): string | null {
+    if (this.#forced === undefined) this.#forced = this.#forcedVariants();
+    return this.#forced === null ? null : Object.hasOwn(this.#forced, experiment) ? this.#forced[experiment]! : null;
+  }
+  sticky(): readonly StickyEntry[] {
+    if (this.#sticky !== null) return this.#sticky;
+    const cookie = this.life.inputs.cookie(STICKY_COOKIE);
+    return (this.#sticky = cookie === null ? NO_STICKY : this.seat.stickies.read(cookie));
+  }
+
+  /** The cookie's; else a new one, but not for goals, and not where nothing may be kept in the browser. */
+  #visitorUnit(experiment: string): string | null {
+    if (this.#visitor === undefined) this.#visitor = this.seat.visitorOf(this.life.inputs);
+    if (this.#visitor !== null) return this.#visitor;
+    if (this.newVisitor !== "") return this.newVisitor;
+    if (this.#elsewhere || this.table.find(experiment)!.data.consent === "stateless") return null;
+    return (this.newVisitor = visitorIdOf(this.seat.newVisitor()));
+  }
+
+  #forcedVariants(): Readonly<Record<string, string>> | null {
+    const token = this.qa?.token ?? this.life.inputs.cookie(QA_COOKIE);
+    if (token === null || token === "") return null;
+    const read = verifyQaToken(token, this.seat.parts.keys, this.seat.parts.clock.unixMs());
+    return read.outcome === "valid" ? read.forced.variants : null;
+  }
+}

@@ -1,0 +1,47 @@
+/** The door of experiments in the life of a request: `handler.ts` calls these in its order. */
+import type { GatewayResponse } from "../reply.ts";
+import type { Life } from "../life.ts";
+import type { Matchable } from "../match/match.ts";
+import { countResponse, countTracked, pageOf } from "./counts.ts";
+import { ExchangeExperiments } from "./exchange-experiments.ts";
+import type { QaLink } from "./gateway-marks.ts";
+import { changeResponse } from "./response-changes.ts";
+import type { ExperimentSeat } from "./seat.ts";
+import type { ExperimentTable } from "./table.ts";
+
+export { ExchangeExperiments } from "./exchange-experiments.ts";
+export { takeQaLink } from "./gateway-marks.ts";
+export { changeRequest } from "./request-changes.ts";
+export { ExperimentSeat, type SeatParts, type VerifyToken } from "./seat.ts";
+export { ExperimentTable, type ExperimentEntry } from "./table.ts";
+
+/** null: nothing of this request concerns an experiment. `asked`: the request as it was received. */
+export function beginExperiments(life: Life, seat: ExperimentSeat, table: ExperimentTable, asked: Matchable, qa: QaLink | null): ExchangeExperiments | null {
+  table.follow(seat.board);
+  const { plan } = life;
+  const matched = plan.experiments;
+  const goals = table.reachable(asked);
+  if (matched.length === 0 && goals.length === 0 && !plan.asksExperiments && !plan.tracks && qa === null) return null;
+  const changes = plan.onRequest !== null || plan.changesOrigin || matched.some(({ touches }) => touches.origin || touches.page);
+  return new ExchangeExperiments(life, seat, table, matched, goals, changes ? { ...asked, fields: asked.fields.clone() } : asked, qa);
+}
+
+/** The answer as its variants say, counted, and about to leave. */
+export function settleResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
+  const page = pageOf(experiments, response);
+  const changed = changeResponse(experiments, response);
+  if (changed instanceof Promise) return changed.then((answer) => counted(experiments, answer, page));
+  return counted(experiments, changed, page);
+}
+
+function counted(experiments: ExchangeExperiments, response: GatewayResponse, page: ReturnType<typeof pageOf>): GatewayResponse | Promise<GatewayResponse> {
+  const counting = countResponse(experiments, response, page);
+  experiments.isSettled = true;
+  return counting === null ? response : counting.then(() => response);
+}
+
+/** `ctx.track`: behind the exposures of its own exchange. */
+export function track(experiments: ExchangeExperiments, goal: string, value: number | null): void {
+  if (experiments.isSettled) countTracked(experiments, goal, value);
+  else experiments.track(goal, value);
+}

@@ -1,0 +1,127 @@
+/** What variants change of what is delivered: fields, cookies, the page; and what the gateway says of it to browsers and to caches in between. */
+import { qaCookie, remember, stickyCookie, verifyQaToken, visitorCookie } from "../../experiments/assign/assign.ts";
+import { type CompiledEdits, editable, editedFields, editHtml } from "../../experiments/edits/edits.ts";
+import { bodyOf, NO_BODY } from "../exchange.ts";
+import type { Fields } from "../fields.ts";
+import type { GatewayResponse } from "../reply.ts";
+import type { ExchangeExperiments } from "./exchange-experiments.ts";
+
+/** Behind cache and rules, so that nobody else gets it. A promise where a page is edited for all who come after. */
+export function changeResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
+  const { life, matched } = experiments;
+  if (response.tunnel !== null || experiments.assignments === null) return response;
+  const https = life.client.scheme === "https";
+  let edits: CompiledEdits[] | null = null;
+  let depends = false;
+  for (let i = 0; i < matched.length; i++) {
+    const entry = matched[i]!;
+    const asked = experiments.isAskedFor(entry.data.key);
+    if (!entry.acts && !asked) continue;
+    if (experiments.table.isRunning(entry.data.key)) depends = true;
+    const variant = experiments.variantOf(i);
+    // The gateway's own error pages stay as they are.
+    if (variant === null || response.error !== null || experiments.redirected !== null) continue;
+    for (const [name, value] of variant.fields) {
+      if (value === null) response.fields.delete(name);
+      else response.fields.set(name, value);
+    }
+    for (const cookie of variant.cookies) response.fields.append("set-cookie", `${cookie}; Path=/; SameSite=Lax${https ? "; Secure" : ""}`);
+    if (variant.edits !== null) (edits ??= []).push(variant.edits);
+  }
+  const setsCookies = setCookies(experiments, response.fields, https);
+  if ((depends || setsCookies) && experiments.seat.parts.config.experiments.downstream === "private") makePrivate(response.fields);
+  if (edits === null) return response;
+  for (let i = 0; i < edits.length; i++) {
+    const edited = editPage(experiments, response, edits, i);
+    if (edited !== null) return edited;
+  }
+  return unchanged(experiments, response);
+}
+
+/** One set of edits after the other; null: it went on streaming, and the next one may begin. */
+function editPage(experiments: ExchangeExperiments, response: GatewayResponse, edits: readonly CompiledEdits[], at: number): Promise<GatewayResponse> | null {
+  const found = editable(response.status, response.fields);
+  if (!found.editable) return null;
+  const { body } = response;
+  const compiled = edits[at]!;
+  editedFields(response.fields, compiled);
+  response.declaredLength = -1;
+  const stored = body.stored;
+  if (stored === undefined) {
+    response.body = editHtml(body, compiled, found);
+    return null;
+  }
+  const rest = edits.slice(at + 1);
+  const name = [compiled, ...rest].map(({ id }) => id).join("+");
+  const key = `${name} ${found.coding} ${found.charset} ${found.nonce}`;
+  for (const further of rest) editedFields(response.fields, further);
+  const all = (): GatewayResponse["body"] => [compiled, ...rest].reduce((page, one) => editHtml(page, one, found), bodyOf(stored));
+  const kept = experiments.seat.pages.get(stored, key, all);
+  if (kept === null) {
+    response.body = all();
+    return Promise.resolve(unchanged(experiments, response));
+  }
+  const done = (page: Buffer): GatewayResponse => {
+    response.body = bodyOf(page);
+    response.declaredLength = page.length;
+    return unchanged(experiments, response);
+  };
+  return kept instanceof Promise ? kept.then(done) : Promise.resolve(done(kept));
+}
+
+const WITHOUT_CONTENT: readonly string[] = ["content-type", "content-encoding", "content-language", "content-range", "accept-ranges"];
+
+/** 304 for who has the very page already (RFC 9110 section 13.1.2). */
+function unchanged({ ifNoneMatch }: ExchangeExperiments, response: GatewayResponse): GatewayResponse {
+  const tag = response.fields.get("etag");
+  if (ifNoneMatch === null || tag === undefined || response.status !== 200) return response;
+  const opaque = tag.replace(/^W\//, "");
+  const held = ifNoneMatch === "*" || ifNoneMatch.split(",").some((one) => one.trim().replace(/^W\//, "") === opaque);
+  if (!held) return response;
+  response.body.cancel();
+  response.body = NO_BODY;
+  response.status = 304;
+  response.declaredLength = -1;
+  for (const name of WITHOUT_CONTENT) response.fields.delete(name);
+  return response;
+}
+
+/** Were there any? */
+function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boolean): boolean {
+  const { seat, qa, newVisitor } = experiments;
+  const { keys, clock } = seat.parts;
+  let any = false;
+  if (newVisitor !== "") {
+    fields.append("set-cookie", visitorCookie(newVisitor, keys, https));
+    any = true;
+  }
+  let entries = experiments.sticky();
+  const before = entries;
+  for (const { stick } of experiments.assignments ?? []) if (stick !== null) entries = remember(entries, stick);
+  if (entries !== before) {
+    fields.append("set-cookie", stickyCookie(entries, keys, https));
+    any = true;
+  }
+  if (qa === null) return any;
+  const read = qa.token === "" ? null : verifyQaToken(qa.token, keys, clock.unixMs());
+  if (read !== null && read.outcome !== "valid") return any;
+  fields.append("set-cookie", qaCookie(qa.token, read === null ? null : read.forced, clock.unixMs(), https));
+  return true;
+}
+
+/** Directives for shared caches alone; they would give one visitor's variant to the others (RFC 9111 section 5.2.2.7). */
+const SHARED = /^(?:public|private|s-maxage|proxy-revalidate)(?:=|$)/i;
+
+function makePrivate(fields: Fields): void {
+  const said = fields.joined("cache-control") ?? "";
+  const kept =
+    said === ""
+      ? []
+      : said
+          .split(",")
+          .map((directive) => directive.trim())
+          .filter((directive) => directive !== "" && !SHARED.test(directive));
+  fields.set("cache-control", ["private", ...kept].join(", "));
+  fields.delete("cdn-cache-control");
+  fields.delete("surrogate-control");
+}
