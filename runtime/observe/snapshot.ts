@@ -1,4 +1,5 @@
 /** What a worker tells the supervisor about itself: plain data that crosses the IPC channel, and that can be added up. */
+import type { ShadowStatus } from "../proxy/shadow-status.ts";
 import type { SandboxStatus } from "../sandbox/sandbox.ts";
 import type { StoreHealth } from "../store/store.ts";
 import type { TargetStatus } from "../upstream/upstreams.ts";
@@ -39,6 +40,8 @@ export interface WorkerSnapshot {
   readonly limits?: { readonly degraded: boolean; readonly inFlight: number };
   /** The memory of the cache. Left out where nothing is cached. */
   readonly cache?: { readonly entries: number; readonly bytes: number; readonly limitBytes: number };
+  /** A release that is only compared. Left out: there is none. */
+  readonly shadow?: ShadowStatus;
   /** Requests kept for replays. Left out: none are. */
   readonly recording?: { readonly recorded: number; readonly dropped: number };
   readonly sandbox: SandboxStatus | null;

@@ -3,6 +3,7 @@ import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
+import type { ShadowOrder } from "../proxy/shadow.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import type { TailBatch } from "../observe/tail.ts";
@@ -27,6 +28,8 @@ export type Request =
   | { readonly ask: "snapshot" }
   /** What a request would get. Answered with `explanation`. */
   | { readonly ask: "explain"; readonly explain: ExplainAsk }
+  /** A release plays requests beside the one that serves; null: none does any more. */
+  | { readonly ask: "shadow"; readonly shadow: ShadowOrder | null }
   /** `everywhere`: on all workers of all gateways, through the store; else on this worker alone. Answered with `purged`. */
   | { readonly ask: "purge"; readonly order: PurgeOrder; readonly everywhere: boolean };
 
@@ -72,6 +75,7 @@ const ASKS: ReadonlySet<unknown> = new Set([
   "snapshot",
   "purge",
   "explain",
+  "shadow",
 ] satisfies Request["ask"][]);
 
 /** Null for anything that is no message to a worker. */

@@ -137,6 +137,9 @@ async function obey(running: Running, request: Exclude<Request, { ask: "purge" |
     case "expect-probe":
       expectProbe(worker.core, request.path);
       return null;
+    case "shadow":
+      await worker.shadow(request.shadow);
+      return null;
     case "drain":
       await worker.drain();
       return worker.snapshot();

@@ -7,6 +7,7 @@ import type { Clock, Timer } from "../clock.ts";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
+import type { ShadowOrder } from "../proxy/shadow.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
 import type { ShownProblem } from "./problem-answer.ts";
@@ -141,6 +142,11 @@ export class WorkerProcess {
 
   async discard(): Promise<void> {
     await this.#ask({ ask: "discard" }, ACTIVATE_DEADLINE_MS);
+  }
+
+  /** Rejects with the reason when the release does not load there. */
+  async shadow(order: ShadowOrder | null): Promise<void> {
+    await this.#ask({ ask: "shadow", shadow: order }, PREPARE_DEADLINE_MS);
   }
 
   async showProblem(problem: ShownProblem | null): Promise<void> {
