@@ -3,11 +3,12 @@ import { randomBytes } from "node:crypto";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
-import type { Release, SourceMaps } from "../compile/release.ts";
+import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
 import { adminToken } from "../control/admin-token.ts";
 import { Audit } from "../control/audit.ts";
+import { experimentEndpoints } from "../control/experiment-endpoints.ts";
 import { releaseEndpoints } from "../control/release-endpoints.ts";
 import { debugEndpoint, debugKey } from "../control/debug.ts";
 import { explainEndpoint } from "../control/explain.ts";
@@ -15,6 +16,7 @@ import { recordingEndpoints } from "../control/recordings.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
+import { Experiments } from "./experiments.ts";
 import { Fleet, type Plan, type Served } from "./fleet.ts";
 import { GatewayStore } from "./gateway-store.ts";
 import type { ShownProblem } from "./problem-answer.ts";
@@ -106,6 +108,7 @@ class Gateway implements Supervisor {
   /** Null: this gateway serves what it compiles. */
   #deployments: Deployments | null = null;
   #audit: Audit | null = null;
+  #experiments: Experiments | null = null;
   /** As the file has it; what serves is in the plan. */
   #local: ResolvedConfig;
   #lastReload: Reload | null = null;
@@ -148,7 +151,21 @@ class Gateway implements Supervisor {
     }
     this.#state = "serving";
     await this.#deployments?.follow();
+    await this.#followExperiments();
     this.#pollLater();
+  }
+
+  #followExperiments(): Promise<void> {
+    this.#experiments ??= new Experiments({
+      clock: this.#clock,
+      log: this.#options.log,
+      audit: this.#audit,
+      gateway: this.#name,
+      givePipe: (take) => this.#store.givePipe(take),
+      config: () => this.#fleet?.plan.config ?? this.#local,
+      release: () => this.#fleet?.plan.release ?? EMPTY_RELEASE,
+    });
+    return this.#experiments.follow();
   }
 
   /** What is deployed; until something was, what the rules folder holds. */
@@ -298,6 +315,7 @@ class Gateway implements Supervisor {
         tailEndpoint(this.#tails),
         debugEndpoint(this.#debugKey, () => this.#clock.unixMs()),
         ...recordingEndpoints(() => this.#deployments?.desk?.recordings ?? null),
+        ...experimentEndpoints(() => this.#experiments?.desk ?? null),
         explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
       ],
       audit: (deed) => audit.deed(deed),
@@ -316,6 +334,7 @@ class Gateway implements Supervisor {
     this.#clock.after(SNAPSHOT_EVERY_MS, () => {
       if (this.#state !== "serving") return;
       void this.#poll(UNRESPONSIVE_MS);
+      void this.#followExperiments();
       this.#pollLater();
     });
   }
@@ -407,6 +426,7 @@ class Gateway implements Supervisor {
     this.#options.log("info", "draining", {});
     // Ours first: when the workers stop accepting, the port is closed, and new clients are refused instead of waiting for nobody.
     for (const socket of this.#sockets) socket.close();
+    await this.#experiments?.close();
     await this.#deployments?.close();
     await this.#fleet?.drain();
     await this.#store.stop();
@@ -418,6 +438,7 @@ class Gateway implements Supervisor {
   kill(): void {
     this.#state = "stopped";
     this.#fleet?.killAll();
+    void this.#experiments?.close();
     this.#store.kill();
     void this.#closeDoors();
   }

@@ -2,11 +2,8 @@
  * The door of counting, for a worker: exposures, goals and errors of units. Nothing here waits: what is counted is written to this worker's
  * journal before the call returns (a killed worker then loses nothing that a client has seen), buffered, and brought to the store in batches.
  */
-import path from "node:path";
 import type { CheckedGoal } from "../../../sdk/experiment.ts";
 import type { Assignment } from "../assign/plan.ts";
-import { RawEvents, type RawEventsConfig } from "./raw-events.ts";
-import { type CountingParts, WorkerCounting } from "./worker-counting.ts";
 
 /** An exchange as counting sees it: when the response's head is known, before it is written to the client. */
 export interface CountedExchange {
@@ -62,18 +59,6 @@ export function readsBody({ traffic }: CheckedGoal): boolean {
   return traffic !== null && traffic.value !== null && "json" in traffic.value;
 }
 
-/** For one worker, as config says. */
-export function createCounting(parts: Omit<CountingParts, "dir" | "raw"> & { readonly config: CountingConfig }): WorkerCounting {
-  const { config, ...rest } = parts;
-  const raw = config.raw === null ? null : new RawEvents(config.raw, rest);
-  return new WorkerCounting({ ...rest, mostUnits: config.mostUnits, dir: config.stateDir === "" ? null : path.join(config.stateDir, "experiments"), raw });
-}
-
-export interface CountingConfig {
-  /** "": no journal is kept (rule tests). */
-  readonly stateDir: string;
-  readonly mostUnits: number;
-  readonly raw: RawEventsConfig | null;
-}
-
+export { RawEvents } from "./raw-events.ts";
+export { WorkerCounting } from "./worker-counting.ts";
 export type { CountingStatus } from "./worker-counting.ts";

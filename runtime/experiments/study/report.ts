@@ -38,7 +38,7 @@ export interface ReportMoment {
 export interface Report {
   readonly experiment: string;
   readonly version: number;
-  readonly state: LiveEntry;
+  readonly live: LiveEntry;
   readonly traffic: number;
   readonly confidence: number;
   readonly goals: readonly { readonly name: string; readonly kind: "conversion" | "value"; readonly better: "higher" | "lower"; readonly windowMs: number }[];
@@ -51,19 +51,19 @@ export interface Report {
   readonly story: readonly StoryLine[];
 }
 
-export async function report(store: Store, studied: Studied, state: LiveEntry, nowUnixMs: number): Promise<Report> {
+export async function report(store: Store, studied: Studied, live: LiveEntry, nowUnixMs: number): Promise<Report> {
   const [counts, memory, story] = await Promise.all([readCounts(store, studied), readMemory(store, runOf(studied)), readStory(store, studied.key)]);
-  return reportOf(studied, state, counts, memory, story, nowUnixMs);
+  return reportOf(studied, live, counts, memory, story, nowUnixMs);
 }
 
-function reportOf(studied: Studied, state: LiveEntry, counts: RunCounts, memory: StudyMemory, story: readonly StoryLine[], nowUnixMs: number): Report {
+function reportOf(studied: Studied, live: LiveEntry, counts: RunCounts, memory: StudyMemory, story: readonly StoryLine[], nowUnixMs: number): Report {
   const analysis = analyse(experimentCounts(studied, counts, memory.mismatchP));
   const now = pointOf(counts.arms, nowUnixMs);
   const points = counts.arms.some(({ units }) => units > 0) ? [...memory.points, now] : memory.points;
   return {
     experiment: studied.key,
     version: studied.bucketVersion,
-    state,
+    live,
     traffic: studied.traffic,
     confidence: 1 - studied.alpha,
     goals: studied.goals.map(({ name, kind, better, windowMs }) => ({ name, kind, better, windowMs })),
