@@ -34,6 +34,11 @@ function stepLines(step: ExplainStep): string[] {
           : `${step.failure.kind}: ${step.failure.stack === "" ? step.failure.message : step.failure.stack}`.split("\n").map((line) => `  ${line}`)),
       ];
     }
+    case "experiments":
+      return [
+        "experiments:",
+        ...step.variants.map(({ experiment, variant, why, counted }) => `  ${experiment}: ${variant}, because ${why}${counted ? "" : "; not counted"}`),
+      ];
     case "cache":
       return [`cache: ${step.decision}, because ${step.why}${step.key === "" ? "" : `  key ${JSON.stringify(step.key)}`}`];
     case "upstream":

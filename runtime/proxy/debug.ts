@@ -1,4 +1,5 @@
 /** Requests with a signed debug header: their answers tell where the time went, and what rules changed is kept for `sluice tail --trace`. */
+import type { Assignment } from "../experiments/assign/plan.ts";
 import type { Observer } from "../observe/observe.ts";
 import type { Trace, TracedEffect } from "../sandbox/trace.ts";
 import { isDebugToken } from "../security/debug-token.ts";
@@ -20,6 +21,10 @@ class DebugTrace implements Trace {
   }
   effect({ rule, phase, what, before, after, place }: TracedEffect): void {
     this.#observer.step?.({ id: this.#life.id, rule, phase, text: `${what}: ${before ?? "(none)"} → ${after ?? "(none)"}`, place });
+  }
+  variants(assignments: readonly Assignment[]): void {
+    for (const { experiment, variant, reason } of assignments)
+      this.#observer.step?.({ id: this.#life.id, rule: "", phase: "", text: `experiment ${experiment}: ${variant} (${reason})`, place: "" });
   }
   /** Server-Timing (W3C), in milliseconds. */
   answer(fields: Fields): void {

@@ -3,6 +3,8 @@
  * only say what they would do. Rules really run, in the sandbox of this worker; what they call is kept from leaving it.
  */
 import { type Cache, type CacheExchange } from "../cache/cache.ts";
+import type { Assignment } from "../experiments/assign/plan.ts";
+import { WHY } from "./experiments/experiments.ts";
 import { GatewayError } from "../errors.ts";
 import type { Observer } from "../observe/observe.ts";
 import { Limiter } from "../ratelimit/ratelimit.ts";
@@ -75,6 +77,7 @@ export class Explainer {
       startSandbox: () => Promise.reject(new Error("it has one")),
     });
     core.sandbox = real.sandbox;
+    core.experiments = real.experiments?.silent() ?? null;
     core.table = new HookTable(served.releaseId, served.loaded, () => over.resolve());
     core.table.partition = served.partition;
     core.previews = { ask: () => core.table };
@@ -145,6 +148,10 @@ class Recording {
   effect(effect: TracedEffect): void {
     if (effect.what === "upstream") this.#pickedBy = effect.rule;
     at(this.#effects, effect.rule).push(effect);
+  }
+  variants(assignments: readonly Assignment[]): void {
+    const variants = assignments.map(({ experiment, variant, reason, counted }) => ({ experiment, variant, reason, why: WHY[reason], counted }));
+    if (variants.length > 0) this.add({ step: "experiments", variants });
   }
   log({ rule, level, text }: Parameters<SandboxEvents["log"]>[0]): void {
     at(this.#logs, rule).push({ level, text: cut(text) });

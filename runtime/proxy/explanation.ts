@@ -47,6 +47,17 @@ export type ExplainStep =
       readonly calls: readonly { readonly service: string; readonly asked: string; readonly told: string }[];
       readonly failure: { readonly kind: string; readonly message: string; readonly stack: string } | null;
     }
+  /** Experiments that act on the request. */
+  | {
+      readonly step: "experiments";
+      readonly variants: readonly {
+        readonly experiment: string;
+        readonly variant: string;
+        readonly reason: string;
+        readonly why: string;
+        readonly counted: boolean;
+      }[];
+    }
   | { readonly step: "limits"; readonly route: number; readonly limits: readonly string[]; readonly why: string }
   | { readonly step: "cache"; readonly decision: string; readonly why: string; readonly key: string }
   | {

@@ -19,6 +19,7 @@ import type { Upstreams } from "../upstream/upstreams.ts";
 import { Core } from "./core.ts";
 import { ANSWERED_BY, CALL, type DeciderPlace, type Decisions, REQUEST_HEADER, RESPONSE_HEADER } from "./decisions.ts";
 import { type BodySource, NO_BODY } from "./exchange.ts";
+import { ExperimentSeat } from "./experiments/experiments.ts";
 import { Fields } from "./fields.ts";
 import { handle } from "./handler.ts";
 import type { Life } from "./life.ts";
@@ -107,6 +108,7 @@ export class Rehearsal {
       limiter: this.#limiter,
       upstreams: this.#upstreams(config),
       cache: config.cache === null ? null : this.#cache(),
+      startExperiments: () => Promise.resolve(ExperimentSeat.control({ config, clock, store: this.#store })),
       startSandbox: () => this.#startSandbox(config, kernel),
     });
     this.#core.nextRequestId = () => this.#nextId;

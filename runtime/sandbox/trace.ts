@@ -1,5 +1,6 @@
 /** Checked effects put into the views of a run one by one, each told with the values before and after and the line of TypeScript that made it. */
 import type { Phase } from "../compile/release.ts";
+import type { Assignment } from "../experiments/assign/plan.ts";
 import type { Fields } from "../proxy/fields.ts";
 import { applyEffects, type Decisions } from "./apply-effects.ts";
 import type { CheckedEffect } from "./effects.ts";
@@ -19,6 +20,8 @@ export interface TracedEffect {
 /** Of one exchange that somebody wants explained. */
 export interface Trace {
   effect(effect: TracedEffect): void;
+  /** Experiments that act on the request, and what the visitor sees of each. */
+  variants?(assignments: readonly Assignment[]): void;
   /** The answer is about to leave. */
   answer?(fields: Fields): void;
 }

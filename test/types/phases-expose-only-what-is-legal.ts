@@ -58,8 +58,12 @@ export const onRequest = defineRule({
     await ctx.limit("per-user", { rate: "100/1m" });
     // @ts-expect-error a rate has a number in front
     await ctx.limit("per-user", { key: "k", rate: "fast" });
-    // @ts-expect-error coming in a later version
-    void ctx.experiment;
+    expectTypeOf(ctx.experiment("hero-copy").variant).toEqualTypeOf<string>();
+    // @ts-expect-error a variant is told, not set
+    ctx.experiment("hero-copy").variant = "bold";
+    ctx.track("signup", 1.5);
+    // @ts-expect-error a value is a number
+    ctx.track("signup", "1.5");
     // @ts-expect-error a key or a key set's URL is needed
     await ctx.auth.jwt({ issuer: "x" });
     // @ts-expect-error one of both

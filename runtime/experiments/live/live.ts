@@ -32,7 +32,7 @@ const TOPIC = "experiments:live";
 const LOOK_EVERY_MS = 1000;
 const MAX_ENTRIES = 1000;
 const MAX_ATTEMPTS = 8;
-const NOTHING: LiveBoard = Object.freeze({ version: 0, entries: new Map<string, LiveEntry>() });
+export const NOTHING_DECIDED: LiveBoard = Object.freeze({ version: 0, entries: new Map<string, LiveEntry>() });
 
 export const SET_LIVE: StoreScript = defineScript({
   name: "experiments:set-live",
@@ -59,7 +59,7 @@ const Entry = z.strictObject({
 const Entries = z.record(z.string(), Entry);
 
 function readBoard(text: string): LiveBoard {
-  if (text === "") return NOTHING;
+  if (text === "") return NOTHING_DECIDED;
   const space = text.indexOf(" ");
   const version = Number(text.slice(0, space));
   const entries = Entries.safeParse(jsonOf(text.slice(space + 1)));
@@ -121,7 +121,7 @@ export class LiveWatch {
   readonly #parts: LiveWatchParts;
   readonly #subscription: Subscription;
   readonly ready: Promise<void>;
-  #board: LiveBoard = NOTHING;
+  #board: LiveBoard = NOTHING_DECIDED;
   #reading: Promise<void> | null = null;
   #again = false;
   #timer: Timer | null = null;

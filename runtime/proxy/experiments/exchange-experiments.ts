@@ -91,6 +91,7 @@ export class ExchangeExperiments implements AssignFacts {
     const assignments: Assignment[] = [];
     for (const { data } of matched) assignments.push(table.assigner.assign(data.key, this)!);
     this.assignments = assignments;
+    this.life.trace?.variants?.(assignments);
   }
 
   /** null: nobody outside this file has to be asked. */
@@ -178,6 +179,7 @@ export class ExchangeExperiments implements AssignFacts {
   // AssignFacts.
 
   matches(experiment: string): boolean {
+    if (this.seat.mode === "control") return false;
     if (this.#elsewhere) return true;
     for (const { data } of this.matched) if (data.key === experiment) return true;
     return false;

@@ -10,6 +10,7 @@ import type { ExperimentSeat } from "./seat.ts";
 import type { ExperimentTable } from "./table.ts";
 
 export { ExchangeExperiments } from "./exchange-experiments.ts";
+export { WHY } from "./why.ts";
 export { takeQaLink } from "./gateway-marks.ts";
 export { changeRequest } from "./request-changes.ts";
 export { ExperimentSeat, type SeatParts, type VerifyToken } from "./seat.ts";

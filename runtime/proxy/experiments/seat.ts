@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import { type SealKeys, StickyReader, VISITOR_COOKIE, VisitorReader } from "../../experiments/assign/assign.ts";
 import type { Counting } from "../../experiments/count/counting.ts";
-import { LiveWatch, type LiveBoard } from "../../experiments/live/live.ts";
+import { LiveWatch, type LiveBoard, NOTHING_DECIDED } from "../../experiments/live/live.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Store } from "../../store/store.ts";
 import { DerivedPages } from "./derived-pages.ts";
@@ -33,26 +33,46 @@ export type VerifyToken = (call: {
   readonly algorithms?: string[];
 }) => Promise<Readonly<Record<string, unknown>> | null>;
 
+/** `counts`: for visitors. `silent`: for whoever wants something explained. `control`: for rehearsals, whose requests have lost who asked. */
+export type SeatMode = "counts" | "silent" | "control";
+
 export class ExperimentSeat {
   readonly parts: SeatParts;
+  readonly mode: SeatMode;
   readonly visitors: VisitorReader;
   readonly stickies: StickyReader;
   readonly pages: DerivedPages;
-  readonly #watch: LiveWatch;
-  board: LiveBoard;
+  readonly #watch: LiveWatch | null;
+  #board: LiveBoard = NOTHING_DECIDED;
 
-  constructor(parts: SeatParts) {
+  constructor(parts: SeatParts, mode: SeatMode = "counts", pages: DerivedPages | null = null) {
     this.parts = parts;
+    this.mode = mode;
     this.visitors = new VisitorReader(parts.keys);
     this.stickies = new StickyReader(parts.keys);
-    this.pages = new DerivedPages(Math.floor((parts.config.cache?.memoryBytes ?? 0) * DERIVED_SHARE));
-    this.#watch = new LiveWatch({ store: parts.store, clock: parts.clock, warn: parts.warn, onChange: (board) => void (this.board = board) });
-    this.board = this.#watch.board;
+    this.pages = pages ?? new DerivedPages(Math.floor((parts.config.cache?.memoryBytes ?? 0) * DERIVED_SHARE));
+    const { store, clock, warn } = parts;
+    this.#watch = mode === "counts" ? new LiveWatch({ store, clock, warn, onChange: (board) => void (this.#board = board) }) : null;
   }
 
+  /** The same, and nothing is counted. */
+  silent(): ExperimentSeat {
+    const seat = new ExperimentSeat({ ...this.parts, counting: null, onExposure: () => undefined }, "silent", this.pages);
+    seat.#board = this.#board;
+    return seat;
+  }
+  /** Everybody sees control, and nothing is counted. */
+  static control(parts: Pick<SeatParts, "config" | "clock" | "store">): ExperimentSeat {
+    const nobody = { counting: null, sandbox: () => null, verifyToken: () => Promise.resolve(null), onExposure: () => undefined, warn: () => undefined };
+    return new ExperimentSeat({ ...parts, ...nobody, keys: [randomBytes(32)] }, "control");
+  }
+
+  get board(): LiveBoard {
+    return this.#board;
+  }
   /** What operators decided so far is known, or the store does not say. */
-  get ready(): Promise<void> {
-    return this.#watch.ready;
+  async ready(): Promise<void> {
+    await this.#watch?.ready;
   }
 
   newVisitor(): Buffer {
@@ -65,7 +85,7 @@ export class ExperimentSeat {
   }
 
   async close(): Promise<void> {
-    this.#watch.close();
+    this.#watch?.close();
     await this.parts.counting?.close();
   }
 }

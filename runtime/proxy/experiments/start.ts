@@ -28,6 +28,6 @@ export async function startExperiments(parts: StartParts): Promise<ExperimentSea
   const dir = config.stateDir === "" ? null : path.join(config.stateDir, "experiments");
   const counting = new WorkerCounting({ store, clock, dir, mostUnits, raw: raw === null ? null : new RawEvents(raw, { clock, warn }), warn });
   const seat = new ExperimentSeat({ config, clock, store, keys, counting, sandbox, verifyToken, onExposure: () => undefined, warn });
-  await seat.ready;
+  await seat.ready();
   return seat;
 }
