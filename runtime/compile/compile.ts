@@ -34,19 +34,20 @@ export interface Compiler extends AsyncDisposable {
 
 /** `warm`: for `dev`, where the next save must not wait for a process to start. */
 export function createCompiler(config: ResolvedConfig, { warm = false } = {}): Compiler {
-  return compilerFor(config, warm, async () => (config.rulesDir === "" ? [] : findRules(config.rulesDir)));
+  return compilerFor(config, createDescriber(config, warm), async () => (config.rulesDir === "" ? [] : findRules(config.rulesDir)));
 }
 
-/** For rule tests: exactly these files. */
-export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[]): Compiler {
-  return compilerFor(config, false, () => Promise.resolve(files));
+/** For rule tests: exactly these files. `kept`: a describer that stays; whoever made it closes it. */
+export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[], kept?: Describer): Compiler {
+  const describer = kept === undefined ? createDescriber(config, false) : { ...kept, describe: (rules: readonly Bundled[]) => kept.describe(rules, config) };
+  const compiler = compilerFor(config, describer, () => Promise.resolve(files));
+  return kept === undefined ? compiler : { ...compiler, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-function compilerFor(config: ResolvedConfig, warm: boolean, files: () => Promise<readonly RuleFile[]>): Compiler {
-  const describer = createDescriber(config, warm);
+function compilerFor(config: ResolvedConfig, describer: Describer, files: () => Promise<readonly RuleFile[]>): Compiler {
   let known = new Map<string, RuleDescription>();
   return {
-    async rebuild() {
+    async rebuild(serving) {
       const { bundled, problems } = await bundleRules(await files(), config.baseDir);
       if (problems.length > 0) return { release: null, maps: {}, problems };
       const size = bundled.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
@@ -55,7 +56,7 @@ function compilerFor(config: ResolvedConfig, warm: boolean, files: () => Promise
           { file: "", line: 0, column: 0, text: `the release takes ${size} bytes of code, limits.releaseSize is ${config.limits.releaseBytes}`, frame: "" },
         ]);
       const described = await describeNew(describer, bundled, known);
-      const result = assemble(config, bundled, described);
+      const result = assemble(config, bundled, described, serving ?? EMPTY_RELEASE);
       known = new Map(
         bundled.flatMap(({ name, code }) =>
           described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [],

@@ -28,7 +28,8 @@ export interface RuleDescription {
 export type Described = RuleDescription | { readonly problem: { readonly message: string; readonly stack: string } };
 
 export interface Describer {
-  describe(rules: readonly Bundled[]): Promise<Map<string, Described>>;
+  /** `from`: vars and limits of the rules, where it is not the describer's own config. */
+  describe(rules: readonly Bundled[], from?: ResolvedConfig): Promise<Map<string, Described>>;
   close(): Promise<void>;
 }
 
@@ -42,20 +43,33 @@ const LAST_WORDS_MS = 1_000;
 const MAX_PROBLEMS = 20;
 const DIED = "ends the sandbox process that evaluates it: does it build something huge at its top level?";
 
-/** `warm`: keep the next process ready between builds. `processFile`: as in `spawnSandbox`. */
-export function createDescriber(config: ResolvedConfig, warm: boolean, processFile?: string): Describer {
+/**
+ * `warm`: keep the next process ready between builds. `"same"`: one process for all builds that go well, from now on; for rule tests, whose builds are
+ * many, small and the tester's own. `processFile`: as in `spawnSandbox`.
+ */
+export function createDescriber(config: ResolvedConfig, warm: boolean | "same", processFile?: string): Describer {
   const bounds = new MemoryBounds(config.limits.ruleMemoryBytes);
-  const open = (): Evaluator => new Evaluator(bounds, config, processFile);
-  let ready: Evaluator | null = null;
+  const open = (): Evaluator => new Evaluator(bounds, processFile);
+  let ready: Evaluator | null = warm === "same" ? open() : null;
+  const evaluate = async (rules: readonly Bundled[], from: ResolvedConfig): Promise<Outcome> => {
+    const evaluator = ready ?? open();
+    ready = null;
+    let outcome: Outcome | null = null;
+    try {
+      outcome = await evaluator.load(rules, from);
+      return outcome;
+    } finally {
+      if (warm === "same" && outcome?.kind === "loaded" && ready === null) ready = evaluator.emptied();
+      else evaluator.close();
+    }
+  };
   return {
-    async describe(rules) {
+    async describe(rules, from = config) {
       const described = new Map<string, Described>();
       if (rules.length === 0) return described;
       let left = [...rules];
       while (left.length > 0) {
-        const evaluator = ready ?? open();
-        ready = null;
-        const outcome = await evaluator.load(left).finally(() => evaluator.close());
+        const outcome = await evaluate(left, from);
         if (outcome.kind === "loaded") {
           left.forEach((rule, index) => described.set(rule.name, checked(outcome.rules[index])));
           break;
@@ -69,7 +83,7 @@ export function createDescriber(config: ResolvedConfig, warm: boolean, processFi
         }
         if (culprit === undefined) {
           // It died and nobody knows by whom: one process for each tells.
-          for (const rule of left) for (const [name, answer] of await this.describe([rule])) described.set(name, answer);
+          for (const rule of left) for (const [name, answer] of await this.describe([rule], from)) described.set(name, answer);
           break;
         }
         described.set(culprit.name, { problem });
@@ -78,7 +92,7 @@ export function createDescriber(config: ResolvedConfig, warm: boolean, processFi
         for (const rule of left) described.set(rule.name, { problem: { message: `not evaluated: ${MAX_PROBLEMS} modules before it are broken`, stack: "" } });
         break;
       }
-      if (warm) ready ??= open();
+      if (warm === true) ready ??= open();
       return described;
     },
     close() {
@@ -125,19 +139,17 @@ function essence(stderr: string): string {
   return resource === undefined ? error : `${error} (${resource})`;
 }
 
-/** One sandbox process for one load. */
+/** One sandbox process, for one load at a time. */
 class Evaluator {
-  readonly #config: ResolvedConfig;
   readonly #spawned: Spawned;
   readonly #link: FrameLink;
-  readonly #outcome = Promise.withResolvers<Outcome>();
+  #outcome = Promise.withResolvers<Outcome>();
   readonly #ended: Promise<unknown>;
   /** Its first word has come. */
   readonly #born = Promise.withResolvers<void>();
   #spoke = false;
 
-  constructor(bounds: MemoryBounds, config: ResolvedConfig, file: string | undefined) {
-    this.#config = config;
+  constructor(bounds: MemoryBounds, file: string | undefined) {
     this.#spawned = spawnSandbox({
       dataLimitBytes: bounds.dataLimitBytes(bounds.seats(1, false)),
       warn: (text) => process.emitWarning(text),
@@ -153,13 +165,13 @@ class Evaluator {
     this.#link.send(new TextWriter().num(ToSandbox.PING).num(0).take());
   }
 
-  async load(rules: readonly Bundled[]): Promise<Outcome> {
+  async load(rules: readonly Bundled[], { limits, vars }: ResolvedConfig): Promise<Outcome> {
     const message: LoadMessage = {
       release: "describe",
       kernel: await buildKernel(),
-      memoryBytes: this.#config.limits.ruleMemoryBytes,
-      crossingBytes: this.#config.limits.crossingBytes,
-      vars: this.#config.vars,
+      memoryBytes: limits.ruleMemoryBytes,
+      crossingBytes: limits.crossingBytes,
+      vars,
       nowMs: Date.now(),
       describes: true,
       rules: rules.map(({ name, code }) => ({ name, code, context: SHARED_CONTEXT, secrets: {}, services: [] })),
@@ -170,6 +182,13 @@ class Evaluator {
     const outcome = await this.#outcome.promise;
     clearTimeout(timer);
     return outcome;
+  }
+
+  /** Without what it loaded, for the next load. */
+  emptied(): this {
+    this.#link.send(new TextWriter().num(ToSandbox.UNLOAD).num(1).take());
+    this.#outcome = Promise.withResolvers();
+    return this;
   }
 
   close(): void {
