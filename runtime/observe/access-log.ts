@@ -68,6 +68,7 @@ export class AccessLog {
       target: record.upstreamTarget,
       release: record.release,
       rule: record.rule,
+      ...(record.variants === undefined || record.variants === "" ? {} : { variants: record.variants }),
       durationMs: round(record.durationMs),
       upstreamMs: round(record.upstreamMs),
       receivedBytes: record.receivedBytes,

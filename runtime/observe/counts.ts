@@ -97,6 +97,10 @@ export class Counts {
     this.#counters.sluice_limit_checks_total.add(1, limit, reason, by);
   }
 
+  exposure(experiment: string, variant: string): void {
+    this.#counters.sluice_experiment_exposures_total.add(1, experiment, variant);
+  }
+
   refused(code: ErrorCode): void {
     this.#counters.sluice_refused_total.add(1, code);
   }

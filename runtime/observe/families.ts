@@ -40,6 +40,11 @@ export const COUNTERS = {
     labels: ["limit", "reason", "by"],
     seriesLimit: 1000,
   },
+  sluice_experiment_exposures_total: {
+    help: "Responses delivered whose content depends on the variant of an experiment, to units that count, each request once (the report counts each unit once).",
+    labels: ["experiment", "variant"],
+    seriesLimit: 500,
+  },
   sluice_log_lines_dropped_total: {
     help: "Access log and rule log lines dropped because the reader of the log did not keep up, or a rule logged too fast.",
     labels: ["kind"],

@@ -39,6 +39,8 @@ export interface Observer {
   step?(step: { readonly id: string; readonly rule: string; readonly phase: string; readonly text: string; readonly place: string }): void;
   /** A rate limit was charged, or refused; `reason` and `by` are closed words. */
   limit(limit: string, reason: string, by: string): void;
+  /** An answer was delivered that depends on the variant of an experiment. */
+  exposure?(experiment: string, variant: string): void;
   /** Bytes on the wire that were no request: answered and closed by the front, no exchange was made. */
   refused(error: GatewayError, facts: RefusalFacts): void;
   /** Something that should not happen, outside any answer: logged with its cause and counted under its code. */
@@ -90,6 +92,7 @@ export function createObserver(options: ObserverOptions): Observer {
     traced: (id) => tails.traced(id),
     step: (step) => tails.step(step),
     limit: (limit, reason, by) => counts.limit(limit, reason, by),
+    exposure: (experiment, variant) => counts.exposure(experiment, variant),
     refused(error, facts) {
       counts.refused(error.code);
       log.refused(error, facts);

@@ -22,6 +22,8 @@ export interface ExchangeRecord {
   readonly release: string;
   /** Rule that answered or failed, or "". */
   readonly rule: string;
+  /** What the visitor was exposed to: `experiment=variant …`, bounded. Left out: nothing. */
+  readonly variants?: string;
   readonly durationMs: number;
   readonly upstreamMs: number;
   readonly receivedBytes: number;

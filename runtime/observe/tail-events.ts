@@ -40,6 +40,8 @@ export type TailEvent =
       readonly target: string;
       readonly release: string;
       readonly rule: string;
+      /** `experiment=variant …`, or "". */
+      readonly variants: string;
       readonly durationMs: number;
       readonly upstreamMs: number;
       readonly sentBytes: number;

@@ -186,6 +186,7 @@ export function exchangeEvent(record: ExchangeRecord, worker: number, key: strin
     target: record.upstreamTarget,
     release: record.release,
     rule: record.rule,
+    variants: record.variants ?? "",
     durationMs: Math.round(record.durationMs * 1000) / 1000,
     upstreamMs: Math.round(record.upstreamMs * 1000) / 1000,
     sentBytes: record.sentBytes,

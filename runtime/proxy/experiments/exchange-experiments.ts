@@ -13,6 +13,8 @@ import { userAgentOf } from "./user-agents.ts";
 
 const NO_STICKY: readonly StickyEntry[] = Object.freeze([]);
 const MAX_TRACKED = 100;
+/** In a log line. */
+const MAX_VARIANTS_UNITS = 300;
 
 /** What a rule reported, before the answer is delivered. */
 export interface Tracked {
@@ -167,8 +169,13 @@ export class ExchangeExperiments implements AssignFacts {
   isAskedFor(key: string): boolean {
     return this.#askedFor !== null && this.#askedFor.has(key);
   }
+  /** As the client sent it, without what a QA link holds: whoever reads it in a log could use it. */
+  get shownTarget(): string {
+    const { path, query } = this.asked;
+    return this.qa === null ? this.life.exchange.target : query === "" ? path : `${path}?${query}`;
+  }
   exposed({ experiment, variant }: Assignment): void {
-    this.variants += `${this.variants === "" ? "" : " "}${experiment}=${variant}`;
+    if (this.variants.length < MAX_VARIANTS_UNITS) this.variants += `${this.variants === "" ? "" : " "}${experiment}=${variant}`;
     this.seat.parts.onExposure(experiment, variant);
   }
   track(goal: string, value: number | null): void {

@@ -27,7 +27,17 @@ export async function startExperiments(parts: StartParts): Promise<ExperimentSea
   const keys = await signingKeys({ configured, stateDir: config.stateDir, store, warn });
   const dir = config.stateDir === "" ? null : path.join(config.stateDir, "experiments");
   const counting = new WorkerCounting({ store, clock, dir, mostUnits, raw: raw === null ? null : new RawEvents(raw, { clock, warn }), warn });
-  const seat = new ExperimentSeat({ config, clock, store, keys, counting, sandbox, verifyToken, onExposure: () => undefined, warn });
+  const seat = new ExperimentSeat({
+    config,
+    clock,
+    store,
+    keys,
+    counting,
+    sandbox,
+    verifyToken,
+    onExposure: (experiment, variant) => observer.exposure?.(experiment, variant),
+    warn,
+  });
   await seat.ready();
   return seat;
 }
