@@ -4,6 +4,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { buildRelease } from "./release-build.ts";
 import { exitCode, gatewayTable, rollOut } from "./rollout-progress.ts";
+import { beginShadow, endShadow } from "./shadow.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface DeployOptions extends AdminPlace {
@@ -15,15 +16,26 @@ export interface DeployOptions extends AdminPlace {
   readonly signKey?: string;
   /** The epoch it is meant to follow; what serves now when left out. */
   readonly base?: number;
+  /** Only compared with what serves; "off" ends that. */
+  readonly shadow?: true | "off";
+  /** Of the requests, with `shadow`. */
+  readonly share?: number;
 }
 
 const FAILED = 1;
+const BAD_USAGE = 2;
+const DEFAULT_SHARE = 0.1;
 
 export async function deploy(options: DeployOptions, terminal: Terminal): Promise<number> {
   const startedMs = performance.now();
+  if (options.share !== undefined && options.shadow !== true) {
+    terminal.problem("found --share without --shadow; --canary takes its share itself");
+    return BAD_USAGE;
+  }
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) terminal.warn(warning);
   try {
+    if (options.shadow === "off") return await endShadow(options, terminal);
     return await deployed(options, config, startedMs, terminal);
   } catch (thrown) {
     if (!(thrown instanceof AdminCallError)) throw thrown;
@@ -40,6 +52,7 @@ async function deployed(options: DeployOptions, config: ResolvedConfig, startedM
     terminal.problems(built);
     return FAILED;
   }
+  if (options.shadow === true) return beginShadow(options, built, options.share ?? DEFAULT_SHARE, terminal);
   const { id, rules } = built.package.release;
   const base = options.base ?? (shelf["head"] as { epoch: number } | null)?.epoch ?? 0;
   terminal.say(`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}, on top of epoch ${base}`);

@@ -67,7 +67,7 @@ function pairs(list: readonly string[]): string[] {
 }
 
 /** Nothing that a rule says may steer the terminal. */
-function harmless(line: string): string {
+export function harmless(line: string): string {
   return line.replaceAll(
     /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ConfigError } from "../config/config.ts";
-import { durationMs } from "../config/units.ts";
+import { durationMs, share } from "../config/units.ts";
 import { check } from "./check.ts";
 import { deploy, type DeployOptions } from "./deploy.ts";
 import { dev } from "./dev.ts";
@@ -127,6 +127,8 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
   add(
     rolling("deploy", "compile, check, hand in, and activate on every gateway or on none")
       .option("--sign-key <file>", "Ed25519 private key (PKCS #8, PEM) to sign with, instead of SLUICE_SIGNING_KEY")
+      .addOption(new Option("--shadow [off]", "only compare it with what serves, on live requests; off ends that").preset(true).argParser(shadowWord))
+      .addOption(new Option("--share <share>", "of the requests, with --shadow").argParser(shareOf))
       .option("--base <epoch>", "the epoch that this is meant to follow; refused when another one serves", wholeNumber),
     (options: DeployOptions & { timeout: number }, terminal) => deploy({ ...options, ...run(options) }, terminal),
   );
@@ -169,6 +171,17 @@ function wholeNumber(text: string): number {
   const count = Number(text);
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError("expected a whole number.");
   return count;
+}
+
+function shadowWord(text: string | true): true | "off" {
+  if (text !== true && text !== "off") throw new InvalidArgumentError("expected nothing, or off.");
+  return text;
+}
+
+function shareOf(text: string): number {
+  const part = share(text);
+  if (!(part > 0)) throw new InvalidArgumentError('expected a share above 0, such as "10%".');
+  return part;
 }
 
 function replayCount(text: string): number {

@@ -1,7 +1,9 @@
 /** `sluice releases` and `sluice status`: what there is, and who serves what. */
 import type { SeenGateway } from "../control/board.ts";
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
+import type { SeenShadow } from "../control/shadow.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { shadowLines } from "./shadow.ts";
 import { table } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -56,6 +58,8 @@ interface Status {
     readonly connectFailures: number;
   }[];
   readonly store: { readonly kind: string; readonly state: string; readonly reason: string };
+  /** Left out by gateways of earlier versions. */
+  readonly shadow?: SeenShadow | null;
   readonly deployed: {
     readonly gateway: string;
     readonly epoch: number;
@@ -73,7 +77,7 @@ export function status(options: AdminPlace, terminal: Terminal): Promise<number>
   });
 }
 
-function statusLines({ state, version, release, workers, quarantined, upstreams, store, deployed }: Status): string[] {
+function statusLines({ shadow = null, state, version, release, workers, quarantined, upstreams, store, deployed }: Status): string[] {
   const gateways = deployed?.gateways ?? [];
   const epoch = deployed === null || deployed.epoch === 0 ? "not deployed" : `epoch ${deployed.epoch}`;
   return [
@@ -102,6 +106,7 @@ function statusLines({ state, version, release, workers, quarantined, upstreams,
       ["upstream", "target", "active", "requests", "failed to connect"],
       upstreams.map((target) => [target.upstream, target.target, String(target.active), String(target.requests), String(target.connectFailures)]),
     ),
+    ...shadowLines(shadow),
   ];
 }
 

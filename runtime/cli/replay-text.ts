@@ -1,5 +1,6 @@
 /** What `sluice plan --replay` prints for people. Values come from requests and rules, so control characters are spelt out. */
 import type { DecisionDifference } from "../proxy/decisions.ts";
+import { harmless } from "./explain-text.ts";
 import { groupKey, type Replay, type ReplayedRequest } from "./replay.ts";
 
 const SHOWN_GROUPS = 20;
@@ -46,6 +47,6 @@ function differenceText({ what, before, after, rule, place }: DecisionDifference
 }
 
 function clean(text: string): string {
-  const plain = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const plain = harmless(text);
   return plain.length <= SHOWN_UNITS ? plain : `${plain.slice(0, SHOWN_UNITS)}…`;
 }

@@ -16,13 +16,16 @@ import { gatewayName } from "../control/gateway-name.ts";
 import { readLastGood, writeLastGood, type LastGood } from "../control/last-good.ts";
 import type { ReleaseDesk } from "../control/release-endpoints.ts";
 import { PackageError } from "../control/release-package.ts";
+import { Shadowing } from "../control/shadow.ts";
 import { ReleaseShelf, type Head, type Taken } from "../control/release-shelf.ts";
 import { Rollouts } from "../control/rollouts.ts";
+import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import { Recordings } from "../observe/recordings/recordings.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { DeployedConfig } from "./deployed-config.ts";
 import type { Fleet, Served } from "./fleet.ts";
 import { probe, type ListeningAt } from "./probe.ts";
+import { WorkersShadow } from "./shadow-seat.ts";
 import { reasonOf } from "./start-error.ts";
 
 type Log = (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -42,6 +45,8 @@ export interface DeploymentParts {
   readonly config: () => ResolvedConfig;
   readonly fleet: () => Fleet;
   readonly listeners: () => readonly ListeningAt[];
+  /** What the workers said last. */
+  readonly snapshots: () => readonly WorkerSnapshot[];
   /** One change of the process tree after the other. */
   readonly inTurn: (change: () => Promise<void>) => Promise<void>;
 }
@@ -58,6 +63,7 @@ export class Deployments {
   #storeConfig = "";
   #begun: LastGood | null = null;
   #desk: ReleaseDesk | null = null;
+  #shadowing: Shadowing | null = null;
   readonly #configs: DeployedConfig;
   readonly #inspections = new Map<string, { readonly config: ResolvedConfig; readonly inspected: Inspected }>();
 
@@ -70,6 +76,11 @@ export class Deployments {
   /** Null until it follows. */
   get desk(): ReleaseDesk | null {
     return this.#desk;
+  }
+
+  /** Null until it follows. */
+  get shadowing(): Shadowing | null {
+    return this.#shadowing;
   }
 
   /** Was anything ever deployed here? Then that counts, not what lies in the rules folder. */
@@ -149,6 +160,7 @@ export class Deployments {
       () => clock.unixMs(),
     );
     this.#desk = { shelf, follower, rollouts, recordings, current };
+    this.#shadowing = this.#shadow(store, shelf, follower);
   }
 
   /** After a reload: the store may be another one. */
@@ -159,7 +171,30 @@ export class Deployments {
     await this.follow();
   }
 
+  /** What is only compared with what serves. */
+  #shadow(store: Store, shelf: ReleaseShelf, follower: Follower): Shadowing {
+    const { audit, clock, fleet, log, snapshots } = this.#parts;
+    return new Shadowing({
+      gateway: this.#name,
+      store,
+      shelf,
+      clock,
+      gateways: () => follower.seen.gateways.filter(({ live }) => live).map(({ name }) => name),
+      serving: () => fleet().plan.release.id,
+      seat: new WorkersShadow({
+        workers: () => fleet().serving,
+        snapshots,
+        inspect: (taken) => this.#inspect(taken, true),
+        warn: (event, facts) => log("warn", event, facts),
+      }),
+      audit: (facts) => audit.note(facts),
+      log,
+    });
+  }
+
   async close(): Promise<void> {
+    this.#shadowing?.close();
+    this.#shadowing = null;
     const desk = this.#desk;
     this.#desk = null;
     desk?.rollouts.close();

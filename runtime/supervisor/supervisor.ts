@@ -13,6 +13,7 @@ import { releaseEndpoints } from "../control/release-endpoints.ts";
 import { debugEndpoint, debugKey } from "../control/debug.ts";
 import { explainEndpoint } from "../control/explain.ts";
 import { recordingEndpoints } from "../control/recordings.ts";
+import { shadowEndpoints } from "../control/shadow.ts";
 import { tailEndpoint } from "../control/tail.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
@@ -183,6 +184,7 @@ class Gateway implements Supervisor {
       config: () => this.#fleet?.plan.config ?? this.#local,
       fleet: () => this.#running,
       listeners: () => this.#sockets,
+      snapshots: () => (this.#fleet?.workers ?? []).flatMap(({ number }) => this.#book.latest(number) ?? []),
       inTurn: (change) => this.#inTurn(change),
     });
     // Both at once: most starts know soon that nothing was deployed.
@@ -314,6 +316,7 @@ class Gateway implements Supervisor {
         ...releaseEndpoints(() => this.#deployments?.desk ?? null),
         tailEndpoint(this.#tails),
         debugEndpoint(this.#debugKey, () => this.#clock.unixMs()),
+        ...shadowEndpoints(() => this.#deployments?.shadowing ?? null),
         ...recordingEndpoints(() => this.#deployments?.desk?.recordings ?? null),
         ...experimentEndpoints(() => this.#experiments?.desk ?? null),
         explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
@@ -395,7 +398,7 @@ class Gateway implements Supervisor {
       purge: (order) => this.#purge(order),
       status: async () => {
         await this.#poll(SCRAPE_DEADLINE_MS);
-        return { ...this.status(), deployed: this.#deployments?.status() ?? null };
+        return { ...this.status(), deployed: this.#deployments?.status() ?? null, shadow: this.#deployments?.shadowing?.seen ?? null };
       },
     };
   }
