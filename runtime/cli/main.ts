@@ -7,6 +7,7 @@ import { durationMs, share } from "../config/units.ts";
 import { check } from "./check.ts";
 import { deploy, type DeployOptions } from "./deploy.ts";
 import { dev } from "./dev.ts";
+import { addExperimentCommands } from "./experiment-commands.ts";
 import { explain, type ExplainOptions } from "./explain.ts";
 import { init } from "./init.ts";
 import { packageRoot } from "./package-root.ts";
@@ -104,6 +105,7 @@ function program(): { command: Command; code: () => number } {
     (options: ExplainOptions, terminal) => explain(options, terminal),
   );
   addReachingCommands(configured, add);
+  addExperimentCommands(command, add);
   return { command, code: () => code };
 }
 

@@ -52,7 +52,7 @@ export const ReportShape = z.looseObject({
       weight: z.number(),
       units: z.number(),
       unitsWithErrors: z.number(),
-      latencyMs: z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() }).nullable(),
+      latencyMs: z.strictObject({ p50: z.number(), p90: z.number(), p95: z.number(), p99: z.number() }).nullable(),
       goals: z.array(z.strictObject({ units: z.number(), share: z.number(), sum: numberOrNull, mean: z.number() })),
     }),
   ),

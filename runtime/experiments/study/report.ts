@@ -23,7 +23,7 @@ export interface ReportArm {
   readonly units: number;
   readonly unitsWithErrors: number;
   /** Time to the first byte of the units' first responses; null: none was counted. */
-  readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number } | null;
+  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p95: number; readonly p99: number } | null;
   /** In the order of `goals`. A value goal has the mean of all units, also of those who did nothing. */
   readonly goals: readonly { readonly units: number; readonly share: number; readonly sum: number | null; readonly mean: number }[];
 }
@@ -84,7 +84,15 @@ function reportArm({ variant, units, unitsWithErrors, latency, goals, reached }:
     weight,
     units,
     unitsWithErrors,
-    latencyMs: latency === null ? null : { p50: latencyQuantile(latency, 0.5)!, p95: latencyQuantile(latency, 0.95)!, p99: latencyQuantile(latency, 0.99)! },
+    latencyMs:
+      latency === null
+        ? null
+        : {
+            p50: latencyQuantile(latency, 0.5)!,
+            p90: latencyQuantile(latency, 0.9)!,
+            p95: latencyQuantile(latency, 0.95)!,
+            p99: latencyQuantile(latency, 0.99)!,
+          },
     goals: goals.map((goal, i) => ({
       units: reached[i]!,
       share: share(reached[i]!),
