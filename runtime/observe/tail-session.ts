@@ -24,6 +24,7 @@ export class TailSession {
   readonly #key: string;
   readonly #queue = new TailQueue();
   readonly #send: (batch: Omit<TailBatch, "tail">) => void;
+  readonly #rest: (next: () => void) => void;
   /** Lines of exchanges that are not over, when the filter asks for what only then is known. */
   readonly #held = new Map<string, Line[]>();
   /** Whether exchanges that are over were shown. */
@@ -34,8 +35,9 @@ export class TailSession {
   #mayShip = true;
   #shipping = false;
 
-  /** `key`: what query values are digested with. */
-  constructor(filter: TailFilter, key: string, send: (batch: Omit<TailBatch, "tail">) => void) {
+  /** `key`: what query values are digested with. `rest`: between two batches. */
+  constructor(filter: TailFilter, key: string, send: (batch: Omit<TailBatch, "tail">) => void, rest: (next: () => void) => void) {
+    this.#rest = rest;
     this.#filter = new ReadyFilter(filter);
     this.#key = key;
     this.#send = send;
@@ -83,8 +85,10 @@ export class TailSession {
 
   /** The reader has taken the last batch. */
   more(): void {
-    this.#mayShip = true;
-    if (!this.#queue.isEmpty) this.#ship();
+    this.#rest(() => {
+      this.#mayShip = true;
+      if (!this.#queue.isEmpty) this.#ship();
+    });
   }
 
   #ofRule(rule: string, exchange: string, isError: boolean, make: () => TailEvent): void {

@@ -13,6 +13,8 @@ export interface TailsOptions {
   readonly unixMs: () => number;
   /** One batch for each tail; the next after `more`. */
   readonly send: (batch: TailBatch) => void;
+  /** Runs it when the next batch may go. Left out: at once. Thousands of small messages a second cost visitors more than what is in them. */
+  readonly rest?: (next: () => void) => void;
 }
 
 export class Tails {
@@ -31,8 +33,8 @@ export class Tails {
   }
 
   open(tail: number, filter: TailFilter, key: string): void {
-    const { send } = this.#options;
-    const session = new TailSession(filter, key, (batch) => send({ tail, ...batch }));
+    const { send, rest = (next) => next() } = this.#options;
+    const session = new TailSession(filter, key, (batch) => send({ tail, ...batch }), rest);
     this.#sessions.set(tail, session);
     if (filter.trace !== "") for (const event of this.#memory.of(filter.trace)) session.recall(event);
     this.#readers = [...this.#sessions.values()];

@@ -17,6 +17,8 @@ import { reasonOf } from "./start-error.ts";
 import type { TailOrder } from "./tails.ts";
 
 const STDOUT = 1;
+/** Between two batches of live lines: nobody sees that they are so late. */
+const TAIL_REST_MS = 20;
 /** Closing sandboxes and sockets at the end may take this long. */
 const CLOSE_DEADLINE_MS = 1_500;
 
@@ -53,7 +55,12 @@ export function runWorker(start: typeof startWorker): void {
     switch (message.kind) {
       case "init": {
         const { init, gateway } = message;
-        tails = new Tails({ worker: init.workerNumber, unixMs: () => systemClock.unixMs(), send: (batch) => say({ kind: "tail", batch }) });
+        tails = new Tails({
+          worker: init.workerNumber,
+          unixMs: () => systemClock.unixMs(),
+          send: (batch) => say({ kind: "tail", batch }),
+          rest: (next) => void systemClock.after(TAIL_REST_MS, next),
+        });
         const observer = createObserver({ log: init.config.log, sink, now: () => performance.now(), tails });
         openStore({
           config: init.config.store,
