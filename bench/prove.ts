@@ -17,6 +17,7 @@ import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
 import { largeBodies } from "./prove/large-bodies.ts";
 import { liveProtocols } from "./prove/live-protocols.ts";
+import { manyDeploys } from "./prove/many-deploys.ts";
 import { matchedRules } from "./prove/matched-rules.ts";
 import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
@@ -25,6 +26,7 @@ import { rollback } from "./prove/rollback.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
+import { tailUnderLoad } from "./prove/tail-under-load.ts";
 import { twoHookRule } from "./prove/two-hook-rule.ts";
 
 const CLAIMS: readonly Claim[] = [
@@ -51,6 +53,8 @@ const CLAIMS: readonly Claim[] = [
   deployWait,
   fleetOf100,
   rollback,
+  manyDeploys,
+  tailUnderLoad,
   slowClients,
   fuzzing,
   hostileRules,

@@ -6,7 +6,7 @@ import { PACKAGE_ROOT, sluiceCommand } from "../load/checkout.ts";
 import { endWithUs } from "../load/groups.ts";
 import { type Gateway, makeFolder, startGateway } from "./gateway.ts";
 
-const TOKEN = "token-of-the-deploy-proofs";
+export const TOKEN = "token-of-the-deploy-proofs";
 const COMMAND_DEADLINE_MS = 120_000;
 const CALL_DEADLINE_MS = 60_000;
 
@@ -42,8 +42,15 @@ export function makeProject(config: Config): Project {
 }
 
 /** On gateways that stop when the work is done, whatever came of it. */
-export async function withGateways<T>(count: number, config: Config, work: (gateways: readonly Gateway[]) => Promise<T>): Promise<T> {
-  const starts = await Promise.allSettled(Array.from({ length: count }, () => startGateway({ command: "start", config, env: { SLUICE_ADMIN_TOKEN: TOKEN } })));
+export async function withGateways<T>(
+  count: number,
+  config: Config,
+  work: (gateways: readonly Gateway[]) => Promise<T>,
+  rules: Readonly<Record<string, string>> = {},
+): Promise<T> {
+  const starts = await Promise.allSettled(
+    Array.from({ length: count }, () => startGateway({ command: "start", config, rules, env: { SLUICE_ADMIN_TOKEN: TOKEN } })),
+  );
   const gateways = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
   try {
     for (const start of starts) if (start.status === "rejected") throw start.reason;
