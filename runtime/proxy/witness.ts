@@ -153,8 +153,8 @@ export class Witness implements ExchangeWitness {
     const decided = this.#decided;
     const { from, status } = response;
     this.settled = true;
-    decided.set("status", String(status));
     decided.set(ANSWERED_BY, from === "gateway" ? `the gateway: ${response.error?.code ?? ""}` : from);
+    decided.set("status", String(status));
     if (from === "rule") {
       changedFields([], response.fields.list, RESPONSE_HEADER, decided);
       decided.set("body", digestOf(this.#answer ?? Buffer.alloc(0)));

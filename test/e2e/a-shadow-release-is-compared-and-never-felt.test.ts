@@ -65,7 +65,7 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
   assert.deepEqual(
     examples.map(({ kind, path, what, place }) => [kind, path, what.join("; ").replace(/CPU.*/, "CPU"), place]),
     [
-      ["failed", "/throws", "a shadow throws", "rules/shop.ts:7:40"],
+      ["failed", "/throws", "a shadow throws", "rules/shop.ts:7:39"],
       ["failed", "/loops", examples[1]!.what.join("; ").replace(/CPU.*/, "CPU"), examples[1]!.place],
       ["different", "/other", "request header x-in", "rules/shop.ts:11:17"],
       ["different", "/away", "answered by: upstream → rule; status: 200 → 403", "rules/shop.ts:4:9"],
