@@ -54,12 +54,17 @@ export function reportPage(report: Report, nowUnixMs: number): string {
 </head>
 <body>
 <main>
-${parts.filter((part) => part !== "").join("\n")}
+${together(parts.filter((part) => part !== "").join("\n"))}
 <footer>Version ${version}, as of ${moment(nowUnixMs)}. Bounds hold at every look (${Math.round(report.confidence * 100)} %), so you may stop as soon as they say enough.</footer>
 </main>
 </body>
 </html>
 `;
+}
+
+/** A number and its sign stay on one line. */
+function together(html: string): string {
+  return html.replaceAll(/(\d) (?=%|ms\b)/g, "$1\u00a0");
 }
 
 function head(report: Report): string {
@@ -132,12 +137,12 @@ function guardrails(report: Report): string {
       interval === null ? null : { low: interval.low ?? Number.NEGATIVE_INFINITY, high: interval.high ?? Number.POSITIVE_INFINITY, estimate: null };
     const title = bounds === null ? "unknown" : `between ${signed(bounds.low)} and ${signed(bounds.high)}, allowed: ${signed(limit)}`;
     const plot = bounds === null ? "" : intervalPlot(bounds, { limit, reach: limit * 3, own, title });
-    return `<tr><td>${escaped(name)}</td><td>${escaped(variant)} ${values[1]}<br><small>control ${values[0]}</small></td><td>${plot}</td><td>${signed(limit)}</td><td><span class="mark ${outcome}">${words[outcome]}</span><br><small>${escaped(text)}</small></td></tr>`;
+    return `<div class="rail"><div><b>${escaped(name)}</b><br><small>allowed ${signed(limit)}</small></div><div>${escaped(variant)} ${values[1]}<br><small>control ${values[0]}</small></div><div class="plot">${plot}</div><div class="outcome"><span class="mark ${outcome}">${words[outcome]}</span><br><small>${escaped(text)}</small></div></div>`;
   });
   return card(
     "Guardrails",
     "What must not get worse. The bar is where the true increase lies, the dashed line is what you allow: a bar wholly beyond it stops the experiment.",
-    `<div class="scroll"><table><tr><th></th><th>measured</th><th>increase</th><th>allowed</th><th></th></tr>${rows.join("")}</table></div>`,
+    rows.join(""),
   );
 }
 

@@ -46,13 +46,15 @@ svg { display: block; width: 100%; height: auto; overflow: visible; }
 .dot { fill: var(--own); stroke: var(--card); stroke-width: 1.5; }
 .range { fill: var(--own); opacity: 0.45; }
 .limit { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 3; }
-.interval { min-width: 120px; max-width: 240px; }
+.interval { min-width: 120px; max-width: 260px; }
+.rail { display: grid; grid-template-columns: 130px 1fr 260px 150px; gap: 4px 16px; align-items: center; padding: 10px 0; border-top: 1px solid var(--rule); font-size: 14px; }
+.rail small { color: var(--soft); font-size: 13px; } .rail .outcome { text-align: right; }
 .step { margin-top: 12px; } .step h3 { margin: 0 0 4px; font-size: 14px; font-weight: 600; overflow-wrap: anywhere; }
-.bar { display: grid; grid-template-columns: minmax(70px, 120px) 1fr minmax(96px, auto); gap: 10px; align-items: center; font-size: 14px; margin: 3px 0; }
+.bar { display: grid; grid-template-columns: minmax(70px, 120px) 1fr 138px; gap: 10px; align-items: center; font-size: 14px; margin: 3px 0; }
 .bar span:first-child { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--soft); }
 .bar span:last-child { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .track { height: 14px; border-radius: 7px; background: var(--page); overflow: hidden; }
-.fill { height: 100%; border-radius: 7px; background: var(--own); min-width: 2px; }
+.fill { height: 100%; border-radius: 7px; background: var(--own); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 500; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
@@ -63,6 +65,6 @@ tr:last-child td { border-bottom: 0; }
 ul.plain { margin: 0; padding-left: 18px; font-size: 15px; } ul.plain li { overflow-wrap: anywhere; }
 details summary { cursor: pointer; font-weight: 600; } details[open] summary { margin-bottom: 8px; }
 footer { margin-top: 20px; color: var(--soft); font-size: 13px; }
-@media (max-width: 560px) { main { padding: 18px 12px 40px; } section { padding: 14px; } h1 { font-size: 23px; } .verdict p { font-size: 18px; } .tick { font-size: 20px; } .line { stroke-width: 3.5; } .bar { grid-template-columns: 72px 1fr auto; } }
+@media (max-width: 560px) { main { padding: 18px 12px 40px; } section { padding: 14px; } h1 { font-size: 23px; } .verdict p { font-size: 18px; } .tick { font-size: 22px; } .line { stroke-width: 3.5; } .bar { grid-template-columns: 72px 1fr 116px; font-size: 13px; } .rail { grid-template-columns: 1fr auto; } .rail .plot { grid-column: 1 / -1; } .rail .plot svg { max-width: none; } }
 @media print { body { background: #fff; } section, .arm { break-inside: avoid; } }
 `;
