@@ -8,6 +8,7 @@ export async function check(configFile: string, terminal: Terminal): Promise<num
   for (const warning of warnings) terminal.warn(warning);
   await using compiler = createCompiler(config);
   const [compiled, typeProblems] = await Promise.all([compiler.rebuild(), typecheck(config)]);
+  terminal.warnings(compiled.warnings);
   const problems = [...compiled.problems, ...typeProblems];
   if (problems.length > 0 || compiled.release === null) {
     terminal.problems(problems);

@@ -1,5 +1,6 @@
 /** `sluice deploy`: compile, check, hand in, activate on every gateway or on none. */
 import { loadConfig } from "../config/config.ts";
+import type { Release } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { buildRelease } from "./release-build.ts";
@@ -47,7 +48,11 @@ export async function deploy(options: DeployOptions, terminal: Terminal): Promis
 async function deployed(options: DeployOptions, config: ResolvedConfig, startedMs: number, terminal: Terminal): Promise<number> {
   const { message, signKey, wait, dryRun } = options;
   // Seen before it is compiled: whoever deploys meanwhile makes this one outdated.
-  const [shelf, built] = await Promise.all([callAdmin(options, "/v1/releases"), buildRelease(config, message, signKey)]);
+  const serving = callAdmin(options, "/v1/releases/current").then(({ release }) => release as Release);
+  const [shelf, built] = await Promise.all([
+    callAdmin(options, "/v1/releases"),
+    buildRelease(config, message, signKey, serving, (warnings) => terminal.warnings(warnings)),
+  ]);
   if (!("package" in built)) {
     terminal.problems(built);
     return FAILED;

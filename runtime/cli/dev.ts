@@ -5,7 +5,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import path from "node:path";
 import { createCompiler, type CompileResult, type Compiler, typecheck } from "../compile/compile.ts";
-import { EMPTY_RELEASE } from "../compile/release.ts";
+import { EMPTY_RELEASE, type Release } from "../compile/release.ts";
 import { ConfigError, loadConfig } from "../config/config.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { runUntilStopped, type Supervisor } from "../supervisor/supervisor.ts";
@@ -36,6 +36,8 @@ class DevSession {
   #supervisor: Supervisor | null = null;
   /** Id of the release that serves; "" while none ever compiled. */
   #serving = "";
+  /** The same: what the next one is to follow. */
+  #release: Release = EMPTY_RELEASE;
   #first: CompileResult | null = null;
   #typeRun = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -54,7 +56,7 @@ class DevSession {
 
   async run(): Promise<number> {
     const compile = async () => {
-      const result = await this.#compiler.rebuild();
+      const result = await this.#compiler.rebuild(this.#release);
       this.#first = result;
       // Nothing good to fall back on yet: start without rules, and let every request see what is wrong.
       return { release: result.release ?? EMPTY_RELEASE, maps: result.maps, problems: [] };
@@ -113,7 +115,7 @@ class DevSession {
       await this.#reloadConfig();
       return;
     }
-    const result = await this.#compiler.rebuild();
+    const result = await this.#compiler.rebuild(this.#release);
     if (result.release === null) {
       await this.#shown(result);
       return;
@@ -147,8 +149,10 @@ class DevSession {
     await this.#supervisor!.showProblem(null);
     const count = result.release.rules.length;
     this.#serving = result.release.id;
+    this.#release = result.release;
     this.#watchOutside(result);
     this.#terminal.say(`release ${this.#serving} is live: ${count} rule${count === 1 ? "" : "s"}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
+    this.#terminal.warnings(result.warnings);
     void this.#checkTypes();
   }
 

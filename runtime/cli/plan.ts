@@ -25,7 +25,9 @@ export async function plan(options: PlanOptions, terminal: Terminal): Promise<nu
   for (const warning of warnings) terminal.warn(warning);
   try {
     await using compiler = createCompiler(config);
-    const [serving, compiled] = await Promise.all([callAdmin(options, "/v1/releases/current?maps=true"), compiler.rebuild()]);
+    const asked = callAdmin(options, "/v1/releases/current?maps=true");
+    const [serving, compiled] = await Promise.all([asked, compiler.rebuild(asked.then((current) => (current as unknown as Serving).release))]);
+    terminal.warnings(compiled.warnings);
     if (compiled.release === null) {
       terminal.problems(compiled.problems);
       return FAILED;

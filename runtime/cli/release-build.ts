@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import os from "node:os";
 import { promisify } from "node:util";
 import { createCompiler, typecheck, type Problem } from "../compile/compile.ts";
-import type { SourceMaps } from "../compile/release.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { packageOf, type ReleasePackage } from "../control/release-package.ts";
 import { sign } from "../control/signatures.ts";
@@ -19,14 +19,22 @@ const KEY_VARIABLE = "SLUICE_SIGNING_KEY";
 const GIT_DEADLINE_MS = 5_000;
 const run = promisify(execFile);
 
-export async function buildRelease(config: ResolvedConfig, message: string, signKey: string | undefined): Promise<Built | readonly Problem[]> {
+/** `serving`: what it is to follow. `warn`: told what is compiled all the same. */
+export async function buildRelease(
+  config: ResolvedConfig,
+  message: string,
+  signKey: string | undefined,
+  serving: Promise<Release>,
+  warn: (warnings: readonly Problem[] | undefined) => void,
+): Promise<Built | readonly Problem[]> {
   await using compiler = createCompiler(config);
   const [compiled, typeProblems, commit, author] = await Promise.all([
-    compiler.rebuild(),
+    compiler.rebuild(serving),
     typecheck(config),
     commitOf(config.baseDir),
     authorOf(config.baseDir),
   ]);
+  warn(compiled.warnings);
   const problems = [...compiled.problems, ...typeProblems];
   if (compiled.release === null || problems.length > 0) return problems;
   const made = packageOf(compiled.release, config.shared, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });

@@ -25,6 +25,10 @@ export class Terminal {
   warn(line: string): void {
     this.#err.write(`warning: ${line}\n`);
   }
+  /** What was compiled all the same. */
+  warnings(problems: readonly Problem[] | undefined): void {
+    for (const problem of problems ?? []) this.warn(formatProblem(problem));
+  }
   problem(line: string): void {
     if (this.json) this.#out.write(`${JSON.stringify({ problems: [{ text: line }] })}\n`);
     else this.#err.write(`${line}\n`);

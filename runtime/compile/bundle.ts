@@ -28,7 +28,8 @@ const NODE_MODULES: readonly string[] = builtinModules.filter((name) => !name.in
 /** Only these imports are asked about: each question is a message to esbuild and back, together a fifth of a build of 200 rules. */
 const NODE_IMPORT = new RegExp(`^(?:node:|(?:${NODE_MODULES.join("|")})(?:/|$))`);
 
-export async function bundleRules(files: readonly RuleFile[], baseDir: string): Promise<{ bundled: Bundled[]; problems: Problem[] }> {
+/** `minify` false: statements stay as they were written, for who counts them. */
+export async function bundleRules(files: readonly RuleFile[], baseDir: string, { minify = true } = {}): Promise<{ bundled: Bundled[]; problems: Problem[] }> {
   if (files.length === 0) return { bundled: [], problems: [] };
   const outdir = path.join(baseDir, OUT);
   // Numbers as output names: two rules may have the same path below different folders.
@@ -47,8 +48,8 @@ export async function bundleRules(files: readonly RuleFile[], baseDir: string): 
       mainFields: ["browser", "module", "main"],
       external: ["sluice"],
       target: "es2024",
-      minifyWhitespace: true,
-      minifySyntax: true,
+      minifyWhitespace: minify,
+      minifySyntax: minify,
       legalComments: "none",
       charset: "utf8",
       sourcemap: "external",

@@ -7,12 +7,13 @@ import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
 import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
-import { experimentClashes, experimentFaults, type Fault, matchFault } from "./experiment-check.ts";
+import { DefinitionPlaces } from "./definition-places.ts";
+import { changedExperiments, experimentClashes, experimentFaults, experimentOverlaps, type Fault, matchFault } from "./experiment-check.ts";
 import { releaseId } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
 import { nearest } from "../nearest.ts";
 import type { Problem } from "./problem.ts";
-import type { Release, RuleModule, SourceMaps } from "./release.ts";
+import { EMPTY_RELEASE, type Release, type RuleModule, type SourceMaps } from "./release.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
 
 export type { Problem } from "./problem.ts";
@@ -25,11 +26,14 @@ export interface CompileResult {
   readonly release: Release | null;
   readonly maps: SourceMaps;
   readonly problems: readonly Problem[];
+  /** What may be meant so, and probably is not. Left out: nothing. */
+  readonly warnings?: readonly Problem[];
 }
 
 /** Compiles again and again: what did not change since the last time is not evaluated anew, and a process stands ready to evaluate what did. */
 export interface Compiler extends AsyncDisposable {
-  rebuild(): Promise<CompileResult>;
+  /** `serving`: what it is to follow; experiments that go on must be the same ones. */
+  rebuild(serving?: Release | Promise<Release>): Promise<CompileResult>;
 }
 
 /** `warm`: for `dev`, where the next save must not wait for a process to start. */
@@ -38,17 +42,18 @@ export function createCompiler(config: ResolvedConfig, { warm = false } = {}): C
 }
 
 /** For rule tests: exactly these files. `kept`: a describer that stays; whoever made it closes it. */
-export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[], kept?: Describer): Compiler {
+export function compileFiles(config: ResolvedConfig, files: readonly RuleFile[], kept?: Describer, { minify = true } = {}): Compiler {
   const describer = kept === undefined ? createDescriber(config, false) : { ...kept, describe: (rules: readonly Bundled[]) => kept.describe(rules, config) };
-  const compiler = compilerFor(config, describer, () => Promise.resolve(files));
+  const compiler = compilerFor(config, describer, () => Promise.resolve(files), minify);
   return kept === undefined ? compiler : { ...compiler, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-function compilerFor(config: ResolvedConfig, describer: Describer, files: () => Promise<readonly RuleFile[]>): Compiler {
+function compilerFor(config: ResolvedConfig, describer: Describer, files: () => Promise<readonly RuleFile[]>, minify = true): Compiler {
   let known = new Map<string, RuleDescription>();
   return {
     async rebuild(serving) {
-      const { bundled, problems } = await bundleRules(await files(), config.baseDir);
+      const bundle = async () => bundleRules(await files(), config.baseDir, { minify });
+      const [{ bundled, problems }, before = EMPTY_RELEASE] = await Promise.all([bundle(), serving]);
       if (problems.length > 0) return { release: null, maps: {}, problems };
       const size = bundled.reduce((sum, { code }) => sum + Buffer.byteLength(code), 0);
       if (size > config.limits.releaseBytes)
@@ -56,7 +61,7 @@ function compilerFor(config: ResolvedConfig, describer: Describer, files: () => 
           { file: "", line: 0, column: 0, text: `the release takes ${size} bytes of code, limits.releaseSize is ${config.limits.releaseBytes}`, frame: "" },
         ]);
       const described = await describeNew(describer, bundled, known);
-      const result = assemble(config, bundled, described, serving ?? EMPTY_RELEASE);
+      const result = assemble(config, bundled, described, before);
       known = new Map(
         bundled.flatMap(({ name, code }) =>
           described.has(name) && !("problem" in described.get(name)!) ? [[`${name}\n${code}`, described.get(name) as RuleDescription]] : [],
@@ -96,7 +101,7 @@ async function describeNew(describer: Describer, bundled: readonly Bundled[], kn
   return all;
 }
 
-function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described: ReadonlyMap<string, Described>): CompileResult {
+function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described: ReadonlyMap<string, Described>, serving: Release): CompileResult {
   const problems: Problem[] = [];
   const modules: RuleModule[] = [];
   for (const rule of bundled) {
@@ -109,12 +114,14 @@ function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described
     problems.push(...manifestProblems(config, rule, manifest));
     modules.push({ manifest, code: rule.code });
   }
-  const clashes = experimentClashes(modules);
-  for (const rule of bundled) problems.push(...locatedFaults(config.baseDir, rule, clashes.get(rule.name) ?? []));
+  const told = (faults: ReadonlyMap<string, readonly Fault[]>): Problem[] =>
+    faults.size === 0 ? [] : bundled.flatMap((rule) => locatedFaults(config.baseDir, rule, faults.get(rule.name) ?? []));
+  problems.push(...told(experimentClashes(modules)), ...told(changedExperiments(serving, modules)));
   if (problems.length > 0) return failed(problems);
+  const warnings = told(experimentOverlaps(modules));
   modules.sort((a, b) => a.manifest.order - b.manifest.order || (a.manifest.name < b.manifest.name ? -1 : 1));
   const maps = Object.fromEntries(bundled.map(({ name, map }) => [name, map]));
-  return { release: { id: releaseId(modules, config.shared), format: 1, rules: modules }, maps, problems: [] };
+  return { release: { id: releaseId(modules, config.shared), format: 1, rules: modules }, maps, problems: [], ...(warnings.length > 0 ? { warnings } : {}) };
 }
 
 function failed(problems: readonly Problem[]): CompileResult {
@@ -135,7 +142,9 @@ function manifestProblems(config: ResolvedConfig, rule: Bundled, manifest: RuleM
 }
 
 function locatedFaults(baseDir: string, rule: Bundled, faults: readonly Fault[]): Problem[] {
-  return faults.map(({ text, near }) => {
+  return faults.map(({ text, near, path: within, offset }) => {
+    const place = within === undefined ? null : new DefinitionPlaces(baseDir, rule).at(within, offset);
+    if (place !== null) return located(baseDir, place.source, place.line, place.column, text);
     const { line, column } = whereIs(rule.file, near);
     return located(baseDir, path.relative(baseDir, rule.file), line, column, text);
   });
@@ -153,6 +162,10 @@ function whereIs(file: string, word: string | RegExp): { line: number; column: n
 /** A module that threw, looped, or exported no rule: mapped back to TypeScript by the first frame of its own. */
 function loadProblem(baseDir: string, rule: Bundled, problem: { message: string; stack: string }): Problem {
   const own = relativeTo(baseDir, rule.file);
+  // The call is where it was thrown; what is meant stands somewhere in its argument.
+  const within = /\bdefineExperiment: ([^:]+): /.exec(problem.message)?.[1];
+  const place = within === undefined ? null : new DefinitionPlaces(baseDir, rule).atText(within);
+  if (place !== null) return located(baseDir, place.source, place.line, place.column, problem.message);
   const frame = new RegExp(`${rule.name.replaceAll(/[.*+?^$()[\]{}|\\]/g, "\\$&")}:(\\d+):(\\d+)`).exec(problem.stack);
   if (frame) {
     const mapped = originalPositionFor(new TraceMap(rule.map), { line: Number(frame[1]), column: Number(frame[2]) - 1 });

@@ -1,7 +1,9 @@
-/** What another release would change, in the operator's words: rules, matches, order, routes, and what rules may do. Pure. */
+/** What another release would change, in the operator's words: rules, matches, order, experiments, routes, limits, and what rules may do. Pure. */
 import type { RouteConfig } from "../config/resolved.ts";
+import type { RateLimitConfig } from "../ratelimit/route-limits.ts";
+import { experimentsChanged } from "./experiment-difference.ts";
 import { canonicalJson } from "./identity.ts";
-import type { Release, RuleManifest, RuleModule } from "./release.ts";
+import type { Phase, Release, RuleManifest, RuleModule } from "./release.ts";
 
 export interface ReleaseContent {
   readonly release: Release;
@@ -9,7 +11,7 @@ export interface ReleaseContent {
 }
 
 export interface Change {
-  readonly about: "rule" | "match" | "order" | "capability" | "route" | "config";
+  readonly about: "rule" | "match" | "order" | "capability" | "experiment" | "route" | "limit" | "config";
   readonly how: "added" | "removed" | "changed";
   /** The rule's name, or the route's match. */
   readonly subject: string;
@@ -31,8 +33,7 @@ const SERVICES: Readonly<Record<string, string>> = {
 
 /** `mayFetch`: does this config allow rules to call that origin? */
 export function differenceOf(before: ReleaseContent, after: ReleaseContent, mayFetch: (origin: string) => boolean): Change[] {
-  const old = new Map(before.release.rules.map((rule) => [rule.manifest.name, rule]));
-  const now = new Map(after.release.rules.map((rule) => [rule.manifest.name, rule]));
+  const [old, now] = [rulesOf(before.release), rulesOf(after.release)];
   const changes: Change[] = [];
   for (const [name, rule] of now) {
     const was = old.get(name);
@@ -40,8 +41,17 @@ export function differenceOf(before: ReleaseContent, after: ReleaseContent, mayF
     else changes.push(...changed(was, rule, mayFetch));
   }
   for (const name of old.keys()) if (!now.has(name)) changes.push({ about: "rule", how: "removed", subject: name, text: "is taken out" });
-  changes.push(...reordered(before.release, after.release), ...routesChanged(before.routes, after.routes));
+  changes.push(
+    ...reordered(before.release, after.release),
+    ...experimentsChanged(before.release, after.release),
+    ...routesChanged(before.routes, after.routes),
+  );
   return changes;
+}
+
+/** Experiments are told of by themselves. */
+function rulesOf({ rules }: Release): Map<string, RuleModule> {
+  return new Map(rules.filter(({ manifest }) => manifest.experiment === undefined).map((rule) => [rule.manifest.name, rule]));
 }
 
 function added(manifest: RuleManifest, mayFetch: (origin: string) => boolean): Change[] {
@@ -77,7 +87,9 @@ function onFailure(manifest: RuleManifest): string {
 
 function capabilities(a: RuleManifest | null, b: RuleManifest, mayFetch: (origin: string) => boolean): Change[] {
   const told = (manifest: RuleManifest): string[] => [
-    ...manifest.services.map((service) => SERVICES[service] ?? `uses ${service}`),
+    ...manifest.services.filter((service) => isReachable(service, manifest)).map((service) => SERVICES[service] ?? `uses ${service}`),
+    ...(manifest.asksExperiments ?? []).map((key) => (key === "*" ? "may ask for any experiment" : `asks for the experiment ${key}`)),
+    ...(manifest.tracks === true ? ["counts goals (ctx.track)"] : []),
     ...manifest.secrets.map((secret) => `sees the secret ${secret}`),
     ...(manifest.services.includes("fetch") || manifest.services.includes("forward")
       ? manifest.hosts.map((host) => (mayFetch(host) ? `may fetch ${host}` : `names ${host}, which config does not allow it to fetch`))
@@ -92,11 +104,18 @@ function capabilities(a: RuleManifest | null, b: RuleManifest, mayFetch: (origin
   ];
 }
 
+/** The words that reach one body reach the other too; which of them a rule meets its hooks tell. */
+function isReachable(service: string, { phases }: RuleManifest): boolean {
+  const has = (...some: readonly Phase[]): boolean => some.some((phase) => phases.includes(phase));
+  if (service === "requestBody") return has("onRequest", "onOriginRequest");
+  return service === "responseBody" ? has("onOriginResponse", "onResponse") : true;
+}
+
 /** Rules that both have, and that now run in another order among each other. */
 function reordered(before: Release, after: Release): Change[] {
   const names = (release: Release, other: Release): string[] => {
-    const known = new Set(other.rules.map(({ manifest }) => manifest.name));
-    return release.rules.map(({ manifest }) => manifest.name).filter((name) => known.has(name));
+    const known = rulesOf(other);
+    return [...rulesOf(release).keys()].filter((name) => known.has(name));
   };
   const now = names(after, before);
   return now.join("\n") === names(before, after).join("\n")
@@ -113,13 +132,18 @@ function routesChanged(before: readonly RouteConfig[], after: readonly RouteConf
   const say = (how: Change["how"], route: RouteConfig, text: string): void => void changes.push({ about: "route", how, subject: subject(route), text });
   for (const [key, route] of now) {
     const was = old.get(key);
-    if (was === undefined) say("added", route, `to ${route.upstream}`);
-    else {
+    if (was === undefined) {
+      say("added", route, `to ${route.upstream}${route.cache === null ? "" : ", cached"}`);
+      changes.push(...limitsChanged(subject(route), [], route.limits));
+    } else {
       if (was.upstream !== route.upstream) say("changed", route, `to ${route.upstream} instead of ${was.upstream}`);
       if (canonicalJson(was.cache) !== canonicalJson(route.cache))
-        say("changed", route, route.cache === null ? "is not cached any more" : was.cache === null ? "is cached" : "is cached otherwise");
-      if (canonicalJson(was.limits) !== canonicalJson(route.limits))
-        say("changed", route, `is limited otherwise (${route.limits.length} limits, before ${was.limits.length})`);
+        say(
+          "changed",
+          route,
+          route.cache === null ? "is not cached any more" : was.cache === null ? "is cached" : `is cached otherwise: ${members(was.cache, route.cache)}`,
+        );
+      changes.push(...limitsChanged(subject(route), was.limits, route.limits));
     }
   }
   for (const [key, route] of old) if (!now.has(key)) say("removed", route, `no longer to ${route.upstream}`);
@@ -130,4 +154,41 @@ function routesChanged(before: readonly RouteConfig[], after: readonly RouteConf
       .join("\n");
   if (order(before, now) !== order(after, old)) changes.push({ about: "order", how: "changed", subject: "routes", text: "are tried in another order" });
   return changes;
+}
+
+function limitsChanged(subject: string, before: readonly RateLimitConfig[], after: readonly RateLimitConfig[]): Change[] {
+  const named = (limits: readonly RateLimitConfig[]) => new Map(limits.map((limit) => [limit.policy.name, limit]));
+  const [old, now] = [named(before), named(after)];
+  const change = (how: Change["how"], text: string): Change => ({ about: "limit", how, subject, text });
+  return [
+    ...[...now].flatMap(([name, limit]) => {
+      const was = old.get(name);
+      if (was === undefined) return [change("added", `${name}: ${rateOf(limit)}`)];
+      if (canonicalJson(was) === canonicalJson(limit)) return [];
+      return [
+        change(
+          "changed",
+          rateOf(was) === rateOf(limit) ? `${name}: ${members(flat(was), flat(limit))}` : `${name}: ${rateOf(limit)} instead of ${rateOf(was)}`,
+        ),
+      ];
+    }),
+    ...[...old.keys()].filter((name) => !now.has(name)).map((name) => change("removed", `${name}: no longer`)),
+  ];
+}
+
+function rateOf({ policy: { limit, windowMs } }: RateLimitConfig): string {
+  return windowMs === 0 ? `${limit} at once` : `${limit} in ${windowMs / 1000} s`;
+}
+
+function flat({ policy, ...rest }: RateLimitConfig): object {
+  return { ...policy, ...rest };
+}
+
+/** "name value instead of value", for each member that differs. */
+function members(before: object, after: object): string {
+  const [old, now] = [before as Readonly<Record<string, unknown>>, after as Readonly<Record<string, unknown>>];
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
+    .filter((name) => canonicalJson(old[name] ?? null) !== canonicalJson(now[name] ?? null))
+    .map((name) => `${name} ${JSON.stringify(now[name] ?? null)} instead of ${JSON.stringify(old[name] ?? null)}`)
+    .join(", ");
 }

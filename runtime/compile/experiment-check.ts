@@ -3,18 +3,28 @@ import { z } from "zod";
 import type { HtmlEdit } from "../../sdk/html.ts";
 import { changesOf } from "../../sdk/experiment-changes.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
+import { changedWithoutVersion, layerProblems, planOf } from "../experiments/assign/assign.ts";
 import { findEditFaults } from "../experiments/edits/edits.ts";
 import type { ExperimentData } from "../experiments/experiment-data.ts";
 import { nearest } from "../nearest.ts";
 import { type MatchProblem, validateMatchSpec } from "../proxy/match/validate.ts";
 import { isHtmlEdit } from "../sandbox/html-words.ts";
-import type { RuleModule } from "./release.ts";
+import type { DefinitionPath } from "./definition-places.ts";
+import { overlapsOf } from "./experiment-overlaps.ts";
+import type { Release, RuleModule } from "./release.ts";
 
 /** What is wrong, and a word near which it stands in the source. */
 export interface Fault {
   readonly text: string;
   readonly near: string;
+  /** Of an experiment: where in its definition, which says it better. */
+  readonly path?: DefinitionPath;
+  /** So many characters into the text that stands there. */
+  readonly offset?: number;
 }
+
+/** Goals that are named where `ctx.track` is called. What a context is called otherwise is found out when it runs. */
+const TRACKS = /\bctx\.track\(\s*(["'`])([\w.-]{1,64})\1/g;
 
 const name = z.string().regex(/^[\w.-]{1,64}$/);
 const share = z.number().min(0).max(1);
@@ -103,12 +113,27 @@ export function experimentFaults(config: ResolvedConfig, data: ExperimentData): 
   for (const { key, changes } of data.variants) {
     const { upstream, html = [] } = changes;
     if (upstream !== undefined && !upstreams.includes(upstream))
-      faults.push({ text: `apply.${key}.upstream: "${upstream}" is not in config; ${meant(upstream, upstreams)}`, near: upstream });
+      faults.push({
+        text: `apply.${key}.upstream: "${upstream}" is not in config; ${meant(upstream, upstreams)}`,
+        near: upstream,
+        path: ["apply", key, "upstream"],
+      });
     for (const { edit, selector, at, message } of findEditFaults(html as readonly HtmlEdit[]))
-      faults.push({ text: `apply.${key}.html[${edit}]: the selector ${JSON.stringify(selector)} at character ${at + 1}: ${message}`, near: selector });
+      faults.push({
+        text: `apply.${key}.html[${edit}]: the selector ${JSON.stringify(selector)} at character ${at + 1}: ${message}`,
+        near: selector,
+        path: ["apply", key, "html", edit, 0],
+        offset: at,
+      });
   }
   for (const { name: goalName, traffic } of data.goals)
-    if (traffic !== null) faults.push(...validateMatchSpec(traffic.when).map((problem) => matchFault(`goals.${goalName}.when`, problem)));
+    if (traffic !== null)
+      faults.push(
+        ...validateMatchSpec(traffic.when).map((problem) => ({
+          ...matchFault(`goals.${goalName}.when`, problem),
+          path: ["goals", goalName, "when", problem.path.split(/[.[]/)[0]!],
+        })),
+      );
   if (typeof data.consent === "object") faults.push(...validateMatchSpec({ cookie: data.consent.cookie }).map((problem) => matchFault("consent", problem)));
   for (const unit of [data.unit, data.fallbackUnit]) {
     const secret = unit !== null && typeof unit === "object" && unit.kind === "claim" ? unit.verify.secret : undefined;
@@ -118,26 +143,76 @@ export function experimentFaults(config: ResolvedConfig, data: ExperimentData): 
   return faults;
 }
 
-/** Experiments that cannot stand beside each other, by the module that comes later. */
+/** Experiments that cannot stand beside each other, by the module that comes later; and rules that speak of experiments that there are none of. */
 export function experimentClashes(modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
   const clashes = new Map<string, Fault[]>();
+  const say = (module: string, ...faults: readonly Fault[]): void => {
+    if (faults.length > 0) clashes.set(module, [...(clashes.get(module) ?? []), ...faults]);
+  };
   const byKey = new Map<string, string>();
   for (const { manifest } of modules) {
     const key = manifest.experiment?.key;
     if (key === undefined) continue;
     const first = byKey.get(key);
     if (first === undefined) byKey.set(key, manifest.name);
-    else clashes.set(manifest.name, [{ text: `experiment "${key}" is defined in ${first} already; each key stands for one experiment`, near: key }]);
+    else say(manifest.name, { text: `experiment "${key}" is defined in ${first} already; each key stands for one experiment`, near: key, path: ["key"] });
   }
-  for (const { manifest } of modules) {
+  const experiments = modules.flatMap(({ manifest }) => (manifest.experiment === undefined ? [] : [manifest.experiment]));
+  for (const { experiment: key, problem } of layerProblems(experiments.map(planOf)))
+    say(byKey.get(key)!, { text: `experiment "${key}": ${problem}`, near: "layer", path: ["layer"] });
+  const tracked = [...new Set(experiments.flatMap(({ goals }) => goals.filter(({ traffic }) => traffic === null).map((each) => each.name)))];
+  for (const { manifest, code } of modules) {
     const unknown = (manifest.asksExperiments ?? []).filter((key) => key !== "*" && !byKey.has(key));
-    if (unknown.length > 0)
-      clashes.set(
-        manifest.name,
-        unknown.map((key) => ({ text: `ctx.experiment: "${key}" is no experiment of this release; ${meant(key, [...byKey.keys()])}`, near: key })),
-      );
+    say(
+      manifest.name,
+      ...unknown.map((key) => ({ text: `ctx.experiment: "${key}" is no experiment of this release; ${meant(key, [...byKey.keys()])}`, near: key })),
+    );
+    const lost = [...new Set([...code.matchAll(TRACKS)].map((match) => match[2]!))].filter((goalName) => !tracked.includes(goalName));
+    say(
+      manifest.name,
+      ...lost.map((goalName) => ({
+        text: `ctx.track: no experiment of this release has a tracked goal "${goalName}"; ${meant(goalName, tracked)}`,
+        near: goalName,
+      })),
+    );
   }
   return clashes;
+}
+
+/** Experiments that go on from the release that serves, and would not be the same ones. */
+export function changedExperiments(serving: Release, modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
+  const before = new Map(serving.rules.flatMap(({ manifest: { experiment: data } }) => (data === undefined ? [] : [[data.key, planOf(data)] as const])));
+  return new Map(
+    modules.flatMap(({ manifest }): [string, Fault[]][] => {
+      const data = manifest.experiment;
+      const was = data === undefined ? undefined : before.get(data.key);
+      const text = data === undefined || was === undefined ? null : changedWithoutVersion(was, planOf(data));
+      return text === null ? [] : [[manifest.name, [{ text, near: "variants", path: [placeOfChange(text)] }]]];
+    }),
+  );
+}
+
+/** The first thing that `changedWithoutVersion` names. */
+function placeOfChange(text: string): string {
+  return /: (variants|seed|hashVersion|unit) was /.exec(text)?.[1] ?? "key";
+}
+
+/** Edits of the same elements, by the module that comes later. */
+export function experimentOverlaps(modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
+  const seen: ExperimentData[] = [];
+  const overlaps = new Map<string, Fault[]>();
+  for (const { manifest } of modules) {
+    const data = manifest.experiment;
+    if (data === undefined) continue;
+    const found = seen.flatMap((earlier) => overlapsOf(data, earlier));
+    if (found.length > 0)
+      overlaps.set(
+        manifest.name,
+        found.map(({ text, path }) => ({ text, near: data.key, path })),
+      );
+    seen.push(data);
+  }
+  return overlaps;
 }
 
 function meant(found: string, known: readonly string[]): string {
