@@ -11,7 +11,7 @@ import { deployWait } from "./prove/deploy-wait.ts";
 import { fleetOf100 } from "./prove/fleet-of-100.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
-import { projects, seenInBrowser } from "./prove/held-by-tests.ts";
+import { fixtureErrors, projects, refusedDeploys, seenInBrowser } from "./prove/held-by-tests.ts";
 import { hostileRules } from "./prove/hostile-rules.ts";
 import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
@@ -55,6 +55,8 @@ const CLAIMS: readonly Claim[] = [
   rollback,
   manyDeploys,
   tailUnderLoad,
+  fixtureErrors,
+  refusedDeploys,
   slowClients,
   fuzzing,
   hostileRules,

@@ -22,8 +22,31 @@ export const seenInBrowser: Claim = {
   measure: () => runTests(["test/e2e/a-visitor-shops-in-a-real-browser.test.ts", "test/e2e/a-saved-rule-acts-at-once-and-a-broken-one-is-shown.test.ts"]),
 };
 
-async function runTests(files: readonly string[]): Promise<Finding> {
-  if (!process.env["SLUICE_CHROMIUM"] && !["chromium", "chromium-browser", "google-chrome"].some((name) => find(name) !== "")) {
+export const fixtureErrors: Claim = {
+  name: "fixture-errors",
+  asked: "12 mistakes in rules and config: the exact line in 12 of 12; no path of the host anywhere",
+  when: "always",
+  measure: () => runTests(["test/e2e/twelve-mistakes-are-told-with-their-exact-line.test.ts"], false),
+};
+
+export const refusedDeploys: Claim = {
+  name: "refused-deploys",
+  asked: "a bit flipped, a wrong key, an expired key, a replayed epoch, a missing role, a stolen preview: each refused with its reason, audited",
+  when: "always",
+  measure: () =>
+    runTests(
+      [
+        "test/control/a-release-is-refused-with-its-reason.test.ts",
+        "test/control/a-release-serves-everywhere-or-nowhere.test.ts",
+        "test/e2e/a-release-is-deployed-and-taken-back.test.ts",
+        "test/proxy/a-preview-reaches-any-stored-release.test.ts",
+      ],
+      false,
+    ),
+};
+
+async function runTests(files: readonly string[], inBrowser = true): Promise<Finding> {
+  if (inBrowser && !process.env["SLUICE_CHROMIUM"] && !["chromium", "chromium-browser", "google-chrome"].some((name) => find(name) !== "")) {
     return { verdict: "not measured", measured: CHROMIUM_MISSING };
   }
   const missing = files.filter((file) => !existsSync(join(PACKAGE_ROOT, file)));

@@ -4,7 +4,7 @@ import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { ListenerConfig } from "../config/resolved.ts";
 import { hostAllowed, originAllowed } from "./admission.ts";
 import { z } from "zod";
-import { type Answer, type Asked, type Endpoint, failure } from "./answers.ts";
+import { type AdminError, type Answer, type Asked, type Endpoint, failure } from "./answers.ts";
 import { gatewayEndpoints } from "./gateway-endpoints.ts";
 import { openApiEndpoint } from "./openapi.ts";
 import { paramsOf } from "./paths.ts";
@@ -27,8 +27,8 @@ export interface Deed {
   /** "POST /v1/rollouts". */
   readonly action: string;
   readonly status: number;
-  /** The code of a refusal, else "". */
-  readonly code: string;
+  /** The code of a refusal and what was found, else "". */
+  readonly reason: string;
   readonly address: string;
 }
 
@@ -58,6 +58,8 @@ const REQUEST_DEADLINE_MS = 30_000;
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const CONNECTIONS_LIMIT = 200;
 const BODY_LIMIT_BYTES = 64 * 1024;
+/** In the audit log. */
+const LONGEST_REASON = 500;
 
 /** What never changes while it listens. */
 interface Desk {
@@ -110,16 +112,20 @@ async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
   const made = await judge(request, desk, token);
   const refused = made.status === 401 || made.status === 403;
   if (request.method === "POST" || refused) {
-    const code = "body" in made && made.status >= 400 ? (JSON.parse(made.body) as { code: string }).code : "";
     desk.options.audit?.({
       actor: token?.name ?? "",
       action: `${request.method} ${pathOf(request).slice(0, 200)}`,
       status: made.status,
-      code,
+      reason: "body" in made && made.status >= 400 ? refusalOf(made.body) : "",
       address: request.socket.remoteAddress ?? "",
     });
   }
   return made;
+}
+
+function refusalOf(body: string): string {
+  const { code, found } = JSON.parse(body) as AdminError;
+  return `${code}: ${found}`.slice(0, LONGEST_REASON);
 }
 
 /** Reads in the order in which a request is judged. */

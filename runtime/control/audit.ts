@@ -74,8 +74,8 @@ export class Audit {
   }
 
   /** What somebody asked of the admin API. */
-  deed({ actor, action, status, code, address }: Deed): void {
-    this.note({ actor, action, outcome: status < 400 ? "done" : "refused", reason: code, facts: { status, address } });
+  deed({ actor, action, status, reason, address }: Deed): void {
+    this.note({ actor, action, outcome: status < 400 ? "done" : "refused", reason, facts: { status, address } });
   }
 
   #append(text: string): void {

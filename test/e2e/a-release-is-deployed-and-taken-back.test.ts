@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
+import { LAST_GOOD_FILE } from "../../runtime/control/last-good.ts";
 import { ask, openStage, saying, until } from "./deploy-stage.ts";
 
 test("one gateway: plan, deploy, roll back, and a restart that remembers, with the machine that built it gone", async (t) => {
@@ -28,12 +29,7 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
   assert.equal(told.from, one.release);
   assert.deepEqual(
     told.changes.filter(({ about }) => about === "capability").map(({ text }) => text),
-    [
-      "new: may call out (ctx.fetch)",
-      "new: may read request bodies",
-      "new: may read response bodies",
-      "new: names https://api.example.com, which config does not allow it to fetch",
-    ],
+    ["new: may call out (ctx.fetch)", "new: may read request bodies", "new: names https://api.example.com, which config does not allow it to fetch"],
   );
   stage.rule("say.ts", saying("two"));
   const second = JSON.parse((await stage.sluice(gateway, ["deploy", "--wait", "--json"])).out) as {
@@ -66,19 +62,23 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
   assert.equal(readAudit(path.join(again.dir, ".sluice", AUDIT_FILE)).problem, "");
 });
 
-test("who lacks a role, or a signature, is refused with the reason, and all of it is in the audit log", async (t) => {
+test("who lacks a role or a sound signature, or changed a bit on the way, is refused with the reason, and all of it is in the audit log", async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   const strange = generateKeyPairSync("ed25519");
+  const old = generateKeyPairSync("ed25519");
+  const pem = ({ publicKey }: { publicKey: KeyObject }) => publicKey.export({ type: "spki", format: "pem" }).toString();
   const stage = openStage(t);
   const keyFile = path.join(stage.dir, "key.pem");
   const strangeFile = path.join(stage.dir, "strange.pem");
   writeFileSync(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }));
   writeFileSync(strangeFile, strange.privateKey.export({ type: "pkcs8", format: "pem" }));
+  const oldFile = path.join(stage.dir, "old.pem");
+  writeFileSync(oldFile, old.privateKey.export({ type: "pkcs8", format: "pem" }));
   writeFileSync(path.join(stage.dir, "reader"), "reader-token-0123456789");
   writeFileSync(path.join(stage.dir, "uploader"), "uploader-token-0123456789");
   const token = (name: string, ...roles: string[]) => ({ name, roles, token: { file: path.join(stage.dir, name) } });
   const gateway = await stage.gateway("edge", {
-    releases: { requireSigned: true, keys: [{ publicKey: publicKey.export({ type: "spki", format: "pem" }).toString() }] },
+    releases: { requireSigned: true, keys: [{ publicKey: pem({ publicKey }) }, { publicKey: pem(old), notAfter: "2025-01-01" }] },
     admin: { host: "127.0.0.1", port: 0, tokens: [token("reader", "read"), token("uploader", "read", "upload")] },
   });
   stage.rule("say.ts", saying("one"));
@@ -97,6 +97,7 @@ test("who lacks a role, or a signature, is refused with the reason, and all of i
   assert.match(await refused([], "no-token-that-is-known"), /UNAUTHORIZED/);
   assert.match(await refused([]), /RELEASE_REFUSED: found it is not signed, and releases\.requireSigned is true/);
   assert.match(await refused(["--sign-key", strangeFile]), /RELEASE_REFUSED: found it is signed with the key [\w-]{43}, which releases\.keys does not name/);
+  assert.match(await refused(["--sign-key", oldFile]), /RELEASE_REFUSED: found it is signed with the key [\w-]{43}, which expired on 2025-01-01/);
   assert.deepEqual((await api(gateway, "/v1/rollouts", { release: "0123456789ab", base: 0 })).value["code"], "RELEASE_UNKNOWN");
   assert.equal((await ask(gateway)).status, 502, "nothing was activated: the origin is asked, and there is none");
 
@@ -104,17 +105,27 @@ test("who lacks a role, or a signature, is refused with the reason, and all of i
   assert.equal(done.code, 0, done.out + done.err);
   assert.equal((await ask(gateway)).text, "one");
   assert.match((await stage.sluice(gateway, ["releases"])).out, /signed/);
+  const kept = readFileSync(path.join(gateway.dir, ".sluice", LAST_GOOD_FILE), "utf8");
+  const flipped = JSON.parse(kept.replace('\\"one\\"', '\\"onf\\"')) as { release: object; maps: object };
+  const changed = await api(gateway, "/v1/releases", { package: flipped.release, maps: flipped.maps });
+  assert.deepEqual([changed.status, changed.value["code"]], [422, "RELEASE_REFUSED"]);
 
   const { entries, problem } = readAudit(path.join(gateway.dir, ".sluice", AUDIT_FILE));
   assert.equal(problem, "");
-  const told = entries.map(({ actor, action, outcome, reason }) => `${actor || "?"}: ${action}: ${outcome}${reason === "" ? "" : ` (${reason})`}`);
+  const told = entries.map(
+    ({ actor, action, outcome, reason }) =>
+      `${actor || "?"}: ${action}: ${outcome}${reason === "" ? "" : ` (${reason.replaceAll(/key [\w-]{43}/g, "key KID").replaceAll(/[0-9a-f]{12}…/g, "DIGEST")})`}`,
+  );
   for (const line of [
-    "reader: POST /v1/releases: refused (ROLE_MISSING)",
+    'reader: POST /v1/releases: refused (ROLE_MISSING: the token "reader" with read)',
     "uploader: POST /v1/releases: done",
-    "uploader: POST /v1/rollouts: refused (ROLE_MISSING)",
-    "?: GET /v1/releases: refused (UNAUTHORIZED)",
-    "admin: POST /v1/releases: refused (RELEASE_REFUSED)",
-    "admin: POST /v1/rollouts: refused (RELEASE_UNKNOWN)",
+    'uploader: POST /v1/rollouts: refused (ROLE_MISSING: the token "uploader" with read, upload)',
+    "?: GET /v1/releases: refused (UNAUTHORIZED: an Authorization that does not fit)",
+    "admin: POST /v1/releases: refused (RELEASE_REFUSED: it is not signed, and releases.requireSigned is true)",
+    "admin: POST /v1/releases: refused (RELEASE_REFUSED: it is signed with the key KID, which releases.keys does not name)",
+    "admin: POST /v1/releases: refused (RELEASE_REFUSED: it is signed with the key KID, which expired on 2025-01-01)",
+    "admin: POST /v1/releases: refused (RELEASE_REFUSED: its content has the digest DIGEST, it claims DIGEST)",
+    "admin: POST /v1/rollouts: refused (RELEASE_UNKNOWN: 0123456789ab)",
     "admin: POST /v1/rollouts: done",
     "admin: deploy: done",
   ])
