@@ -11,7 +11,7 @@ export interface Proposal {
   readonly digest: string;
   /** The epoch that it is based on. */
   readonly base: number;
-  readonly kind: "deploy" | "rollback";
+  readonly kind: "deploy" | "rollback" | "canary";
   /** Only asked whether they could. */
   readonly dryRun: boolean;
   readonly by: string;
@@ -25,6 +25,8 @@ export type GatewayRolloutState = "starting" | "serving" | "preparing" | "prepar
 export interface GatewayReport {
   readonly epoch: number;
   readonly release: string;
+  /** What runs beside it, and the share of the clients that it takes, in ten-thousandths. Left out or null: nothing. */
+  readonly canary?: { readonly release: string; readonly share: number } | null;
   readonly state: GatewayRolloutState;
   readonly reason: string;
   readonly host: string;
@@ -42,6 +44,8 @@ export interface SeenGateway extends GatewayReport {
 }
 
 export interface Seen {
+  /** By the store's clock; 0: it was not asked yet. */
+  readonly nowUnixMs: number;
   readonly head: Head | null;
   readonly proposal: Proposal | null;
   readonly gateways: readonly SeenGateway[];
@@ -81,7 +85,7 @@ export class Board {
       gateways.push({ ...(JSON.parse(json) as GatewayReport), name: String(pairs[i]), live: leftMs > 0, silentMs: Math.max(0, LIFE_MS - leftMs) });
     }
     gateways.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return { head: headOf(String(head)), proposal: proposalOf(String(proposal)), gateways };
+    return { nowUnixMs: Number(now), head: headOf(String(head)), proposal: proposalOf(String(proposal)), gateways };
   }
 
   async vote(number: number, gateway: string, vote: Vote): Promise<boolean> {

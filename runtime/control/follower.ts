@@ -7,6 +7,7 @@ import type { Release } from "../compile/release.ts";
 import { asGatewayError } from "../errors.ts";
 import type { Store, Subscription } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
+import { percent, shareOf } from "./canary/canary.ts";
 import { BEAT_MS, Board, TOPIC, type GatewayReport, type GatewayRolloutState, type Proposal, type Seen, type Vote } from "./board.ts";
 import type { LastGood } from "./last-good.ts";
 import { PackageError } from "./release-package.ts";
@@ -19,13 +20,31 @@ export interface ReleaseSeat {
   current(): Release;
   /** The release as this gateway understands it. Rejects with a `PackageError` that says why it cannot serve it. `asked`: it is proposed, and may still be refused. */
   inspect(taken: Taken, asked: boolean): Promise<Release>;
+  /** The same for a release that is to run beside what serves. */
+  inspectBeside(taken: Taken): Promise<Release>;
   /** Loads it with its config beside what serves. Rejects with the reason. */
   prepare(release: Release, taken: Taken): Promise<void>;
   /** What was prepared serves. */
   activate(release: Release, taken: Taken): Promise<void>;
   discard(): Promise<void>;
+  /** What runs beside what serves; null: nothing. */
+  canary(): CanaryShare | null;
+  /** What was prepared takes a share of the clients; or what runs already another one. */
+  runCanary(release: Release | null, taken: Taken, share: CanaryShare): Promise<void>;
+  endCanary(): Promise<void>;
+  /** The canary serves. */
+  promoteCanary(): Promise<void>;
   /** A request through the real path: "" when the release answers it, else why not. */
   probe(release: string): Promise<string>;
+}
+
+export interface CanaryShare {
+  readonly release: string;
+  readonly tag: string;
+  /** In ten-thousandths. */
+  readonly share: number;
+  /** The epoch of the step. */
+  readonly step: number;
 }
 
 export interface FollowerParts {
@@ -61,12 +80,14 @@ export class Follower {
   #reason = "";
   #settled: { readonly state: GatewayRolloutState; readonly reason: string } = { state: "serving", reason: "" };
   #prepared: Prepared | null = null;
+  /** The canary that runs here. */
+  #beside: Taken | null;
   /** The replayed head that was told of last. */
   #replayed = "";
   #voted = 0;
   #refused = "";
   #retryAtMs = 0;
-  #seen: Seen = { head: null, proposal: null, gateways: [] };
+  #seen: Seen = { nowUnixMs: 0, head: null, proposal: null, gateways: [] };
   #acting: Promise<void> | null = null;
   #again = false;
   #beat: Timer | null = null;
@@ -75,6 +96,7 @@ export class Follower {
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     this.#good = parts.begun;
+    this.#beside = parts.begun?.canary ?? null;
     this.#state = "serving";
     this.board = new Board(() => parts.store);
     this.#subscription = parts.store.subscribe(TOPIC, () => void this.look());
@@ -98,7 +120,10 @@ export class Follower {
   }
 
   report(): GatewayReport {
-    return { ...this.#parts.facts, epoch: this.epoch, release: this.#parts.seat.current().id, state: this.#state, reason: this.#reason };
+    const { facts, seat } = this.#parts;
+    const canary = seat.canary();
+    const beside = canary === null ? null : { release: canary.release, share: canary.share };
+    return { ...facts, epoch: this.epoch, release: seat.current().id, canary: beside, state: this.#state, reason: this.#reason };
   }
 
   /** Asks the store what stands, and does what follows from it. */
@@ -149,7 +174,7 @@ export class Follower {
 
   async #act(): Promise<void> {
     const { head, proposal } = this.#seen;
-    if (head !== null && head.epoch > this.epoch) await this.#follow(head);
+    if (head !== null && (head.epoch > this.epoch || this.#lacksCanary(head))) await this.#follow(head);
     else if (this.#good !== null && isOlder(head, this.#good.head)) await this.#refuseReplay(head, this.#good);
     if (this.#prepared !== null && this.#prepared.number !== proposal?.number) await this.#discard();
     if (proposal !== null && proposal.number !== this.#voted) await this.#answer(proposal);
@@ -163,7 +188,7 @@ export class Follower {
     let vote: Vote;
     try {
       const taken = await this.#take(id, digest);
-      const release = await this.#parts.seat.inspect(taken, true);
+      const release = await (proposal.kind === "canary" ? this.#parts.seat.inspectBeside(taken) : this.#parts.seat.inspect(taken, true));
       if (id !== this.#parts.seat.current().id) await this.#parts.seat.prepare(release, taken);
       this.#prepared = { number, taken, release };
       vote = "PREPARED";
@@ -190,22 +215,25 @@ export class Follower {
 
   /** Phase two, or catching up. */
   async #follow(head: Head): Promise<void> {
-    const { seat, clock, log } = this.#parts;
+    const { clock, log } = this.#parts;
     if (clock.now() < this.#retryAtMs && this.#refused === `${head.epoch}`) return;
     this.#become("activating", "");
     try {
-      const { taken, release } = await this.#readied(head);
-      if (release.id !== seat.current().id) await seat.activate(release, taken);
+      const taken = await this.#serve(head);
+      // Also when the canary cannot be had: what serves is this epoch's.
+      this.#good = { head, ...taken, canary: null };
+      this.#beside = await this.#runBeside(head);
       this.#prepared = null;
-      const good = { head, ...taken };
+      const good = { head, ...taken, canary: this.#beside };
       this.#good = good;
       await this.#parts.keep(good).catch((thrown: unknown) => log("error", "last-good-not-kept", { reason: (thrown as Error).message }));
-      const trouble = await seat.probe(release.id);
+      const trouble = await this.#probe(head);
       this.#become(trouble === "" ? "serving" : "behind", trouble);
       log(trouble === "" ? "info" : "error", trouble === "" ? "release-serving" : "release-not-answering", {
-        release: release.id,
+        release: head.release,
         epoch: head.epoch,
         reason: trouble,
+        ...(head.canary ? { canary: head.canary.release, share: percent(shareOf(head.canary)) } : {}),
       });
     } catch (thrown) {
       const reason = `release ${head.release}: ${reasonOf(thrown)}`;
@@ -220,15 +248,61 @@ export class Follower {
     await this.#tell();
   }
 
+  /** What the head says serves. A canary that was promoted or ended needs no store for it: it is at hand. */
+  async #serve(head: Head): Promise<Taken> {
+    const { seat } = this.#parts;
+    const [running, beside, good] = [seat.canary(), this.#beside, this.#good];
+    const serving = seat.current().id;
+    if (beside !== null && running?.release === head.release && serving !== head.release && beside.release.digest === head.digest) {
+      await seat.promoteCanary();
+      return beside;
+    }
+    if (running !== null && running.release !== head.canary?.release) await seat.endCanary();
+    if (good !== null && serving === head.release && good.release.digest === head.digest) return good;
+    const { taken, release } = await this.#readied(head.release, head.digest, head.rollout, false);
+    if (release.id !== serving) await seat.activate(release, taken);
+    return taken;
+  }
+
+  /** … and what runs beside it. */
+  async #runBeside(head: Head): Promise<Taken | null> {
+    const { canary, epoch } = head;
+    const { seat } = this.#parts;
+    if (canary === undefined || canary === null) return null;
+    const share = { release: canary.release, tag: canary.tag, share: shareOf(canary), step: epoch };
+    const beside = this.#beside;
+    if (beside !== null && seat.canary()?.release === canary.release && beside.release.digest === canary.digest) {
+      await seat.runCanary(null, beside, share);
+      return beside;
+    }
+    const { taken, release } = await this.#readied(canary.release, canary.digest, head.rollout, true);
+    await seat.runCanary(release, taken, share);
+    return taken;
+  }
+
+  /** This gateway knows the head, and its canary does not run here, or not at its step. */
+  #lacksCanary({ epoch, canary }: Head): boolean {
+    if (epoch !== this.epoch) return false;
+    const running = this.#parts.seat.canary();
+    return canary === undefined || canary === null ? running !== null : running?.release !== canary.release || running.step !== epoch;
+  }
+
+  /** "" when both answer. */
+  async #probe({ release, canary }: Head): Promise<string> {
+    const { seat } = this.#parts;
+    const trouble = await seat.probe(release);
+    return trouble !== "" || canary === undefined || canary === null ? trouble : seat.probe(canary.release);
+  }
+
   /** Loaded on all workers: it was prepared, or is now. */
-  async #readied(head: Head): Promise<Omit<Prepared, "number">> {
+  async #readied(id: string, digest: string, rollout: number, isBeside: boolean): Promise<Omit<Prepared, "number">> {
     const { seat } = this.#parts;
     const prepared = this.#prepared;
-    if (prepared?.number === head.rollout && prepared.taken.release.digest === head.digest) return prepared;
+    if (prepared?.number === rollout && prepared.taken.release.digest === digest) return prepared;
     if (prepared !== null) await this.#discard();
-    const taken = await this.#take(head.release, head.digest);
-    const release = await seat.inspect(taken, false);
-    if (head.release !== seat.current().id) await seat.prepare(release, taken);
+    const taken = await this.#take(id, digest);
+    const release = await (isBeside ? seat.inspectBeside(taken) : seat.inspect(taken, false));
+    if (id !== seat.current().id) await seat.prepare(release, taken);
     return { taken, release };
   }
 

@@ -9,13 +9,16 @@ import { writeWhole } from "./whole-file.ts";
 
 export interface LastGood extends Taken {
   readonly head: Head;
+  /** Of the head. Left out or null: none runs, or it could not be had. */
+  readonly canary?: Taken | null;
 }
 
 export const LAST_GOOD_FILE = "last-good-release.json";
 
 /** Whole, or not at all. */
-export async function writeLastGood(stateDir: string, { head, release, maps }: LastGood): Promise<void> {
-  await writeWhole(path.join(stateDir, LAST_GOOD_FILE), JSON.stringify({ head, release, maps }));
+export async function writeLastGood(stateDir: string, { head, release, maps, canary = null }: LastGood): Promise<void> {
+  const beside = canary === null ? {} : { canary: { release: canary.release, maps: canary.maps } };
+  await writeWhole(path.join(stateDir, LAST_GOOD_FILE), JSON.stringify({ head, release, maps, ...beside }));
 }
 
 /** Null: there is none. Throws a `PackageError` for one that is not as it was written. */
@@ -27,7 +30,7 @@ export async function readLastGood(stateDir: string, config: ReleasesConfig, now
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw thrown;
   }
-  let kept: { head?: Head; release?: unknown; maps?: unknown };
+  let kept: { head?: Head; release?: unknown; maps?: unknown; canary?: { release?: unknown; maps?: unknown } };
   try {
     kept = JSON.parse(text) as typeof kept;
   } catch (cause) {
@@ -35,7 +38,13 @@ export async function readLastGood(stateDir: string, config: ReleasesConfig, now
   }
   const { head } = kept;
   if (!Number.isSafeInteger(head?.epoch)) throw new PackageError(`${LAST_GOOD_FILE} names no epoch`);
-  const release = readPackage(kept.release);
-  if (release.digest !== head!.digest) throw new PackageError(`${LAST_GOOD_FILE} holds another release than it names`);
-  return { head: head!, release, maps: readMaps(kept.maps, release), signedBy: await checkSignature(release, config, nowUnixMs) };
+  const taken = async (value: { release?: unknown; maps?: unknown }, digest: string): Promise<Taken> => {
+    const release = readPackage(value.release);
+    if (release.digest !== digest) throw new PackageError(`${LAST_GOOD_FILE} holds another release than it names`);
+    return { release, maps: readMaps(value.maps, release), signedBy: await checkSignature(release, config, nowUnixMs) };
+  };
+  const good = await taken(kept, head!.digest);
+  // What serves must not wait for a canary that is damaged here: the store has it.
+  const canary = kept.canary === undefined || !head!.canary ? null : await taken(kept.canary, head!.canary.digest).catch(() => null);
+  return { head: head!, ...good, ...(canary === null ? {} : { canary }) };
 }

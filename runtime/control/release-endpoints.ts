@@ -11,11 +11,17 @@ import { Order, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.t
 import type { Follower } from "./follower.ts";
 import type { ReleaseShelf } from "./release-shelf.ts";
 import type { Rollout, Rollouts } from "./rollouts.ts";
+import { canaryEndpoints } from "./canary/endpoints.ts";
+import type { Steward } from "./canary/steward.ts";
 
 export interface ReleaseDesk {
   readonly shelf: ReleaseShelf;
   readonly follower: Follower;
   readonly rollouts: Rollouts;
+  readonly steward: Steward;
+  /** What previews are signed with. */
+  readonly previewKey: () => string;
+  readonly nowUnixMs: () => number;
   readonly recordings: Recordings;
   /** What serves here, deployed or not. */
   readonly current: () => { readonly release: Release; readonly maps: SourceMaps; readonly routes: readonly RouteConfig[]; readonly config: SharedConfig };
@@ -28,23 +34,25 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 /** Of all that is asked here. */
 const REFUSALS: Readonly<Record<number, readonly AdminCode[]>> = { 422: ["RELEASE_REFUSED"], 503: ["STORE_AWAY", "NOT_READY"] };
 
-/** `desk` null: this gateway takes no releases (`sluice dev`), or is still starting. */
+/** What is asked of the desk; null: this gateway takes no releases (`sluice dev`), or is still starting. */
+function atDesk(desk: () => ReleaseDesk | null): (run: (asked: Asked, desk: ReleaseDesk) => Promise<TextAnswer>) => (asked: Asked) => Promise<TextAnswer> {
+  return (run) => async (asked) => {
+    const open = desk();
+    if (open === null)
+      return failure(503, { code: "NOT_READY", found: "a gateway that takes no releases, or not yet", expected: "one that was started with sluice start" });
+    try {
+      return await run(asked, open);
+    } catch (thrown) {
+      if (thrown instanceof PackageError)
+        return failure(422, { code: "RELEASE_REFUSED", found: thrown.message, expected: "a release as sluice deploy makes it" });
+      if (thrown instanceof GatewayError) return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
+      throw thrown;
+    }
+  };
+}
+
 export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
-  const at =
-    (run: (asked: Asked, desk: ReleaseDesk) => Promise<TextAnswer>) =>
-    async (asked: Asked): Promise<TextAnswer> => {
-      const open = desk();
-      if (open === null)
-        return failure(503, { code: "NOT_READY", found: "a gateway that takes no releases, or not yet", expected: "one that was started with sluice start" });
-      try {
-        return await run(asked, open);
-      } catch (thrown) {
-        if (thrown instanceof PackageError)
-          return failure(422, { code: "RELEASE_REFUSED", found: thrown.message, expected: "a release as sluice deploy makes it" });
-        if (thrown instanceof GatewayError) return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
-        throw thrown;
-      }
-    };
+  const at = atDesk(desk);
   return [
     {
       path: "/v1/releases",
@@ -95,7 +103,7 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       about: "Lets a release serve on every gateway or on none. 412: somebody else deployed since the epoch base.",
       asks: Order,
       answers: { 202: RolloutShape },
-      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"], 409: ["ROLLOUT_RUNNING"], 412: ["BASE_OUTDATED"] },
+      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"], 409: ["ROLLOUT_RUNNING", "CANARY_RUNNING", "CANARY_REFUSED"], 412: ["BASE_OUTDATED"] },
       answer: at(rollOut),
     },
     {
@@ -108,6 +116,7 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       refusals: { ...REFUSALS, 404: ["NOT_FOUND"] },
       answer: at(async ({ params }, { rollouts }) => told(params["number"]!, rollouts.get(Number(params["number"])))),
     },
+    ...canaryEndpoints(at),
   ];
 }
 
@@ -134,8 +143,8 @@ async function one({ params, query }: Asked, { shelf, current }: ReleaseDesk): P
 }
 
 async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promise<TextAnswer> {
-  const { release, base, kind = "deploy", dryRun = false, message = "", timeoutMs = DEFAULT_TIMEOUT_MS } = body as z.infer<typeof Order>;
-  const begun = await rollouts.begin({ release, base, kind, dryRun, message, timeoutMs, by: actor });
+  const { release, base, kind = "deploy", dryRun = false, message = "", timeoutMs = DEFAULT_TIMEOUT_MS, canary = null } = body as z.infer<typeof Order>;
+  const begun = await rollouts.begin({ release, base, kind, dryRun, message, timeoutMs, canary, by: actor });
   if (!("refused" in begun)) return json(202, begun);
   switch (begun.refused) {
     case "unknown":
@@ -148,6 +157,14 @@ async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promi
           : `epoch ${newer.epoch}: release ${newer.release} by ${newer.by || "somebody"}${newer.message === "" ? "" : `, "${newer.message}"`}`;
       return failure(412, { code: "BASE_OUTDATED", found: `a rollout based on epoch ${base}`, expected: `one based on what serves now: ${what}` });
     }
+    case "canary":
+      return failure(409, {
+        code: "CANARY_RUNNING",
+        found: `release ${begun.canary.release} as canary, by ${begun.canary.by || "somebody"}`,
+        expected: "its end: sluice promote, or sluice rollback",
+      });
+    case "incomparable":
+      return failure(409, { code: "CANARY_REFUSED", found: begun.found, expected: "another release that serves, to compare the canary with" });
     case "running":
       return failure(409, {
         code: "ROLLOUT_RUNNING",

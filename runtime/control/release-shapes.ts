@@ -1,5 +1,6 @@
 /** What `/v1/releases` and `/v1/rollouts` ask and answer, for the listener and the OpenAPI file. */
 import { z } from "zod";
+import { CanaryPolicyShape } from "./canary/shapes.ts";
 import type { ShelfEntry } from "./release-shelf.ts";
 
 const LONGEST_TIMEOUT_MS = 600_000;
@@ -12,6 +13,7 @@ export const Order = z.strictObject({
   dryRun: z.boolean().optional(),
   message: z.string().max(1000).optional(),
   timeoutMs: z.int().min(1).max(LONGEST_TIMEOUT_MS).optional(),
+  canary: CanaryPolicyShape.nullable().optional().describe("first on a share of the clients; left out or null: it serves at once"),
 });
 
 export const ShelfEntryShape: z.ZodType<ShelfEntry> = z.strictObject({

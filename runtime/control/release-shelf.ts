@@ -2,6 +2,7 @@
 import type { SourceMaps } from "../compile/release.ts";
 import type { ReleasesConfig } from "../config/resolved.ts";
 import { GatewayError } from "../errors.ts";
+import type { Canary, CanaryEnd } from "./canary/canary.ts";
 import type { Store } from "../store/store.ts";
 import { pack, PackageError, readMaps, readPackage, unpack, type ReleasePackage } from "./release-package.ts";
 import { INDEX, KEYS, LIST } from "./scripts/scripts.ts";
@@ -27,13 +28,20 @@ export interface Head {
   readonly epoch: number;
   readonly release: string;
   readonly digest: string;
-  readonly kind: "deploy" | "rollback";
+  readonly kind: HeadKind;
   readonly by: string;
   readonly message: string;
   readonly atUnixMs: number;
   /** Number of the rollout that made it head. */
   readonly rollout: number;
+  /** What a share of the clients is on beside it. Left out or null: nothing. */
+  readonly canary?: Canary | null;
+  /** What came of the canary that this head ended. */
+  readonly ended?: CanaryEnd;
 }
+
+/** `"canary"`: one begins; `"step"`: it takes a larger share; `"promotion"`: it serves; `"canary-end"`: it is taken back. */
+export type HeadKind = "deploy" | "rollback" | "canary" | "step" | "promotion" | "canary-end";
 
 export interface Shelf {
   readonly releases: readonly ShelfEntry[];
@@ -162,9 +170,10 @@ function entryOf({ release, signedBy }: Taken, uploadedUnixMs: number): ShelfEnt
   };
 }
 
-/** What serves and what served before it are never dropped: a rollback needs them. */
+/** What serves, what served before it and a canary are never dropped: they are needed at once. */
 function standing({ history }: Shelf): string[] {
-  return [...new Set(history.map(({ release }) => release))].slice(0, 2);
+  const canary = history[0]?.canary?.release;
+  return [...new Set(history.map(({ release }) => release))].slice(0, 2).concat(canary ?? []);
 }
 
 /** Null: there is none yet. */

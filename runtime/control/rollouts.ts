@@ -8,8 +8,9 @@ import type { Store } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
 import { BEAT_MS, proposalOf, TOPIC, type Proposal, type SeenGateway, type Vote } from "./board.ts";
 import { HISTORY_KEPT, type Follower } from "./follower.ts";
-import { headOf, type Head, type ReleaseShelf } from "./release-shelf.ts";
-import { ABANDON, COMMIT, KEYS, PROPOSE } from "./scripts/scripts.ts";
+import { begun, type Canary, type CanaryEnd, type CanaryPolicy, type HeadChange } from "./canary/canary.ts";
+import { headOf, type Head, type HeadKind, type ReleaseShelf } from "./release-shelf.ts";
+import { ABANDON, ADVANCE, COMMIT, KEYS, PROPOSE } from "./scripts/scripts.ts";
 
 export interface RolloutOrder {
   readonly release: string;
@@ -20,6 +21,8 @@ export interface RolloutOrder {
   readonly by: string;
   readonly message: string;
   readonly timeoutMs: number;
+  /** First on a share of the clients. Left out or null: it serves at once. */
+  readonly canary?: CanaryPolicy | null;
 }
 
 /**
@@ -43,7 +46,7 @@ export interface Rollout {
   readonly number: number;
   readonly release: string;
   readonly base: number;
-  readonly kind: "deploy" | "rollback";
+  readonly kind: HeadKind;
   readonly dryRun: boolean;
   state: RolloutState;
   /** Why it came to nothing, or is not complete; "". */
@@ -52,12 +55,27 @@ export interface Rollout {
   epoch: number;
   gateways: readonly RolloutGateway[];
   tookMs: number;
+  /** What came of the canary that it ended. */
+  ended?: CanaryEnd;
+}
+
+/** A canary's next step, its promotion or its end. */
+export interface CanaryOrder {
+  /** The head that it is about, with its canary. Null: whichever stands. */
+  readonly epoch: number | null;
+  readonly by: string;
+  /** Null: the canary is not in a state for it. */
+  readonly make: (head: Head, canary: Canary, nowUnixMs: number) => HeadChange | null;
 }
 
 export type RolloutRefusal =
   | { readonly refused: "unknown"; readonly found: string }
   | { readonly refused: "outdated"; readonly newer: Head | null }
-  | { readonly refused: "running"; readonly other: Proposal };
+  | { readonly refused: "running"; readonly other: Proposal }
+  /** One runs already. */
+  | { readonly refused: "canary"; readonly canary: Canary }
+  /** Nothing was ever deployed, or it serves already: there is nothing to compare with. */
+  | { readonly refused: "incomparable"; readonly found: string };
 
 export interface RolloutParts {
   readonly store: Store;
@@ -79,6 +97,8 @@ const PROPOSAL_GRACE_MS = 5000;
 /** After the commit nobody decides any more; this is for watching. */
 const SERVE_DEADLINE_MS = 60_000;
 const KEPT = 50;
+/** Somebody else may change it at the same time. */
+const CHANGE_TRIES = 5;
 
 export class Rollouts {
   readonly #parts: RolloutParts;
@@ -100,31 +120,74 @@ export class Rollouts {
   async begin(order: RolloutOrder): Promise<Rollout | RolloutRefusal> {
     const { store, shelf, clock } = this.#parts;
     const { release, base, kind, dryRun, by, message, timeoutMs } = order;
-    const entry = (await shelf.list()).releases.find(({ id }) => id === release);
+    const [{ releases }, { head }] = await Promise.all([shelf.list(), this.#parts.follower.board.look("", null)]);
+    const entry = releases.find(({ id }) => id === release);
     if (entry === undefined) return { refused: "unknown", found: release };
-    const text = JSON.stringify({ release, digest: entry.digest, base, kind, dryRun, by, message } satisfies Omit<Proposal, "number" | "expiresUnixMs">);
+    const canary = order.canary ?? null;
+    if (head?.canary && kind !== "rollback") return { refused: "canary", canary: head.canary };
+    if (canary !== null && head === null) return { refused: "incomparable", found: "nothing that was ever deployed" };
+    if (canary !== null && head!.release === release) return { refused: "incomparable", found: `${release}, which serves already` };
+    const asked = canary === null ? kind : "canary";
+    const text = JSON.stringify({ release, digest: entry.digest, base, kind: asked, dryRun, by, message } satisfies Omit<Proposal, "number" | "expiresUnixMs">);
     const [outcome, more] = await store.run(PROPOSE, [KEYS.head, KEYS.proposal, KEYS.number, KEYS.votes], [base, text, timeoutMs + PROPOSAL_GRACE_MS]);
     if (outcome === 0) return { refused: "outdated", newer: headOf(String(more)) };
     if (outcome === -1) return { refused: "running", other: proposalOf(String(more))! };
     const number = Number(more);
-    const rollout: Rollout = { number, release, base, kind, dryRun, state: "preparing", reason: "", epoch: 0, gateways: [], tookMs: 0 };
-    this.#known.set(number, rollout);
-    for (const old of this.#known.keys()) if (this.#known.size > KEPT) this.#known.delete(old);
+    const rollout: Rollout = { number, release, base, kind: asked, dryRun, state: "preparing", reason: "", epoch: 0, gateways: [], tookMs: 0 };
+    this.#keep(rollout, by, clock.now(), this.#lead(rollout, order, entry.digest, head));
+    return rollout;
+  }
+
+  /** Changes the canary that runs. Nobody is asked first: every gateway holds both releases. */
+  async change({ epoch, by, make }: CanaryOrder): Promise<Rollout | { readonly refused: "no-canary" }> {
+    const { store, follower, clock } = this.#parts;
     const startedMs = clock.now();
-    void this.#lead(rollout, order, entry.digest)
+    for (let tries = 0; tries < CHANGE_TRIES; tries++) {
+      const { head, nowUnixMs } = await follower.board.look("", null);
+      const change = head?.canary && (epoch === null || head.epoch === epoch) ? make(head, head.canary, nowUnixMs) : null;
+      if (head === null || change === null) return { refused: "no-canary" };
+      const [made, number] = await store.run(ADVANCE, [KEYS.head, KEYS.history, KEYS.number], [head.epoch, JSON.stringify(change), HISTORY_KEPT]);
+      if (made === 0) continue;
+      const { release, kind, ended } = change;
+      const rollout: Rollout = {
+        ...{
+          number: Number(number),
+          release,
+          base: head.epoch,
+          kind,
+          dryRun: false,
+          state: "active",
+          reason: "",
+          epoch: Number(made),
+          gateways: [],
+          tookMs: 0,
+        },
+        ...(ended === undefined ? {} : { ended }),
+      };
+      await this.#wake();
+      this.#keep(rollout, by, startedMs, this.#watch(rollout, startedMs + SERVE_DEADLINE_MS));
+      return rollout;
+    }
+    return { refused: "no-canary" };
+  }
+
+  #keep(rollout: Rollout, by: string, startedMs: number, led: Promise<void>): void {
+    this.#known.set(rollout.number, rollout);
+    for (const old of this.#known.keys()) if (this.#known.size > KEPT) this.#known.delete(old);
+    void led
       .catch((thrown: unknown) => this.#end(rollout, "failed", asGatewayError(thrown).detail))
       .finally(() => {
-        rollout.tookMs = Math.round(clock.now() - startedMs);
+        rollout.tookMs = Math.round(this.#parts.clock.now() - startedMs);
         this.#note(rollout, by);
       });
-    return rollout;
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  async #lead(rollout: Rollout, order: RolloutOrder, digest: string): Promise<void> {
+  /** `before`: what stood when it was asked for; it is what stands when this is committed, or the base is outdated. */
+  async #lead(rollout: Rollout, order: RolloutOrder, digest: string, before: Head | null): Promise<void> {
     const { follower, clock } = this.#parts;
     await this.#wake();
     const verdict = await this.#collect(rollout, clock.now() + order.timeoutMs);
@@ -134,8 +197,8 @@ export class Rollouts {
       await this.#wake();
       return;
     }
-    const { kind, by, message, release } = order;
-    const head: Omit<Head, "epoch"> = { release, digest, kind, by, message, atUnixMs: clock.unixMs(), rollout: rollout.number };
+    const head: Omit<Head, "epoch"> = { ...changeOf(order, digest, before, rollout.number, clock.unixMs()), rollout: rollout.number };
+    if (head.ended !== undefined) rollout.ended = head.ended;
     const seen = Math.max(0, follower.epoch, ...rollout.gateways.map(({ epoch }) => epoch));
     rollout.epoch = await this.#commit(rollout.number, seen, head);
     if (rollout.epoch === 0) {
@@ -221,20 +284,30 @@ export class Rollouts {
   }
 
   #note(rollout: Rollout, actor: string): void {
-    const { number, release, epoch, state, reason, kind, tookMs } = rollout;
+    const { number, release, epoch, state, reason, kind, tookMs, ended } = rollout;
     const done = state === "serving" || state === "checked" || state === "active";
     this.#parts.audit({
       actor,
       action: rollout.dryRun ? `dry run of a ${kind}` : kind,
       outcome: done ? "done" : "refused",
       reason: done ? "" : `${state}: ${reason}`,
-      facts: { rollout: number, release, epoch, tookMs },
+      facts: { rollout: number, release, epoch, tookMs, ...(ended === undefined ? {} : { ended: `${ended.release} ${ended.outcome}: ${ended.reason}` }) },
     });
   }
 }
 
+/** The head that comes of a rollout which everybody has prepared. */
+function changeOf(order: RolloutOrder, digest: string, before: Head | null, number: number, nowUnixMs: number): HeadChange {
+  const { kind, by, message, release, canary = null } = order;
+  if (canary !== null && before !== null) return begun(before, { policy: canary, release, digest, tag: number.toString(36), by, message, nowUnixMs });
+  const change: HeadChange = { release, digest, kind, by, message, atUnixMs: nowUnixMs };
+  const running = before?.canary ?? null;
+  if (running === null) return change;
+  return { ...change, ended: { release: running.release, outcome: "replaced", because: "asked", reason: `${kind} to ${release}`, pictures: running.past } };
+}
+
 function isWaitedFor({ kind }: Rollout, { live, silentMs }: SeenGateway): boolean {
-  return live && (kind !== "rollback" || silentMs <= SILENT_MS);
+  return live && ((kind !== "rollback" && kind !== "canary-end") || silentMs <= SILENT_MS);
 }
 
 function votingRow({ name, host, epoch, release }: SeenGateway, live: boolean, vote: Vote | undefined): RolloutGateway {

@@ -1,4 +1,5 @@
 /** What a worker tells the supervisor about itself: plain data that crosses the IPC channel, and that can be added up. */
+import type { CanaryCounts } from "./canary-counts.ts";
 import type { ShadowStatus } from "../proxy/shadow-status.ts";
 import type { SandboxStatus } from "../sandbox/sandbox.ts";
 import type { StoreHealth } from "../store/store.ts";
@@ -48,4 +49,6 @@ export interface WorkerSnapshot {
   readonly store: StoreSnapshot;
   /** Id of the release that new exchanges use. */
   readonly release: string;
+  /** What runs beside it, and what was counted at this step. Left out or null: nothing does. */
+  readonly canary?: { readonly release: string; readonly counts: CanaryCounts } | null;
 }

@@ -3,6 +3,7 @@
  * gateway and at every share, so that a larger share moves nobody back.
  */
 import { CookieMemory, fnv32a, seal, unseal, type SealKeys } from "../experiments/assign/assign.ts";
+import { CanaryMeasure } from "./canary-measure.ts";
 import { clientKey } from "./client-counts.ts";
 import type { Client } from "./forwarded.ts";
 import type { GatewayInputs } from "./gateway-inputs.ts";
@@ -36,6 +37,13 @@ export class CanaryExchange {
   readonly onCanary: boolean;
   /** Who asks: 32 bits. */
   readonly unit: number;
+  /** A rule failed, whatever became of it. */
+  threw = false;
+  timedOut = false;
+  /** From the request's head to that of the answer; -1: there was none yet. */
+  answeredMs = -1;
+  /** Rule → µs of its hooks. */
+  readonly cpu = new Map<string, number>();
   /** Set-Cookie, or "". */
   readonly #cookie: string;
 
@@ -46,14 +54,19 @@ export class CanaryExchange {
     this.#cookie = cookie;
   }
 
+  used(rule: string, us: number): void {
+    this.cpu.set(rule, (this.cpu.get(rule) ?? 0) + us);
+  }
   /** Behind the cache, so that nobody else gets the cookie. */
-  answer(fields: { append(name: string, value: string): void }): void {
+  answer(fields: { append(name: string, value: string): void }, tookMs: number): void {
+    this.answeredMs = tookMs;
     if (this.#cookie !== "") fields.append("set-cookie", this.#cookie);
   }
 }
 
 export class ReleaseChoice {
   readonly canary: HookTable;
+  readonly measure: CanaryMeasure;
   readonly #terms: CanaryTerms;
   readonly #current: () => HookTable;
   readonly #visitorOf: (inputs: GatewayInputs) => string | null;
@@ -61,8 +74,9 @@ export class ReleaseChoice {
   readonly #cookies: CookieMemory<number>;
 
   /** `visitorOf`: the id in a genuine visitor cookie. */
-  constructor(canary: HookTable, current: () => HookTable, terms: CanaryTerms, visitorOf: (inputs: GatewayInputs) => string | null) {
+  constructor(canary: HookTable, current: () => HookTable, terms: CanaryTerms, measure: CanaryMeasure, visitorOf: (inputs: GatewayInputs) => string | null) {
     this.canary = canary;
+    this.measure = measure;
     this.#terms = terms;
     this.#current = current;
     this.#visitorOf = visitorOf;
@@ -112,7 +126,9 @@ export function runCanary(core: Core, loaded: HookTable | null, terms: CanaryTer
   const canary = loaded ?? running;
   if (canary === null || canary.releaseId !== terms.release) throw new Error(`release ${terms.release} is not loaded here`);
   canary.partition = partitionOf(terms.release);
-  core.choice = new ReleaseChoice(canary, () => core.table, terms, core.visitorOf);
+  const before = running === canary ? core.choice!.measure : null;
+  const measure = before?.step === terms.step ? before : new CanaryMeasure(terms.step, core.clock, before?.isWarm === true);
+  core.choice = new ReleaseChoice(canary, () => core.table, terms, measure, core.visitorOf);
   if (running !== null && running !== canary) running.retire();
 }
 

@@ -5,13 +5,16 @@
 import type net from "node:net";
 import os from "node:os";
 import type { Clock } from "../clock.ts";
-import { inspectRelease, type Inspected } from "../compile/compile.ts";
-import type { Release } from "../compile/release.ts";
+import { canonicalJson, inspectRelease, type Inspected } from "../compile/compile.ts";
+import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { SharedConfig } from "../config/schema.ts";
 import type { Audit } from "../control/audit.ts";
 import { Board } from "../control/board.ts";
+import { shareOf } from "../control/canary/canary.ts";
+import { type OwnCounts, Steward } from "../control/canary/steward.ts";
 import { Follower, type ReleaseSeat } from "../control/follower.ts";
+import { agreedGatewaysKey, ownGatewaysKey } from "../control/gateways-key.ts";
 import { gatewayName } from "../control/gateway-name.ts";
 import { readLastGood, writeLastGood, type LastGood } from "../control/last-good.ts";
 import type { ReleaseDesk } from "../control/release-endpoints.ts";
@@ -22,8 +25,10 @@ import { Rollouts } from "../control/rollouts.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import { Recordings } from "../observe/recordings/recordings.ts";
 import { openStore, type Store } from "../store/store.ts";
+import type { CanaryStart } from "../proxy/worker.ts";
+import { CanaryTally } from "./canary-tally.ts";
 import { DeployedConfig } from "./deployed-config.ts";
-import type { Fleet, Served } from "./fleet.ts";
+import type { Fleet, Plan, Served } from "./fleet.ts";
 import { probe, type ListeningAt } from "./probe.ts";
 import { WorkersShadow } from "./shadow-seat.ts";
 import { reasonOf } from "./start-error.ts";
@@ -47,6 +52,8 @@ export interface DeploymentParts {
   readonly listeners: () => readonly ListeningAt[];
   /** What the workers said last. */
   readonly snapshots: () => readonly WorkerSnapshot[];
+  /** What previews are signed with is another one from now on. */
+  readonly keyChanged: (key: string) => Promise<void>;
   /** One change of the process tree after the other. */
   readonly inTurn: (change: () => Promise<void>) => Promise<void>;
 }
@@ -64,12 +71,18 @@ export class Deployments {
   #begun: LastGood | null = null;
   #desk: ReleaseDesk | null = null;
   #shadowing: Shadowing | null = null;
+  #steward: Steward | null = null;
+  #endHealth: () => void = () => undefined;
+  #key: string;
+  readonly tally: CanaryTally;
   readonly #configs: DeployedConfig;
   readonly #inspections = new Map<string, { readonly config: ResolvedConfig; readonly inspected: Inspected }>();
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
     this.#name = gatewayName(parts.config().stateDir);
+    this.#key = ownGatewaysKey(parts.config().stateDir);
+    this.tally = new CanaryTally(() => parts.clock.now());
     this.#configs = new DeployedConfig({ local: parts.local, serving: parts.config, log: parts.log });
   }
 
@@ -93,7 +106,14 @@ export class Deployments {
     const follower = this.#desk?.follower;
     if (follower === undefined) return { gateway: this.#name, epoch: 0, release: "", state: "starting", reason: "", rollout: null, gateways: [], drift: [] };
     const { proposal, gateways } = follower.seen;
-    return { gateway: this.#name, ...follower.report(), rollout: proposal, gateways, drift: this.#configs.drift(this.#deployedConfig) };
+    return {
+      gateway: this.#name,
+      ...follower.report(),
+      running: this.#steward?.view() ?? null,
+      rollout: proposal,
+      gateways,
+      drift: this.#configs.drift(this.#deployedConfig),
+    };
   }
 
   get #deployedConfig(): SharedConfig | null {
@@ -106,10 +126,11 @@ export class Deployments {
   }
 
   /** The release that is deployed: as the store says, else the last good one on this disk. Null: none was ever deployed, or none can be had. */
-  async first(): Promise<Served | null> {
+  async first(): Promise<(Served & Pick<Plan, "canary">) | null> {
     const kept = await this.#lastGood();
     const store = await this.#open();
     const head = await this.#headOf(store);
+    if (head !== null) await this.#agree(store);
     const newer = head !== null && head.epoch > (kept?.head.epoch ?? 0) ? await this.#takeHead(head) : null;
     const begun = newer ?? kept;
     if (begun === null) return null;
@@ -117,7 +138,9 @@ export class Deployments {
       const { release, config } = await this.#inspect(begun, false);
       this.#begun = begun;
       this.#configs.tellDrift(begun.release.config);
-      return { config, release, maps: begun.maps };
+      const canary = await this.#firstCanary(begun, config);
+      this.#begun = { ...begun, canary: canary?.taken ?? null };
+      return { config, release, maps: begun.maps, ...(canary === null ? {} : { canary: canary.start }) };
     } catch (thrown) {
       // Tried again by the follower, which tells the other gateways why.
       this.#refused("start with", begun.head, reasonOf(thrown));
@@ -125,16 +148,65 @@ export class Deployments {
     }
   }
 
+  /** The canary that it starts with, if one runs and can be had. */
+  async #firstCanary({ head, canary }: LastGood, config: ResolvedConfig): Promise<{ readonly taken: Taken; readonly start: CanaryStart } | null> {
+    if (!head.canary) return null;
+    try {
+      const taken = canary ?? (await this.#shelfOf(this.#store!).take(head.canary.release));
+      if (taken === null || taken.release.digest !== head.canary.digest) throw new PackageError("it is not in the store");
+      const { release } = await this.#inspectBeside(taken, config);
+      const { tag, release: id } = head.canary;
+      const terms = { release: id, tag, share: shareOf(head.canary), step: head.epoch, key: this.#key };
+      return { taken, start: { release, maps: taken.maps, terms } };
+    } catch (thrown) {
+      // Tried again by the follower.
+      this.#parts.log("error", "canary-not-taken", { release: head.canary.release, epoch: head.epoch, reason: reasonOf(thrown) });
+      return null;
+    }
+  }
+
+  #shelfOf(store: Store): ReleaseShelf {
+    return new ReleaseShelf(
+      () => store,
+      () => this.#parts.config().releases,
+      () => this.#parts.clock.unixMs(),
+    );
+  }
+
+  /** What previews are signed with. */
+  get key(): string {
+    return this.#key;
+  }
+
+  /** Whenever the store is there: it may be another one, or have been emptied. */
+  async #agree(store: Store): Promise<void> {
+    try {
+      const key = await agreedGatewaysKey(store, this.#parts.config().stateDir, this.#key);
+      if (key === this.#key) return;
+      this.#key = key;
+      await this.#parts.keyChanged(key);
+    } catch (thrown) {
+      this.#parts.log("warn", "control-store", { reason: reasonOf(thrown), text: "previews are signed with this gateway's own key until the store is there" });
+    }
+  }
+
+  /** For a preview: as the config that serves understands it, whatever it was deployed with. Rejects with the reason. */
+  async preview(id: string): Promise<{ readonly release: Release; readonly maps: SourceMaps }> {
+    const shelf = this.#desk?.shelf;
+    if (shelf === undefined) throw new PackageError("this gateway is still starting");
+    const taken = await shelf.take(id);
+    if (taken === null) throw new PackageError("it is not in the store");
+    const { problem, release } = await this.#inspected(taken, this.#parts.config());
+    if (problem !== "") throw new PackageError(problem);
+    return { release, maps: taken.maps };
+  }
+
   /** From now on this gateway takes part. */
   async follow(): Promise<void> {
     const { clock, log, audit, version, startedUnixMs } = this.#parts;
     const store = await this.#open();
     const note: Audit["note"] = (facts) => audit.note(facts);
-    const shelf = new ReleaseShelf(
-      () => store,
-      () => this.#parts.config().releases,
-      () => clock.unixMs(),
-    );
+    const shelf = this.#shelfOf(store);
     const follower = new Follower({
       name: this.#name,
       facts: { host: os.hostname(), pid: process.pid, version, startedUnixMs },
@@ -151,6 +223,12 @@ export class Deployments {
       log,
     });
     const rollouts = new Rollouts({ store, shelf, follower, clock, audit: note });
+    const steward = new Steward({ store, follower, rollouts, clock, audit: note, log, counts: (step) => this.#counts(step) });
+    this.#steward = steward;
+    this.#endHealth = store.onHealth(({ state }) => {
+      if (state === "ready") void this.#agree(store);
+    });
+    await this.#agree(store);
     const current = () => {
       const { release, maps, config } = this.#parts.fleet().plan;
       return { release, maps, routes: config.routes, config: config.shared };
@@ -159,7 +237,7 @@ export class Deployments {
       () => store,
       () => clock.unixMs(),
     );
-    this.#desk = { shelf, follower, rollouts, recordings, current };
+    this.#desk = { steward, previewKey: () => this.#key, nowUnixMs: () => clock.unixMs(), shelf, follower, rollouts, recordings, current };
     this.#shadowing = this.#shadow(store, shelf, follower);
   }
 
@@ -197,6 +275,9 @@ export class Deployments {
     this.#shadowing = null;
     const desk = this.#desk;
     this.#desk = null;
+    this.#endHealth();
+    this.#steward?.close();
+    this.#steward = null;
     desk?.rollouts.close();
     await desk?.follower.close();
     const store = this.#store;
@@ -254,14 +335,8 @@ export class Deployments {
   }
 
   async #takeHead(head: Head): Promise<LastGood | null> {
-    const { clock } = this.#parts;
-    const shelf = new ReleaseShelf(
-      () => this.#store!,
-      () => this.#parts.config().releases,
-      () => clock.unixMs(),
-    );
     try {
-      const taken = await shelf.take(head.release);
+      const taken = await this.#shelfOf(this.#store!).take(head.release);
       if (taken === null) throw new PackageError("it is not in the store");
       if (taken.release.digest !== head.digest) throw new PackageError("the store has another content under its id");
       const good = { head, ...taken };
@@ -288,6 +363,26 @@ export class Deployments {
     return { release, config };
   }
 
+  /** A canary shares the workers, and with them the config, of what serves. */
+  async #inspectBeside(taken: Taken, serving: ResolvedConfig): Promise<Pick<Served, "release" | "config">> {
+    if (canonicalJson(taken.release.config) !== canonicalJson(serving.shared))
+      throw new PackageError("its config is not the one that serves, and both run in the same workers: deploy the config first, then the rules as a canary");
+    const { problem, differs, release } = await this.#inspected(taken, serving);
+    if (problem !== "" || differs !== "") throw new PackageError(problem || `${differs}: its manifest does not tell what the code is`);
+    return { release, config: serving };
+  }
+
+  /** What this gateway counted at a step of the canary. */
+  #counts(step: number): OwnCounts {
+    const { canary } = this.#parts.fleet().plan;
+    if (!canary) return { counts: null, missing: "the canary does not run here" };
+    return this.tally.of(
+      step,
+      canary.release.id,
+      this.#parts.fleet().serving.map(({ number }) => number),
+    );
+  }
+
   /** Evaluated once under one config: a rollback need not wait for it again. */
   async #inspected({ release, maps }: Taken, config: ResolvedConfig): Promise<Inspected> {
     const known = this.#inspections.get(release.digest);
@@ -306,11 +401,22 @@ export class Deployments {
     const served = (release: Release, taken: Taken): Served => ({ config: this.#configs.of(taken.release), release, maps: taken.maps });
     return {
       current: () => fleet().plan.release,
+      inspectBeside: async (taken) => (await this.#inspectBeside(taken, fleet().plan.config)).release,
+      canary: () => fleet().plan.canary?.terms ?? null,
+      runCanary: (release, { maps }, share) =>
+        inTurn(() => {
+          const running = fleet().plan.canary;
+          const terms = { ...share, key: this.#key };
+          if (release !== null) return fleet().runCanary({ release, maps, terms });
+          return running ? fleet().runCanary({ ...running, terms }) : Promise.reject(new PackageError("it does not run here any more"));
+        }),
+      endCanary: () => inTurn(() => fleet().endCanary()),
+      promoteCanary: () => inTurn(() => fleet().promoteCanary()),
       inspect: async (taken, asked) => (await this.#inspect(taken, asked)).release,
       prepare: (release, taken) => inTurn(() => fleet().prepare(served(release, taken))),
       activate: (release, taken) => inTurn(() => fleet().activate(served(release, taken))),
       discard: () => inTurn(() => fleet().discard()),
-      probe: (release) => probe(fleet(), listeners(), release, clock),
+      probe: (release) => probe(fleet(), listeners(), { release, previewKey: this.#key }, clock),
     };
   }
 }

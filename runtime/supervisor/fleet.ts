@@ -9,6 +9,7 @@ import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import type { Tails } from "./tails.ts";
+import type { CanaryStart } from "../proxy/worker.ts";
 import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions, type WorkerState } from "./worker-process.ts";
 
 /** What a worker is started with. Replaced as a whole, never changed. */
@@ -17,6 +18,8 @@ export interface Plan {
   readonly release: Release;
   readonly maps: SourceMaps;
   readonly sockets: readonly ListeningSocket[];
+  /** What runs beside the release. Left out or null: nothing. */
+  readonly canary?: CanaryStart | null;
 }
 
 /** What of a plan a deploy changes. */
@@ -35,6 +38,8 @@ export interface FleetOptions {
   readonly tails: Tails;
   /** What debug headers are signed with. */
   readonly debugKey: string;
+  readonly onWantRelease: WorkerProcessOptions["onWantRelease"];
+  readonly onPreviewRefused: WorkerProcessOptions["onPreviewRefused"];
 }
 
 /** Per worker: processes that finish for earlier configs. Each holds the memory of a worker until its last exchange ends, at the latest at limits.drain. */
@@ -58,6 +63,7 @@ export class Fleet {
   #standby: { readonly next: Served; readonly workers: readonly WorkerProcess[] } | null = null;
   #nextNumber = 1;
   #problem: ShownProblem | null = null;
+  #previewKey = "";
   #started = false;
   #stopping = false;
 
@@ -137,6 +143,67 @@ export class Fleet {
         }
       }),
     );
+  }
+
+  /** A share of the clients is on a canary: on what was prepared, or on the one that runs already. A worker that did not prepare it is brought along. */
+  async runCanary(canary: CanaryStart): Promise<void> {
+    this.#prepared = new Set();
+    this.#plan = { ...this.#plan, canary };
+    await Promise.all(this.serving.map((worker) => this.#runCanaryOn(worker, canary)));
+  }
+
+  async endCanary(): Promise<void> {
+    this.#plan = { ...this.#plan, canary: null };
+    // Whoever takes the place of one that is lost begins without it.
+    await Promise.all(this.serving.map((worker) => this.#sure(worker, () => worker.endCanary(), "did not end the canary")));
+  }
+
+  /** The canary serves. Throws when none runs. */
+  async promoteCanary(): Promise<void> {
+    const before = this.#plan;
+    const { canary } = before;
+    if (canary === undefined || canary === null) throw new StartError(["no canary runs here"]);
+    this.#plan = { ...before, release: canary.release, maps: canary.maps, canary: null };
+    await Promise.all(
+      this.serving.map(async (worker) => {
+        try {
+          await worker.promoteCanary(canary.release.id);
+        } catch {
+          // It could not be loaded there beside the last one, which #catchUp tries again.
+          await this.#catchUp(worker, before);
+        }
+      }),
+    );
+  }
+
+  /** What previews are signed with, on every worker and those to come. */
+  async previewKey(key: string): Promise<void> {
+    this.#previewKey = key;
+    await Promise.allSettled(this.serving.map((worker) => worker.previewKey(key)));
+  }
+  get signsPreviewsWith(): string {
+    return this.#previewKey;
+  }
+
+  /** A canary that one worker does not take is that worker's report to make, and no reason to end it. */
+  async #runCanaryOn(worker: WorkerProcess, canary: CanaryStart): Promise<void> {
+    try {
+      await worker.runCanary(canary.terms).catch(async () => {
+        await worker.prepare(canary.release, canary.maps);
+        await worker.runCanary(canary.terms);
+      });
+    } catch (thrown) {
+      this.#options.onEvent("error", "canary-not-run", { worker: worker.number, release: canary.release.id, reason: reasonOf(thrown) });
+    }
+  }
+
+  /** Only a worker that is lost fails at it. */
+  async #sure(worker: WorkerProcess, change: () => Promise<void>, what: string): Promise<void> {
+    try {
+      await change();
+    } catch (thrown) {
+      worker.killUnresponsive(`${what}: ${reasonOf(thrown)}`);
+    }
   }
 
   /** What was prepared is not wanted after all. */
@@ -222,9 +289,10 @@ export class Fleet {
    * Every worker by a new one, one at a time: the new one serves before the old one stops accepting, and the old one ends
    * when its exchanges have, at the latest at limits.drain; the next is not held up by that. When a new one does not start, those replaced so far go back to the old plan.
    */
-  async replaceAll(next: Plan): Promise<void> {
+  async replaceAll(given: Plan): Promise<void> {
     this.#dropStandby();
     const last = this.#plan;
+    const next: Plan = { canary: last.canary ?? null, ...given };
     this.#plan = next;
     const retired: Promise<void>[] = [];
     try {
@@ -282,6 +350,8 @@ export class Fleet {
         maps: plan.maps,
         kernel: this.#options.kernel,
         debugKey: this.#options.debugKey,
+        previewKey: this.#previewKey,
+        ...(plan.canary === undefined || plan.canary === null ? {} : { canary: plan.canary }),
         ...(standby ? { standby } : {}),
       },
       gateway: this.#options.gateway,
@@ -289,6 +359,8 @@ export class Fleet {
       entry: this.#options.entry,
       clock: this.#options.clock,
       givePipe: this.#options.givePipe,
+      onWantRelease: this.#options.onWantRelease,
+      onPreviewRefused: this.#options.onPreviewRefused,
       onTail: (from, batch) => this.#options.tails.took(from, batch),
       onEnd: (ended, end) => this.#onEnd(ended, end),
     });
@@ -375,8 +447,12 @@ export class Fleet {
       return;
     }
     try {
-      await worker.prepare(now.release, now.maps);
-      await worker.activate(now.release.id);
+      if (worker.release !== now.release.id) {
+        await worker.prepare(now.release, now.maps);
+        await worker.activate(now.release.id);
+      }
+      if (now.canary !== undefined && now.canary !== null) await this.#runCanaryOn(worker, now.canary);
+      else await worker.endCanary();
     } catch (thrown) {
       worker.killUnresponsive(`did not take release ${now.release.id}: ${reasonOf(thrown)}`);
       return;

@@ -3,6 +3,7 @@ import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
+import type { CanaryTerms } from "../proxy/release-choice.ts";
 import type { ShadowOrder } from "../proxy/shadow.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import type { ShownProblem } from "./problem-answer.ts";
@@ -17,6 +18,15 @@ export type Request =
   | { readonly ask: "activate" }
   /** The prepared release is not wanted after all. */
   | { readonly ask: "discard" }
+  /** A share of the clients is on a canary from now on: on the release that was prepared, or on the one that runs already at another share. */
+  | { readonly ask: "run-canary"; readonly terms: CanaryTerms }
+  | { readonly ask: "end-canary" }
+  /** The canary serves. */
+  | { readonly ask: "promote-canary"; readonly release: string }
+  /** What previews are signed with from now on. */
+  | { readonly ask: "preview-key"; readonly key: string }
+  /** The release that the worker wanted; null: it can't be had, and why. */
+  | { readonly ask: "take-release"; readonly id: string; readonly taken: TakenRelease | null; readonly reason: string }
   /** Begin to accept; for a worker that was started with `standby`. */
   | { readonly ask: "accept" }
   /** What is wrong with the last save, for page loads; null: nothing. Only `sluice dev` asks it. */
@@ -32,6 +42,11 @@ export type Request =
   | { readonly ask: "shadow"; readonly shadow: ShadowOrder | null }
   /** `everywhere`: on all workers of all gateways, through the store; else on this worker alone. Answered with `purged`. */
   | { readonly ask: "purge"; readonly order: PurgeOrder; readonly everywhere: boolean };
+
+export interface TakenRelease {
+  readonly release: Release;
+  readonly maps: SourceMaps;
+}
 
 export type ToWorker =
   | /** gateway: one name for all workers of this one; another one after each start. */
@@ -50,6 +65,10 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly reason: string }
   /** Asks for a pipe to the embedded store: at the start, and whenever the last one broke. */
   | { readonly kind: "want-store-pipe" }
+  /** A preview asks for a release that the worker does not hold. Answered with "take-release". */
+  | { readonly kind: "want-release"; readonly id: string }
+  /** For the audit log. */
+  | { readonly kind: "preview-refused"; readonly release: string; readonly reason: string }
   /** Live lines; the next of the same tail after it was told that there is room for more. */
   | { readonly kind: "tail"; readonly batch: TailBatch }
   | AnswerMessage;
@@ -64,10 +83,16 @@ export interface AnswerMessage {
   readonly explanation?: Explanation;
 }
 
+const LONGEST_TEXT = 4000;
 const ASKS: ReadonlySet<unknown> = new Set([
   "prepare",
   "activate",
   "discard",
+  "run-canary",
+  "end-canary",
+  "promote-canary",
+  "preview-key",
+  "take-release",
   "accept",
   "show-problem",
   "expect-probe",
@@ -99,6 +124,12 @@ export function readFromWorker(message: unknown): FromWorker | null {
       return { kind: message["kind"] };
     case "failed":
       return typeof message["reason"] === "string" ? { kind: "failed", reason: message["reason"] } : null;
+    case "want-release":
+      return isText(message["id"]) ? { kind: "want-release", id: message["id"] } : null;
+    case "preview-refused": {
+      const { release, reason } = message;
+      return isText(release) && isText(reason) ? { kind: "preview-refused", release, reason } : null;
+    }
     case "tail":
       return isBatch(message["batch"]) ? { kind: "tail", batch: message["batch"] } : null;
     case "answer": {
@@ -125,8 +156,13 @@ function isSnapshot(value: unknown): value is WorkerSnapshot {
     Array.isArray(value["upstreams"]) &&
     isObject(value["store"]) &&
     typeof value["inFlight"] === "number" &&
-    typeof value["release"] === "string"
+    typeof value["release"] === "string" &&
+    (value["canary"] === undefined || value["canary"] === null || isObject(value["canary"]))
   );
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= LONGEST_TEXT;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import http from "node:http";
 import type { Clock } from "../clock.ts";
+import { PREVIEW_NAME, previewToken } from "../security/preview-token.ts";
 import type { Fleet } from "./fleet.ts";
 import { reasonOf } from "./start-error.ts";
 
@@ -13,13 +14,20 @@ export interface ListeningAt {
 const DEADLINE_MS = 5_000;
 const TRY_DEADLINE_MS = 2_000;
 const AGAIN_MS = 50;
+const TOKEN_MS = 60_000;
+
+export interface Proof {
+  readonly release: string;
+  /** While a canary runs, the probe's own address may be on either side: it asks by a preview. */
+  readonly previewKey: string;
+}
 
 /** "" when each listener answers with `release`, else why not. */
-export async function probe(fleet: Fleet, listeners: readonly ListeningAt[], release: string, clock: Clock): Promise<string> {
+export async function probe(fleet: Fleet, listeners: readonly ListeningAt[], proof: Proof, clock: Clock): Promise<string> {
   const path = `/.well-known/sluice-probe/${randomBytes(16).toString("hex")}`;
   try {
     await fleet.expectProbe(path);
-    const found = await Promise.all(listeners.map((listener) => answered(listener, path, release, clock)));
+    const found = await Promise.all(listeners.map((listener) => answered(listener, path, proof, clock)));
     return found.filter((why) => why !== "").join("; ");
   } catch (thrown) {
     return `the probe could not be made: ${reasonOf(thrown)}`;
@@ -29,13 +37,13 @@ export async function probe(fleet: Fleet, listeners: readonly ListeningAt[], rel
   }
 }
 
-async function answered(listener: ListeningAt, path: string, release: string, clock: Clock): Promise<string> {
+async function answered(listener: ListeningAt, path: string, { release, previewKey }: Proof, clock: Clock): Promise<string> {
   const untilMs = clock.now() + DEADLINE_MS;
   const where = `${listener.host}:${listener.port}`;
   for (;;) {
     let why: string;
     try {
-      const { status, serves } = await ask(listener, path);
+      const { status, serves } = await ask(listener, path, previewToken(previewKey, release, clock.unixMs() + TOKEN_MS));
       // Rules that match every path see its answer too, and may fail: that is theirs to tell, and changes nothing about which release ran.
       if (serves === release) return "";
       why = `${where} answered ${status} on release ${serves || "unknown"}`;
@@ -47,13 +55,16 @@ async function answered(listener: ListeningAt, path: string, release: string, cl
   }
 }
 
-function ask({ host, port }: ListeningAt, path: string): Promise<{ readonly status: number; readonly serves: string }> {
+function ask({ host, port }: ListeningAt, path: string, token: string): Promise<{ readonly status: number; readonly serves: string }> {
   const address = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return new Promise((resolve, reject) => {
-    const request = http.get({ host: address, port, path, agent: false, headers: { host: "localhost" }, timeout: TRY_DEADLINE_MS }, (response) => {
-      response.resume();
-      resolve({ status: response.statusCode ?? 0, serves: String(response.headers["sluice-release"] ?? "") });
-    });
+    const request = http.get(
+      { host: address, port, path, agent: false, headers: { host: "localhost", [PREVIEW_NAME]: token }, timeout: TRY_DEADLINE_MS },
+      (response) => {
+        response.resume();
+        resolve({ status: response.statusCode ?? 0, serves: String(response.headers["sluice-release"] ?? "") });
+      },
+    );
     request.once("timeout", () => request.destroy(new Error("no answer in time")));
     request.once("error", reject);
   });

@@ -15,6 +15,7 @@ import { explainEndpoint } from "../control/explain.ts";
 import { recordingEndpoints } from "../control/recordings.ts";
 import { shadowEndpoints } from "../control/shadow.ts";
 import { tailEndpoint } from "../control/tail.ts";
+import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
 import { Experiments } from "./experiments.ts";
@@ -25,7 +26,7 @@ import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
 import { Tails } from "./tails.ts";
-import { WORKER_ENTRY } from "./worker-process.ts";
+import { WORKER_ENTRY, type WorkerProcess } from "./worker-process.ts";
 
 export { StartError } from "./start-error.ts";
 export { runUntilStopped } from "./signals.ts";
@@ -185,6 +186,7 @@ class Gateway implements Supervisor {
       fleet: () => this.#running,
       listeners: () => this.#sockets,
       snapshots: () => (this.#fleet?.workers ?? []).flatMap(({ number }) => this.#book.latest(number) ?? []),
+      keyChanged: (key) => this.#fleet?.previewKey(key) ?? Promise.resolve(),
       inTurn: (change) => this.#inTurn(change),
     });
     // Both at once: most starts know soon that nothing was deployed.
@@ -224,14 +226,34 @@ class Gateway implements Supervisor {
       onEvent: log,
       tails: this.#tails,
       debugKey: this.#debugKey,
-      onSnapshot: (worker, snapshot) => this.#book.update(worker, snapshot),
+      onWantRelease: (worker, id) => void this.#giveRelease(worker, id),
+      onPreviewRefused: (release, reason) =>
+        this.#openAudit(this.#local).note({ actor: "", action: "preview", outcome: "refused", reason, facts: { release } }),
+      onSnapshot: (worker, snapshot) => this.#told(worker, snapshot),
       onEnded: (worker, end) => {
         this.#book.ended(worker);
+        this.#deployments?.tally.ended(worker);
         this.#lastAnswerMs.delete(worker);
         if (end.how !== "asked") this.#restarts.set(end.how, (this.#restarts.get(end.how) ?? 0) + 1);
       },
     });
+    if (this.#deployments !== null) await this.#fleet.previewKey(this.#deployments.key);
     await this.#fleet.start();
+  }
+
+  async #giveRelease(worker: WorkerProcess, id: string): Promise<void> {
+    try {
+      const taken = this.#deployments === null ? null : await this.#deployments.preview(id);
+      await worker.giveRelease(id, taken, "this gateway takes no releases");
+    } catch (thrown) {
+      // A worker that is gone waits for nothing.
+      await worker.giveRelease(id, null, reasonOf(thrown)).catch(() => undefined);
+    }
+  }
+
+  #told(worker: number, snapshot: WorkerSnapshot): void {
+    this.#book.update(worker, snapshot);
+    this.#deployments?.tally.update(worker, snapshot);
   }
 
   get #running(): Fleet {
@@ -357,7 +379,7 @@ class Gateway implements Supervisor {
         const snapshot = await worker.snapshot(deadlineMs);
         if (worker.state === "ended") return;
         this.#lastAnswerMs.set(worker.number, this.#clock.now());
-        this.#book.update(worker.number, snapshot);
+        this.#told(worker.number, snapshot);
       }),
     );
   }

@@ -15,6 +15,7 @@ import { expectProbe } from "./probe-answer.ts";
 import { problemAnswer } from "./problem-answer.ts";
 import { reasonOf } from "./start-error.ts";
 import type { TailOrder } from "./tails.ts";
+import { WantedReleases } from "./wanted-releases.ts";
 
 const STDOUT = 1;
 /** Between two batches of live lines: nobody sees that they are so late. */
@@ -26,6 +27,7 @@ interface Running {
   readonly worker: Worker;
   readonly observer: Observer;
   readonly opened: OpenedStore;
+  readonly wanted: WantedReleases;
   /** Set between "prepare" and "activate" or "discard". */
   prepared: PreparedRelease | null;
   /** Counts "prepare" and "discard": what was prepared for an earlier one has come too late. */
@@ -72,8 +74,9 @@ export function runWorker(start: typeof startWorker): void {
         })
           .then(async (open) => {
             opened = open;
-            const worker = await start(init, { observer, store: open.store });
-            running = { worker, observer, opened: open, prepared: null, preparation: 0 };
+            const wanted = new WantedReleases(systemClock, say);
+            const worker = await start(init, { observer, store: open.store, releases: wanted });
+            running = { worker, observer, opened: open, wanted, prepared: null, preparation: 0 };
             say({ kind: "ready" });
           })
           .catch((thrown: unknown) => fail(reasonOf(thrown)));
@@ -134,6 +137,25 @@ async function obey(running: Running, request: Exclude<Request, { ask: "purge" |
     }
     case "discard":
       forget(running);
+      return null;
+    case "run-canary": {
+      const { prepared } = running;
+      const loaded = prepared?.table.releaseId === request.terms.release ? prepared : null;
+      worker.runCanary(loaded, request.terms);
+      if (loaded !== null) running.prepared = null;
+      return null;
+    }
+    case "end-canary":
+      worker.endCanary();
+      return null;
+    case "promote-canary":
+      worker.promoteCanary(request.release);
+      return null;
+    case "preview-key":
+      worker.previewKey(request.key);
+      return null;
+    case "take-release":
+      running.wanted.took(request.id, request.taken, request.reason);
       return null;
     case "accept":
       await worker.accept();

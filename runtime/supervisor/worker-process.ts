@@ -7,9 +7,10 @@ import type { Clock, Timer } from "../clock.ts";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
+import type { CanaryTerms } from "../proxy/release-choice.ts";
 import type { ShadowOrder } from "../proxy/shadow.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
-import { readFromWorker, type AnswerMessage, type Request, type ToWorker } from "./messages.ts";
+import { readFromWorker, type AnswerMessage, type Request, type TakenRelease, type ToWorker } from "./messages.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { handOver } from "./socket-pair.ts";
 import type { ListeningSocket } from "./sockets.ts";
@@ -37,6 +38,9 @@ export interface WorkerProcessOptions {
   readonly clock: Clock;
   /** Asks for a pipe to the embedded store, now or when there is one. */
   readonly givePipe: (take: (pipe: net.Socket) => void) => void;
+  /** A preview asks for it; `giveRelease` answers. */
+  readonly onWantRelease: (worker: WorkerProcess, id: string) => void;
+  readonly onPreviewRefused: (release: string, reason: string) => void;
   readonly onTail: (worker: WorkerProcess, batch: TailBatch) => void;
   readonly onEnd: (worker: WorkerProcess, end: WorkerEnd) => void;
 }
@@ -128,6 +132,28 @@ export class WorkerProcess {
   async activate(release: string): Promise<void> {
     await this.#ask({ ask: "activate" }, ACTIVATE_DEADLINE_MS);
     this.release = release;
+  }
+
+  /** What was prepared last becomes the canary, or the one that runs takes another share. */
+  async runCanary(terms: CanaryTerms): Promise<void> {
+    await this.#ask({ ask: "run-canary", terms }, ACTIVATE_DEADLINE_MS);
+  }
+
+  async endCanary(): Promise<void> {
+    await this.#ask({ ask: "end-canary" }, ACTIVATE_DEADLINE_MS);
+  }
+
+  async promoteCanary(release: string): Promise<void> {
+    await this.#ask({ ask: "promote-canary", release }, ACTIVATE_DEADLINE_MS);
+    this.release = release;
+  }
+
+  async previewKey(key: string): Promise<void> {
+    await this.#ask({ ask: "preview-key", key }, ACTIVATE_DEADLINE_MS);
+  }
+
+  async giveRelease(id: string, taken: TakenRelease | null, reason: string): Promise<void> {
+    await this.#ask({ ask: "take-release", id, taken, reason }, ACTIVATE_DEADLINE_MS);
   }
 
   async explain(ask: ExplainAsk): Promise<Explanation> {
@@ -253,6 +279,12 @@ export class WorkerProcess {
         return;
       case "want-store-pipe":
         this.#options.givePipe((pipe) => handOver(this.#child, { kind: "store-pipe" } satisfies ToWorker, pipe));
+        return;
+      case "want-release":
+        this.#options.onWantRelease(this, message.id);
+        return;
+      case "preview-refused":
+        this.#options.onPreviewRefused(message.release, message.reason);
         return;
       case "tail":
         this.#options.onTail(this, message.batch);

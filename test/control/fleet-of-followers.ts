@@ -5,7 +5,8 @@ import type { Release } from "../../runtime/compile/release.ts";
 import type { ReleasesConfig } from "../../runtime/config/resolved.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { AuditFacts } from "../../runtime/control/audit.ts";
-import { Follower } from "../../runtime/control/follower.ts";
+import { Steward, type OwnCounts } from "../../runtime/control/canary/steward.ts";
+import { type CanaryShare, Follower } from "../../runtime/control/follower.ts";
 import type { LastGood } from "../../runtime/control/last-good.ts";
 import { PackageError, packageOf, type ReleasePackage } from "../../runtime/control/release-package.ts";
 import { ReleaseShelf } from "../../runtime/control/release-shelf.ts";
@@ -20,6 +21,7 @@ export interface Member {
   readonly name: string;
   readonly follower: Follower;
   readonly rollouts: Rollouts;
+  readonly steward: Steward;
   readonly shelf: ReleaseShelf;
   readonly audited: AuditFacts[];
   /** What the seat was told, in order. */
@@ -36,6 +38,8 @@ export interface Member {
 export interface MemberOptions {
   readonly releases?: ReleasesConfig;
   readonly begun?: LastGood | null;
+  /** What it counted of the canary at a step. */
+  readonly counts?: (step: number) => OwnCounts;
 }
 
 export function releaseOf(code: string): Release {
@@ -48,12 +52,18 @@ export function packed(code: string, message = ""): ReleasePackage {
   return packageOf(releaseOf(code), NO_CONFIG, {}, { author: "somebody", message, commit: "", builtUnixMs: 1 });
 }
 
-export function member(t: TestContext, store: Store, name: string, { releases = UNSIGNED, begun = null }: MemberOptions = {}): Member {
+export function member(
+  t: TestContext,
+  store: Store,
+  name: string,
+  { releases = UNSIGNED, begun = null, counts = () => ({ counts: null, missing: "" }) }: MemberOptions = {},
+): Member {
   const told: string[] = [];
   const audited: AuditFacts[] = [];
   let serves = begun?.release.release ?? releaseOf("begun with");
   let kept = begun;
   let refusal = "";
+  let canary: { readonly share: CanaryShare; readonly release: Release } | null = null;
   const shelf = new ReleaseShelf(
     () => store,
     () => releases,
@@ -82,14 +92,34 @@ export function member(t: TestContext, store: Store, name: string, { releases = 
         serves = release;
       },
       discard: async () => void told.push("discard"),
+      inspectBeside: async ({ release }) => {
+        if (refusal !== "") throw new PackageError(refusal);
+        return release.release;
+      },
+      canary: () => canary?.share ?? null,
+      runCanary: async (release, { release: taken }, share) => {
+        told.push(`canary ${share.release} ${share.share}${release === null ? "" : " new"}`);
+        canary = { share, release: release ?? taken.release };
+      },
+      endCanary: async () => {
+        told.push("end canary");
+        canary = null;
+      },
+      promoteCanary: async () => {
+        told.push(`promote ${canary!.share.release}`);
+        serves = canary!.release;
+        canary = null;
+      },
       probe: async () => "",
     },
   });
   const rollouts = new Rollouts({ store, shelf, follower, clock: systemClock, audit });
+  const steward = new Steward({ store, follower, rollouts, clock: systemClock, audit, log: () => undefined, counts });
   let closed = false;
   const close = async (): Promise<void> => {
     if (closed) return;
     closed = true;
+    steward.close();
     rollouts.close();
     await follower.close();
   };
@@ -98,6 +128,7 @@ export function member(t: TestContext, store: Store, name: string, { releases = 
     name,
     follower,
     rollouts,
+    steward,
     shelf,
     audited,
     told,

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../../runtime/clock.ts";
+import { CanaryMeasure } from "../../runtime/proxy/canary-measure.ts";
 import { HookTable } from "../../runtime/proxy/hook-plan.ts";
 import { Fields } from "../../runtime/proxy/fields.ts";
 import { takeInputs } from "../../runtime/proxy/gateway-inputs.ts";
@@ -15,6 +17,7 @@ function choice(share: number, more: { tag?: string; key?: string; visitor?: str
     canary,
     () => current,
     { ...TERMS, release: canary.releaseId, share, ...terms },
+    new CanaryMeasure(1, systemClock, true),
     () => visitor,
   );
 }
@@ -22,7 +25,7 @@ function choice(share: number, more: { tag?: string; key?: string; visitor?: str
 function chosen(by: ReleaseChoice, address: string, cookie = "", scheme: "http" | "https" = "http"): { on: boolean; cookie: string } {
   const made = by.choose(takeInputs(new Fields(cookie === "" ? [] : ["cookie", cookie])), { address, scheme, trusted: false });
   const fields = new Fields();
-  made.answer(fields);
+  made.answer(fields, 1);
   return { on: made.onCanary, cookie: fields.get("set-cookie") ?? "" };
 }
 
@@ -86,12 +89,7 @@ test("an exchange stays on its release; log, header and cache tell which; promot
   });
   const { worker, ask, records, seen } = staged;
   const terms = await staged.canary(next, 5000);
-  const by = new ReleaseChoice(
-    canary,
-    () => current,
-    terms,
-    () => null,
-  );
+  const by = choice(5000);
   const [inside, outside] = [addresses.find((address) => chosen(by, address).on)!, addresses.find((address) => !chosen(by, address).on)!];
 
   // The same URL, from the cache the second time: each side sees what its own release made.

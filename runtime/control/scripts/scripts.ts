@@ -12,6 +12,12 @@ export const KEYS = {
   number: `${TAG}number`,
   history: `${TAG}history`,
   releases: `${TAG}releases`,
+  /** Of the canary that runs. */
+  counts: `${TAG}canary-counts`,
+  decides: `${TAG}canary-decides`,
+  picture: `${TAG}canary-picture`,
+  /** What gateways sign previews and canary cookies with. */
+  key: `${TAG}key`,
 } as const;
 
 function text(db: EmbeddedDb, key: string | undefined): string {
@@ -131,6 +137,55 @@ export const RESTORE: StoreScript = defineScript({
   },
 });
 
+export const ADVANCE: StoreScript = defineScript({
+  name: "control:advance",
+  lua: file("advance"),
+  durable: true,
+  embedded(db, [headKey, historyKey, numberKey], [seen, json, kept], nowMs) {
+    const standing = text(db, headKey);
+    if (Number(first(standing)) !== Number(seen)) return [0, standing];
+    const number = Math.max(Number(text(db, numberKey)) + 1, Math.floor(nowMs));
+    db.set(numberKey!, String(number), null);
+    const epoch = Number(seen) + 1;
+    const head = `${epoch} {"rollout":${number},${String(json).slice(1)}`;
+    db.set(headKey!, head, null);
+    keep(db, historyKey, head, Number(kept));
+    return [epoch, number];
+  },
+});
+
+export const COUNT: StoreScript = defineScript({
+  name: "control:count",
+  lua: file("count"),
+  repeatable: true,
+  embedded(db, [countsKey, decidesKey], [name, json, lifeMs, leaseMs, rememberedMs], nowMs) {
+    const now = Math.floor(nowMs);
+    const counts = table(db, countsKey);
+    counts[String(name)] = `${now + Number(lifeMs)} ${json}`;
+    const decides = text(db, decidesKey);
+    const leads = decides.slice(first(decides).length + 1) === String(name) || Number(first(decides)) <= now;
+    if (leads) {
+      db.set(decidesKey!, `${now + Number(leaseMs)} ${name}`, null);
+      for (const [other, line] of Object.entries(counts)) if (Number(first(line)) + Number(rememberedMs) < now) delete counts[other];
+    }
+    db.set(countsKey!, counts, null);
+    return leads ? [now, 1, ...Object.entries(counts).flat()] : [now, 0];
+  },
+});
+
+export const AGREE: StoreScript = defineScript({
+  name: "control:agree",
+  lua: file("agree"),
+  durable: true,
+  repeatable: true,
+  embedded(db, [key], [own]) {
+    const standing = text(db, key);
+    if (standing !== "") return [standing];
+    db.set(key!, String(own), null);
+    return [String(own)];
+  },
+});
+
 export const INDEX: StoreScript = defineScript({
   name: "control:index",
   lua: file("index"),
@@ -162,4 +217,4 @@ export const LIST: StoreScript = defineScript({
   },
 });
 
-export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, INDEX, LIST];
+export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, AGREE, INDEX, LIST];

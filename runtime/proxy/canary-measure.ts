@@ -1,0 +1,122 @@
+/** Counts what becomes of exchanges while a canary runs, on it and on what it is compared with: each client once. One for each step. */
+import type { Clock } from "../clock.ts";
+import { ERRORS, type ErrorCode } from "../errors.ts";
+import { Arm, type CanaryCounts } from "../observe/canary-counts.ts";
+import type { ExchangeRecord } from "../observe/record.ts";
+import type { SandboxEvents } from "../sandbox/sandbox.ts";
+import type { CanaryExchange } from "./release-choice.ts";
+
+/** What is known of each client, a byte each, found by its hash. Two of one place count as one client. */
+const PLACES = 1 << 20;
+/** From here on too many would share a place; what was counted so far decides. */
+const UNITS_LIMIT = PLACES / 4;
+const Seen = { ON_CANARY: 1, ON_CURRENT: 2, EXCEPTION: 4, TIMEOUT: 8, FAILURE: 16 } as const;
+/** A release that was loaded a moment ago is not compiled by V8 yet: its first exchanges count for no latency and no CPU. */
+const WARM_UP = 50;
+const RUNNING_LIMIT = 100_000;
+
+type HookEntry = Parameters<SandboxEvents["hook"]>[0];
+
+/** Codes that say that something took too long, and not because of the client. */
+const TIMEOUTS: ReadonlySet<string> = new Set([
+  "RULE_CPU",
+  "RULE_WALL",
+  "UPSTREAM_CONNECT_TIMEOUT",
+  "UPSTREAM_TIMEOUT",
+  "UPSTREAM_IDLE_TIMEOUT",
+] satisfies ErrorCode[]);
+/** Failures of hooks, by kind, that the client caused by what it sent. */
+const CLIENT_KINDS: ReadonlySet<string> = new Set(["body"]);
+const TIMEOUT_KINDS: ReadonlySet<string> = new Set(["cpu", "wall"]);
+
+export class CanaryMeasure {
+  readonly step: number;
+  readonly #clock: Clock;
+  readonly #canary = new Arm();
+  readonly #current = new Arm();
+  readonly #seen = new Uint8Array(PLACES);
+  readonly #running = new Map<string, CanaryExchange>();
+  #units = 0;
+  #warmUp: number;
+  #lastMs: number | null = null;
+
+  /** `warm`: the canary was measured before, at another step. */
+  constructor(step: number, clock: Clock, warm: boolean) {
+    this.step = step;
+    this.#clock = clock;
+    this.#warmUp = warm ? 0 : WARM_UP;
+  }
+
+  get isWarm(): boolean {
+    return this.#warmUp === 0;
+  }
+
+  began(id: string, exchange: CanaryExchange): void {
+    // A request id that a trusted proxy chose may come twice at once.
+    if (this.#running.size < RUNNING_LIMIT) this.#running.set(id, exchange);
+  }
+
+  hook({ rule, cpuUs, recalled, failure, exchange: id }: HookEntry): void {
+    const exchange = this.#running.get(id);
+    if (exchange === undefined) return;
+    if (recalled !== true) exchange.used(rule, cpuUs);
+    if (failure === null || CLIENT_KINDS.has(failure.kind)) return;
+    exchange.threw = true;
+    if (TIMEOUT_KINDS.has(failure.kind)) exchange.timedOut = true;
+  }
+
+  /** `exchange` may have begun at the step before: then it is not of this one. */
+  over(exchange: CanaryExchange, { id, status, code, completed }: ExchangeRecord): void {
+    if (this.#running.get(id) !== exchange) return;
+    this.#running.delete(id);
+    // Whoever left did not see what would have become of it.
+    if (code === "CLIENT_CLOSED" || (!completed && code === "")) return;
+    const { onCanary } = exchange;
+    const arm = onCanary ? this.#canary : this.#current;
+    if (onCanary) this.#lastMs = this.#clock.now();
+    arm.requests++;
+    const place = (exchange.unit ^ (exchange.unit >>> 12)) & (PLACES - 1);
+    const side = onCanary ? Seen.ON_CANARY : Seen.ON_CURRENT;
+    let seen = this.#seen[place]!;
+    const isNew = seen === 0;
+    if (isNew) {
+      if (this.#units >= UNITS_LIMIT) return;
+      this.#units++;
+      arm.units++;
+      seen = side;
+    } else if ((seen & side) === 0) return;
+    const clientsDoing = code !== "" && ERRORS[code as ErrorCode]?.source === "client";
+    if (!clientsDoing) {
+      if (exchange.threw && (seen & Seen.EXCEPTION) === 0) {
+        arm.exceptions++;
+        seen |= Seen.EXCEPTION;
+      }
+      if ((exchange.timedOut || TIMEOUTS.has(code)) && (seen & Seen.TIMEOUT) === 0) {
+        arm.timeouts++;
+        seen |= Seen.TIMEOUT;
+      }
+      if ((status >= 500 || (code !== "" && ERRORS[code as ErrorCode]?.status >= 500)) && (seen & Seen.FAILURE) === 0) {
+        arm.failures++;
+        seen |= Seen.FAILURE;
+      }
+    }
+    this.#seen[place] = seen;
+    if (isNew && !this.#isWarmingUp(onCanary)) this.#spent(arm, exchange);
+  }
+
+  counts(): CanaryCounts {
+    const idleMs = this.#lastMs === null ? null : this.#clock.now() - this.#lastMs;
+    return { step: this.step, idleMs, canary: this.#canary.counts(), current: this.#current.counts() };
+  }
+
+  #isWarmingUp(onCanary: boolean): boolean {
+    if (!onCanary || this.#warmUp === 0) return false;
+    this.#warmUp--;
+    return true;
+  }
+
+  #spent(arm: Arm, exchange: CanaryExchange): void {
+    if (exchange.answeredMs >= 0) arm.latency(exchange.answeredMs);
+    for (const [rule, us] of exchange.cpu) arm.cpu(rule, us);
+  }
+}
