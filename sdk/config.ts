@@ -324,7 +324,15 @@ export interface StoreOptions {
   readonly memory?: Size;
 }
 
-/** What `defineConfig` takes. Everything but `upstreams` has a default. */
+/**
+ * What `defineConfig` takes. Everything but `upstreams` has a default.
+ *
+ * `listeners`, `workers`, `rules`, `stateDir`, `store`, `admin` and `releases` belong to one machine. All other keys are shared: `sluice deploy` carries them
+ * with the rules, every gateway checks them before one takes them, and `sluice rollback` brings both back. Until something was deployed a gateway serves its
+ * own file. From then on the deployed values count; a reload takes only the machine's own keys from the file, and what else differs there is logged and shown by
+ * `sluice status`. Secrets are read on each gateway, from where the deploy says: an environment variable (never one of `SLUICE_…`), or a file below the config's
+ * folder; a file elsewhere only where the gateway's own config names it too.
+ */
 export interface ConfigOptions {
   /** `[{ port: 8080 }]` on loopback by default. */
   readonly listeners?: readonly ListenerOptions[];
