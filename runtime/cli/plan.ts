@@ -36,7 +36,7 @@ export async function plan(options: PlanOptions, terminal: Terminal): Promise<nu
     const allowed = new Set([...config.fetch.allow, ...config.fetch.private].map((text) => URL.parse(text)?.origin ?? text));
     const mayFetch = (origin: string): boolean => allowed.has(origin) || [...allowed].some((text) => text.includes("://*.") && fits(origin, text));
     const differs = differenceOf(before, { release: compiled.release, routes: config.routes }, mayFetch);
-    const routesTold = differs.some(({ about, subject }) => about === "route" || subject === "routes");
+    const routesTold = differs.some(({ about, subject }) => about === "route" || about === "limit" || subject === "routes");
     const changes = [...differs, ...configPlan(before.config, config.shared, routesTold)];
     const { release, maps } = compiled;
     const replayed = options.replay === undefined ? null : await replayRecorded(options, before, { release, maps, config }, terminal);

@@ -134,7 +134,7 @@ export function recordingOf(witness: Witness, sanitizer: Sanitizer, headers: Rea
     calls: witness.calls.flatMap(({ rule, service, args, reply }) => {
       if (reply === null || !isKept(service)) return [];
       const code = rules.find(({ manifest }) => manifest.name === rule)?.code ?? "";
-      const value = reply.ok ? keptReply(service, reply.value, sanitizer, headers) : reply.error.code;
+      const value = reply.ok ? keptReply(service, reply.value, code, sanitizer, headers) : reply.error.code;
       return [{ rule, service, word: callWord(service, args, code), ok: reply.ok, value }];
     }),
     decided: {

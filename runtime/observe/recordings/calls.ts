@@ -4,6 +4,15 @@ import type { Json, Sanitizer } from "./sanitize.ts";
 /** Bodies, and waits, which are waited for again. */
 const NEVER_KEPT: ReadonlySet<string> = new Set(["requestBody", "responseBody", "timer"]);
 
+/** Members of services' own replies, and the claims of RFC 7519 section 4.1. */
+const REPLY_MEMBERS: ReadonlySet<string> = new Set(
+  "allowed answer aud body claims deleted exp headers iat identity iss keyId nbf reason refusal remaining resetMs retryAfterMs setCookies setHeaders signedAt status stored sub sum version".split(
+    " ",
+  ),
+);
+/** Why a service says no, in a word of its own. */
+const REASON = /^[a-z-]{1,24}$/;
+
 export function isKept(service: string): boolean {
   return !NEVER_KEPT.has(service);
 }
@@ -43,8 +52,9 @@ function standsIn(code: string, text: string): boolean {
   return text.length > 0 && (code.includes(JSON.stringify(text)) || code.includes(`\`${text}\``));
 }
 
-/** A reply of `service` with nothing in it but its shape. */
-export function keptReply(service: string, reply: unknown, sanitizer: Sanitizer, headers: ReadonlySet<string>): Json {
+/** A reply of `service` with nothing in it but its shape. Members that the rule's code names keep their names. */
+export function keptReply(service: string, reply: unknown, code: string, sanitizer: Sanitizer, headers: ReadonlySet<string>): Json {
+  const own = (name: string): boolean => REPLY_MEMBERS.has(name) || (name.length > 1 && code.includes(name));
   const given = (reply ?? {}) as Readonly<Record<string, unknown>>;
   switch (service) {
     case "fetch": {
@@ -58,17 +68,25 @@ export function keptReply(service: string, reply: unknown, sanitizer: Sanitizer,
     case "kv":
     case "cache": {
       const { json, ...rest } = given;
-      const kept = sanitizer.value(rest) as Record<string, Json>;
-      return json === undefined ? kept : { ...kept, json: typeof json === "string" && json !== "" ? sanitizedJson(json, sanitizer) : (json as "" | null) };
+      const kept = sanitizer.value(rest, own) as Record<string, Json>;
+      return json === undefined ? kept : { ...kept, json: typeof json === "string" && json !== "" ? sanitizedJson(json, own, sanitizer) : (json as "" | null) };
+    }
+    case "forward": {
+      const bare = (member: unknown): unknown => (typeof member === "object" && member !== null && "body" in member ? { ...member, body: "" } : member);
+      return withReason(given, sanitizer.value(Object.fromEntries(Object.entries(given).map(([name, member]) => [name, bare(member)])), own));
     }
     default:
-      return sanitizer.value(given);
+      return withReason(given, sanitizer.value(given, own));
   }
 }
 
-function sanitizedJson(json: string, sanitizer: Sanitizer): string {
+function withReason({ reason }: Readonly<Record<string, unknown>>, kept: Json): Json {
+  return typeof reason === "string" && REASON.test(reason) ? { ...(kept as Record<string, Json>), reason } : kept;
+}
+
+function sanitizedJson(json: string, own: (name: string) => boolean, sanitizer: Sanitizer): string {
   try {
-    return JSON.stringify(sanitizer.value(JSON.parse(json)));
+    return JSON.stringify(sanitizer.value(JSON.parse(json), own));
   } catch {
     // What is no JSON is a text like any other.
     return JSON.stringify(sanitizer.digest(json));

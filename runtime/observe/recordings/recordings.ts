@@ -34,14 +34,14 @@ export class Recordings {
 
   /** The newest of all gateways, oldest first; and how many of another version could not be read. */
   async last(count: number): Promise<{ readonly recordings: readonly Recording[]; readonly unreadable: number }> {
-    let found: Recording[] = [];
+    const found: Recording[] = [];
     let unreadable = 0;
     for (const key of this.#keys()) {
       if (found.length >= count) break;
       const lines = await this.#store().run(LAST, [key], [count - found.length]);
       const read = lines.map((line) => readRecording(String(line)));
       unreadable += read.filter((one) => one === null).length;
-      found = [...read.filter((one) => one !== null), ...found];
+      found.push(...read.filter((one) => one !== null));
     }
     return { recordings: found.toSorted((a, b) => a.atUnixMs - b.atUnixMs), unreadable };
   }

@@ -9,9 +9,8 @@ const MAX_DEPTH = 8;
 const MAX_MEMBERS = 200;
 /** Larger numbers name somebody (a phone, an account) more often than they count something. */
 const LARGEST_PLAIN = 1_000_000;
-const IDENTIFIER = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
 /** Of a JWT (RFC 7519 section 4.1): moments, which rules hold against the clock. */
-const MOMENTS: ReadonlySet<string> = new Set(["exp", "nbf", "iat"]);
+const MOMENTS: ReadonlySet<string> = new Set(["exp", "nbf", "iat", "signedAt"]);
 
 export interface Sanitizer {
   digest(text: string): string;
@@ -19,8 +18,8 @@ export interface Sanitizer {
   target(target: string): string;
   /** Headers whose names are in `allowed`. */
   headers(list: readonly string[], allowed: ReadonlySet<string>): [string, string][];
-  /** JSON of a service's reply: its shape, truth values and small numbers stay, every text becomes a digest. */
-  value(value: unknown): Json;
+  /** JSON of a service's reply: its shape, truth values and small numbers stay, every text becomes a digest; names of members too, unless they are `own`. */
+  value(value: unknown, own: (name: string) => boolean): Json;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -31,7 +30,7 @@ export function createSanitizer(key: string): Sanitizer {
   const hex = (text: string): string => createHmac("sha256", key).update(text).digest("hex");
   // "~" needs no escaping in a query (RFC 3986 section 2.3).
   const digest = (text: string): string => (text === "" ? "" : `~${hex(text).slice(0, DIGEST_DIGITS)}`);
-  const value = (given: unknown, depth: number, name: string): Json => {
+  const value = (given: unknown, own: (name: string) => boolean, depth: number, name: string): Json => {
     if (given === null || typeof given === "boolean") return given;
     if (typeof given === "number")
       return (Number.isInteger(given) && Math.abs(given) <= LARGEST_PLAIN) || MOMENTS.has(name)
@@ -39,10 +38,10 @@ export function createSanitizer(key: string): Sanitizer {
         : LARGEST_PLAIN + Number.parseInt(hex(String(given)).slice(0, 8), 16);
     if (typeof given === "string") return digest(given);
     if (typeof given !== "object" || depth >= MAX_DEPTH) return null;
-    if (Array.isArray(given)) return given.slice(0, MAX_MEMBERS).map((member) => value(member, depth + 1, ""));
+    if (Array.isArray(given)) return given.slice(0, MAX_MEMBERS).map((member) => value(member, own, depth + 1, ""));
     const members = Object.entries(given)
       .slice(0, MAX_MEMBERS)
-      .map(([member, inner]): [string, Json] => [IDENTIFIER.test(member) ? member : digest(member), value(inner, depth + 1, member)]);
+      .map(([member, inner]): [string, Json] => [own(member) ? member : digest(member), value(inner, own, depth + 1, member)]);
     return Object.fromEntries(members);
   };
   return {
@@ -65,6 +64,6 @@ export function createSanitizer(key: string): Sanitizer {
         if (allowed.has(list[i]!) && list[i + 1]!.length <= MAX_HEADER_UNITS) kept.push([list[i]!, list[i + 1]!]);
       return kept;
     },
-    value: (given) => value(given, 0, ""),
+    value: (given, own) => value(given, own, 0, ""),
   };
 }
