@@ -113,7 +113,7 @@ function summary(
 }
 
 function sceneOf(recording: Recording, at: number, release: Release): Scene {
-  const { id, method, scheme, host, target, headers, hasBody, atUnixMs, draws, origin, cached, calls } = recording;
+  const { id, method, scheme, host, target, headers, hasBody, atUnixMs, draws, variants, origin, cached, calls } = recording;
   const left = [...calls];
   const word = (name: string, call: ServiceCall): string =>
     callWord(name, call.args, release.rules.find(({ manifest }) => manifest.name === call.rule)?.code ?? "");
@@ -123,6 +123,7 @@ function sceneOf(recording: Recording, at: number, release: Release): Scene {
     received: { method, scheme, authority: host, target, fields: headers.flat(), peer: SOMEBODY, hasBody },
     startUnixMs: atUnixMs,
     draws: draws.map(([phase, clockMs, seed]) => ({ phase, clockMs, seed: seed + tailOf(id, phase) })),
+    variants,
     origin: origin === null ? null : "code" in origin ? failureOf(origin.code) : headOf(origin),
     cached: cached === null ? null : headOf(cached),
     word,

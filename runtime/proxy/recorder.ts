@@ -129,6 +129,7 @@ export function recordingOf(witness: Witness, sanitizer: Sanitizer, headers: Rea
     headers: sanitizer.headers(received.fields, headers),
     hasBody: received.hasBody,
     draws: witness.draws.map(({ phase, clockMs, seed }) => [phase, clockMs, seed.slice(0, RANDOM_DIGITS)]),
+    variants: witness.variants,
     origin: origin === null ? null : origin instanceof GatewayError ? { code: origin.code } : head(origin),
     cached: cached === null ? null : head(cached),
     calls: witness.calls.flatMap(({ rule, service, args, reply }) => {

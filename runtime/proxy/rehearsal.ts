@@ -33,6 +33,8 @@ export interface Scene {
   readonly received: Received;
   readonly startUnixMs: number;
   readonly draws: readonly HookDraw[];
+  /** Experiment → variant that the real request was shown. */
+  readonly variants: Readonly<Record<string, string>>;
   /** How the origin answers; null: nobody knows, and 200 without a field is assumed. */
   readonly origin: Head | GatewayError | null;
   /** What the cache had; null: it had nothing, or was not asked. */
@@ -283,6 +285,7 @@ class Play implements Trace {
   }
 
   begin(life: Life): Witness {
+    life.experiments?.force(this.scene.variants);
     this.#witness = new Witness(life, null, (phase) => this.#draw(phase));
     return this.#witness;
   }

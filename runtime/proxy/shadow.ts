@@ -179,13 +179,14 @@ export class Shadow {
     if (this.#examples.filter(({ kind }) => kind === example.kind).length < MAX_EXAMPLES) this.#examples.push({ method, path: pathOf(target), ...example });
   }
 
-  #sceneOf({ life, received, startUnixMs, draws, origin, cached, calls }: Witness): Scene {
+  #sceneOf({ life, received, startUnixMs, draws, variants, origin, cached, calls }: Witness): Scene {
     const left = [...calls];
     return {
       id: life.id,
       received,
       startUnixMs,
       draws,
+      variants,
       origin,
       cached,
       word: (name, { args }) => {

@@ -49,6 +49,7 @@ export type Draw = (phase: Phase) => Omit<HookDraw, "phase">;
 const MAX_CALLS = 100;
 const MAX_DRAWS = 100;
 const MAX_REPLY_UNITS = 64 * 1024;
+const NO_VARIANTS: Readonly<Record<string, string>> = Object.freeze({});
 /** Written by the gateway on every answer. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(["age", "cache-status", "content-length", "date", "ratelimit", "ratelimit-policy", "retry-after", "via"]);
 
@@ -61,6 +62,8 @@ export class Witness implements ExchangeWitness {
   /** What the origin answered before any rule saw it, or how it failed; null: it was not asked, or the cache answered. */
   origin: Head | GatewayError | null = null;
   cached: Head | null = null;
+  /** Experiment → variant that it was shown. */
+  variants: Readonly<Record<string, string>> = NO_VARIANTS;
   /** Rules were asked: it was not refused before any could see it. */
   seen = false;
   /** It came to an answer. */
@@ -80,7 +83,8 @@ export class Witness implements ExchangeWitness {
       method: exchange.method,
       scheme: exchange.connection.scheme,
       authority: exchange.authority,
-      target: exchange.target,
+      // Without what was for the gateway alone.
+      target: request.target,
       fields: request.fields.list.slice(),
       peer: exchange.connection.remoteAddress,
       hasBody: exchange.body.length !== 0,
@@ -153,6 +157,7 @@ export class Witness implements ExchangeWitness {
     const decided = this.#decided;
     const { from, status } = response;
     this.settled = true;
+    if (life.experiments !== null) this.variants = life.experiments.shown;
     decided.set(ANSWERED_BY, from === "gateway" ? `the gateway: ${response.error?.code ?? ""}` : from);
     decided.set("status", String(status));
     if (from === "rule") {

@@ -64,6 +64,7 @@ function exchange(s: readonly string[]): Witness {
     },
     startUnixMs: 1_800_000_000_000,
     draws: [{ phase: "onRequest", clockMs: 1, seed: "0123456789abcdef0123456789abcdef" }],
+    variants: { hero: "bold" },
     origin: { status: 200, fields: ["set-cookie", at(25), "location", at(26), "content-type", "text/html"] },
     cached: null,
     calls,

@@ -25,6 +25,7 @@ function line(target: string, atUnixMs: number): string {
     headers: [],
     hasBody: false,
     draws: [],
+    variants: {},
     origin: null,
     cached: null,
     calls: [],

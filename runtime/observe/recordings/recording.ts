@@ -23,6 +23,8 @@ export const Recording = z.strictObject({
   hasBody: z.boolean(),
   /** Per hook call: phase, clock, and the part of its seed that `ctx.random()` is drawn from (never the part of `crypto`). */
   draws: z.array(z.tuple([z.enum(PHASES), z.number(), z.string().regex(/^[0-9a-f]{8}$/)])).max(100),
+  /** Experiment → variant that the visitor was shown. */
+  variants: z.record(short, short),
   /** What the origin answered before any rule saw it, or how it failed; null: it was not asked. */
   origin: z.union([head, z.strictObject({ code: short })]).nullable(),
   /** The answer that came out of the cache; null: none did. */

@@ -142,6 +142,17 @@ export class ExchangeExperiments implements AssignFacts {
     return assignment.reason === "no-match" ? null : this.matched[index]!.variants[assignment.index]!;
   }
 
+  /** For a rehearsal: what the real exchange was shown, and nothing else. */
+  force(variants: Readonly<Record<string, string>>): void {
+    this.#forced = variants;
+  }
+  /** Experiment → variant, of those that act on this request. */
+  get shown(): Readonly<Record<string, string>> {
+    const { assignments } = this;
+    if (assignments === null) return {};
+    return Object.fromEntries(assignments.flatMap(({ experiment, variant, reason }) => (reason === "no-match" ? [] : [[experiment, variant] as const])));
+  }
+
   // What rules ask and say.
 
   variantText(key: string): string | null {
@@ -186,7 +197,7 @@ export class ExchangeExperiments implements AssignFacts {
   // AssignFacts.
 
   matches(experiment: string): boolean {
-    if (this.seat.mode === "control") return false;
+    if (this.seat.mode === "control") return this.forced(experiment) !== null;
     if (this.#elsewhere) return true;
     for (const { data } of this.matched) if (data.key === experiment) return true;
     return false;
