@@ -67,7 +67,7 @@ export class Explainer {
     const over = Promise.withResolvers<void>();
     const recording = new Recording(real, served);
     const core = new Core({
-      config: real.config,
+      config: { ...real.config, routes: served.routing.routes },
       clock,
       observer: observerOf(real.observer, recording),
       store,
@@ -78,12 +78,12 @@ export class Explainer {
     });
     core.sandbox = real.sandbox;
     core.experiments = real.experiments?.silent() ?? null;
-    core.table = new HookTable(served.releaseId, served.loaded, () => over.resolve());
+    core.table = new HookTable(served.releaseId, served.loaded, core.table.routing, () => over.resolve());
     core.table.partition = served.partition;
     core.previews = { ask: () => core.table };
     core.trace = (life) => {
       recording.id = life.id;
-      recording.matched = life.match.indices;
+      recording.matched = served.rulesOf(life.match.indices);
       this.#running.set(life.id, recording);
       return recording;
     };
@@ -194,9 +194,9 @@ class Recording {
 
   /** Those of the route that the client asks for. */
   limits(ask: ExplainAsk): void {
-    const { config, routes } = this.#real;
+    const { routes, matcher } = this.#table.routing;
     const mark = ask.target.indexOf("?");
-    const route = routes.first({
+    const route = matcher.first({
       method: ask.method,
       host: ask.authority.replace(/:\d+$/, ""),
       path: mark < 0 ? ask.target : ask.target.slice(0, mark),
@@ -204,19 +204,19 @@ class Recording {
       fields: new Fields([...ask.headers]),
       country: "",
     });
-    const limits = [...config.rateLimits, ...(config.routes[route]?.limits ?? [])].map(({ policy }) => policy.name);
+    const limits = [...this.#real.config.rateLimits, ...(routes[route]?.limits ?? [])].map(({ policy }) => policy.name);
     if (limits.length > 0) this.add({ step: "limits", route, limits, why: "as if nothing had been charged so far; explaining charges nothing" });
   }
 
   sends(life: { readonly route: number }, upstream: string, request: Parameters<Upstreams["send"]>[1]): void {
-    const { config, upstreams } = this.#real;
+    const { upstreams } = this.#real;
     const { route } = life;
     this.#uncached(route);
     const targets = upstreams.status().filter((status) => status.upstream === upstream);
     this.add({
       step: "upstream",
       route,
-      match: config.routes[route]?.match ?? [],
+      match: this.#table.routing.routes[route]?.match ?? [],
       upstream,
       why: this.#pickedBy === "" ? `route ${route} matches` : `${this.#pickedBy} picked it`,
       targets:

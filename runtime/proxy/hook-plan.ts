@@ -1,11 +1,12 @@
 /** Which hooks a request meets: computed when a release is swapped in, then only looked up. */
 import { type LoadedRelease } from "../sandbox/sandbox.ts";
 import { PHASES, type Phase } from "../compile/release.ts";
-import { type ExperimentEntry, ExperimentTable } from "./experiments/table.ts";
+import { type ExperimentEntry, ExperimentTable, type GoalEntry } from "./experiments/table.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
 import type { RuleRead } from "../cache/cache.ts";
 import { readsOfMatch } from "./match/reads.ts";
 import type { Matchable, Matcher, MatchResult, Params } from "./match/match.ts";
+import type { Routing } from "./routing.ts";
 
 /** The rules of one phase in running order, and where each stands in the match result. */
 export interface PhaseHooks {
@@ -19,6 +20,8 @@ export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   readonly matchReads: readonly RuleRead[];
   /** Experiments that act on the request. */
   readonly experiments: readonly ExperimentEntry[];
+  /** Their goals that the request may reach. */
+  readonly goals: readonly GoalEntry[];
   /** May a rule ask for the variant of an experiment, or report a goal? */
   readonly asksExperiments: boolean;
   readonly tracks: boolean;
@@ -31,6 +34,7 @@ const NO_HOOKS: HookPlan = Object.freeze({
   changesOrigin: false,
   matchReads: Object.freeze([]),
   experiments: Object.freeze([]),
+  goals: Object.freeze([]),
   asksExperiments: false,
   tracks: false,
   keyedExperiments: null,
@@ -44,6 +48,7 @@ export class HookTable {
   readonly releaseId: string;
   /** In the cache; "" but for a release that is not promoted: what its exchanges fill nobody else may see. */
   partition = "";
+  readonly routing: Routing;
   /** null: the release has none. */
   readonly experiments: ExperimentTable | null;
   readonly #matcher: Matcher | null;
@@ -53,13 +58,17 @@ export class HookTable {
   #running = 0;
   #retired = false;
 
-  constructor(releaseId: string, loaded: LoadedRelease | null, onUnused: (loaded: LoadedRelease) => void) {
+  constructor(releaseId: string, loaded: LoadedRelease | null, routing: Routing, onUnused: (loaded: LoadedRelease) => void) {
     this.releaseId = releaseId;
     this.loaded = loaded;
+    this.routing = routing;
     this.#onUnused = onUnused;
     const rules = loaded?.release.rules ?? [];
     this.experiments = ExperimentTable.of(rules);
-    this.#matcher = rules.length === 0 ? null : compileMatcher(rules.map((rule) => ({ specs: rule.manifest.when })));
+    // Goals of experiments behind the rules: one look for all.
+    const goals = this.experiments?.goals ?? [];
+    const entries = [...rules.map(({ manifest }) => ({ specs: manifest.when })), ...goals.map(({ goal }) => ({ specs: [goal.traffic!.when] }))];
+    this.#matcher = rules.length === 0 ? null : compileMatcher(entries);
   }
 
   get matchesNothing(): boolean {
@@ -76,6 +85,12 @@ export class HookTable {
       this.#plans.set(match.indices, plan);
     }
     return plan;
+  }
+
+  /** Of those that match, the rules' numbers. */
+  rulesOf(matched: readonly number[]): readonly number[] {
+    const rules = this.loaded?.release.rules.length ?? 0;
+    return matched.length === 0 || matched.at(-1)! < rules ? matched : matched.filter((index) => index < rules);
   }
 
   enter(): void {
@@ -95,9 +110,10 @@ export class HookTable {
     if (this.#retired && this.#running === 0 && this.loaded) this.#onUnused(this.loaded);
   }
 
-  #makePlan(indices: readonly number[]): HookPlan {
+  #makePlan(matched: readonly number[]): HookPlan {
     const plan = {} as Record<Phase, PhaseHooks | null>;
     const all = this.loaded!.release.rules;
+    const indices = this.rulesOf(matched);
     for (const phase of PHASES) {
       const positions: number[] = [];
       indices.forEach((rule, position) => {
@@ -119,6 +135,7 @@ export class HookTable {
     );
     const experiments = {
       experiments: this.experiments === null ? NO_HOOKS.experiments : this.experiments.numbered(indices),
+      goals: Object.freeze(matched.slice(indices.length).map((index) => this.experiments!.goals[index - all.length]!)),
       asksExperiments: asking.length > 0,
       tracks: indices.some((rule) => all[rule]!.manifest.tracks === true),
       keyedExperiments: keyed.length === 0 ? null : keyed.includes("*") ? ["*"] : keyed,

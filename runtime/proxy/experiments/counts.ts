@@ -1,5 +1,5 @@
 /** What is counted when an answer is about to leave: exposures where variants differ, for control at the same places, and goals behind them. */
-import type { CountedExchange, Counting } from "../../experiments/count/counting.ts";
+import type { CountedExchange, Counting, GoalExchange } from "../../experiments/count/counting.ts";
 import { GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
 import { editable } from "../../experiments/edits/edits.ts";
 import { ERRORS } from "../../errors.ts";
@@ -9,26 +9,31 @@ import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
 import { wantsPage } from "./request-changes.ts";
 import type { ExperimentEntry } from "./table.ts";
-import { userAgentOf } from "./user-agents.ts";
 
 /** `page`: the response as it was before variants changed it. A promise where a goal's value is read from the body. */
 export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): Promise<void> | null {
   const { counting } = experiments.seat.parts;
   if (counting === null || response.tunnel !== null || experiments.assignments === null) return null;
-  const exchange = exchangeOf(experiments, response);
-  if (experiments.asked.method !== "HEAD") countExposures(experiments, counting, exchange, response, page);
+  if (experiments.asked.method !== "HEAD") countExposures(experiments, counting, response, page);
   if (experiments.tracked !== null) for (const { goal, value } of experiments.tracked.splice(0)) countTracked(experiments, goal, value);
+  return experiments.goals.length === 0 ? null : countGoals(experiments, counting, response);
+}
+
+function countGoals(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse): Promise<void> | null {
   const reached = experiments.goals.flatMap(({ experiment, goal }) => {
     const assignment = experiments.assignmentElsewhere(experiment.data.key);
     return assignment.counted ? [{ assignment, goal }] : [];
   });
   if (reached.length === 0) return null;
-  const header = (name: string): string | null => response.fields.joined(name) ?? null;
+  const exchange = new CountedResponse(experiments, response);
   if (!experiments.goals.some(({ readsBody }) => readsBody)) {
-    counting.completed(reached, { ...exchange, header, body: null });
+    counting.completed(reached, exchange);
     return null;
   }
-  return bodyIn(response).then((body) => counting.completed(reached, { ...exchange, header, body }));
+  return bodyIn(response).then((body) => {
+    exchange.body = body;
+    counting.completed(reached, exchange);
+  });
 }
 
 /** What matters of a response for whether variants may differ there. */
@@ -44,16 +49,17 @@ export function pageOf(experiments: ExchangeExperiments, response: GatewayRespon
   return { isPage: inPlace && wantsPage(experiments.asked.method, experiments.asked.fields) };
 }
 
-function countExposures(experiments: ExchangeExperiments, counting: Counting, exchange: CountedExchange, response: GatewayResponse, page: Page): void {
+function countExposures(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse, page: Page): void {
   const { matched, redirected } = experiments;
+  let exchange: CountedExchange | null = null;
   for (let i = 0; i < matched.length; i++) {
     const entry = matched[i]!;
     const assignment = experiments.assignments![i]!;
     if (!assignment.counted || !isEffective(experiments, entry, response, page)) continue;
     // Behind a redirect of another experiment nothing of this one was seen.
     if (redirected !== null && redirected !== entry) continue;
-    counting.exposed(assignment, exchange);
     experiments.exposed(assignment);
+    counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)));
   }
 }
 
@@ -72,21 +78,50 @@ export function countTracked(experiments: ExchangeExperiments, name: string, val
   }
 }
 
-function exchangeOf(experiments: ExchangeExperiments, { status, from, error }: GatewayResponse): CountedExchange {
-  const { life, asked, seat } = experiments;
-  const userAgent = userAgentOf(asked.fields.get("user-agent"));
-  return {
-    requestId: life.id,
-    atUnixMs: seat.parts.clock.unixMs(),
-    method: asked.method,
-    target: asked.query === "" ? asked.path : `${asked.path}?${asked.query}`,
-    idempotencyKey: asked.fields.get("idempotency-key") ?? null,
-    status,
-    firstByteMs: seat.parts.clock.now() - life.exchange.startedAtMs,
-    // What the client caused is no fault of the variant's.
-    serverError: status >= 500 && (error === null || ERRORS[error.code].source !== "client"),
-    attributes: { host: asked.host, path: asked.path, country: asked.country, device: userAgent.device, from },
-  };
+/** Worked out when it is asked for: of a unit that has been counted before nearly nothing is. */
+class CountedResponse implements GoalExchange {
+  readonly #experiments: ExchangeExperiments;
+  readonly #response: GatewayResponse;
+  readonly status: number;
+  body: Buffer | null = null;
+
+  constructor(experiments: ExchangeExperiments, response: GatewayResponse) {
+    this.#experiments = experiments;
+    this.#response = response;
+    this.status = response.status;
+  }
+  get requestId(): string {
+    return this.#experiments.life.id;
+  }
+  get atUnixMs(): number {
+    return this.#experiments.seat.parts.clock.unixMs();
+  }
+  get method(): string {
+    return this.#experiments.asked.method;
+  }
+  get target(): string {
+    const { path, query } = this.#experiments.asked;
+    return query === "" ? path : `${path}?${query}`;
+  }
+  get idempotencyKey(): string | null {
+    return this.#experiments.asked.fields.get("idempotency-key") ?? null;
+  }
+  get firstByteMs(): number {
+    const { seat, life } = this.#experiments;
+    return seat.parts.clock.now() - life.exchange.startedAtMs;
+  }
+  /** What the client caused is no fault of the variant's. */
+  get serverError(): boolean {
+    const { error } = this.#response;
+    return this.status >= 500 && (error === null || ERRORS[error.code].source !== "client");
+  }
+  get attributes(): Readonly<Record<string, string>> {
+    const { host, path, country } = this.#experiments.asked;
+    return { host, path, country, device: this.#experiments.userAgent.device, from: this.#response.from };
+  }
+  header(name: string): string | null {
+    return this.#response.fields.joined(name) ?? null;
+  }
 }
 
 /** Decoded and whole, and still there to be delivered; null: it is too long, or it broke off. */

@@ -9,7 +9,7 @@ import { claimsOf, runFunctions, type Said } from "./asked-units.ts";
 import { cookieIn, type QaLink } from "./gateway-marks.ts";
 import type { ExperimentSeat } from "./seat.ts";
 import type { ExperimentEntry, ExperimentTable, GoalEntry, VariantTable } from "./table.ts";
-import { userAgentOf } from "./user-agents.ts";
+import { type UserAgent, userAgentOf } from "./user-agents.ts";
 
 const NO_STICKY: readonly StickyEntry[] = Object.freeze([]);
 const MAX_TRACKED = 100;
@@ -56,6 +56,7 @@ export class ExchangeExperiments implements AssignFacts {
   readonly #claims = new Map<string, string>();
   #visitor: string | null | undefined = undefined;
   #sticky: readonly StickyEntry[] | null = null;
+  #userAgent: UserAgent | null = null;
   #forced: Readonly<Record<string, string>> | null | undefined = undefined;
   /** For goals: the unit as its experiment would assign it where it acts. */
   #elsewhere = false;
@@ -194,6 +195,10 @@ export class ExchangeExperiments implements AssignFacts {
     if (tracked.length < MAX_TRACKED) tracked.push({ goal, value });
   }
 
+  get userAgent(): UserAgent {
+    return (this.#userAgent ??= userAgentOf(this.asked.fields.get("user-agent")));
+  }
+
   // AssignFacts.
 
   matches(experiment: string): boolean {
@@ -220,11 +225,11 @@ export class ExchangeExperiments implements AssignFacts {
     if (this.#elsewhere) return true;
     const entry = this.table.find(experiment)!;
     const { devices, audience } = entry.data;
-    if (devices.length > 0 && !devices.includes(userAgentOf(this.asked.fields.get("user-agent")).device)) return false;
+    if (devices.length > 0 && !devices.includes(this.userAgent.device)) return false;
     return !audience || this.#said.get(experiment)?.within === true;
   }
   isBot(): boolean {
-    return userAgentOf(this.asked.fields.get("user-agent")).isBot;
+    return this.userAgent.isBot;
   }
   hasConsent(experiment: string): boolean {
     const { consent } = this.table.find(experiment)!;

@@ -21,9 +21,10 @@ export function beginExperiments(life: Life, seat: ExperimentSeat, table: Experi
   table.follow(seat.board);
   const { plan } = life;
   const matched = plan.experiments;
-  const goals = table.reachable(asked);
+  const { goals } = plan;
   if (matched.length === 0 && goals.length === 0 && !plan.asksExperiments && !plan.tracks && qa === null) return null;
-  const changes = plan.onRequest !== null || plan.changesOrigin || matched.some(({ touches }) => touches.origin || touches.page);
+  // Rules and variants change the fields, and who asks stays who it is.
+  const changes = plan.onRequest !== null || plan.changesOrigin || matched.some(({ touches }) => touches.origin);
   return new ExchangeExperiments(life, seat, table, matched, goals, changes ? { ...asked, fields: asked.fields.clone() } : asked, qa);
 }
 

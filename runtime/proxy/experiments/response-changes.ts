@@ -111,17 +111,48 @@ function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boo
 
 /** Directives for shared caches alone; they would give one visitor's variant to the others (RFC 9111 section 5.2.2.7). */
 const SHARED = /^(?:public|private|s-maxage|proxy-revalidate)(?:=|$)/i;
+const LETTER_C = 99;
+const LETTER_S = 115;
 
-function makePrivate(fields: Fields): void {
-  const said = fields.joined("cache-control") ?? "";
-  const kept =
-    said === ""
-      ? []
-      : said
-          .split(",")
-          .map((directive) => directive.trim())
-          .filter((directive) => directive !== "" && !SHARED.test(directive));
-  fields.set("cache-control", ["private", ...kept].join(", "));
-  fields.delete("cdn-cache-control");
-  fields.delete("surrogate-control");
+/** One pass: all names that matter begin with c or s. */
+function makePrivate({ list }: Fields): void {
+  let at = -1;
+  let kept = 0;
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i]!;
+    const first = name.charCodeAt(0);
+    if (first === LETTER_C || first === LETTER_S) {
+      if (name === "cdn-cache-control" || name === "surrogate-control") continue;
+      if (name === "cache-control") {
+        if (at >= 0) {
+          list[at] = `${list[at]!}, ${list[i + 1]!}`;
+          continue;
+        }
+        at = kept + 1;
+      }
+    }
+    list[kept] = name;
+    list[kept + 1] = list[i + 1]!;
+    kept += 2;
+  }
+  list.length = kept;
+  if (at < 0) list.push("cache-control", "private");
+  else list[at] = privateOf(list[at]!);
+}
+
+/** Origins say the same few things again and again. */
+const privates = new Map<string, string>();
+const MAX_PRIVATES = 200;
+
+function privateOf(said: string): string {
+  let told = privates.get(said);
+  if (told !== undefined) return told;
+  const kept = said
+    .split(",")
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== "" && !SHARED.test(directive));
+  told = ["private", ...kept].join(", ");
+  if (privates.size >= MAX_PRIVATES) privates.clear();
+  privates.set(said, told);
+  return told;
 }

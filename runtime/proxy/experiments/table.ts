@@ -7,7 +7,7 @@ import { type CompiledEdits, compileEdits } from "../../experiments/edits/edits.
 import type { ExperimentData } from "../../experiments/experiment-data.ts";
 import type { LiveBoard } from "../../experiments/live/live.ts";
 import { compileMatcher } from "../match/compile-matcher.ts";
-import type { Matchable, Matcher } from "../match/match.ts";
+import type { Matcher } from "../match/match.ts";
 
 /** One variant's changes. */
 export interface VariantTable {
@@ -62,17 +62,14 @@ export interface RunningModules {
 }
 
 const MAX_RUNNING = 256;
-const NO_GOALS: readonly GoalEntry[] = Object.freeze([]);
 
 export class ExperimentTable {
   readonly entries: readonly ExperimentEntry[];
   readonly assigner: Assigner;
   readonly #byKey: ReadonlyMap<string, ExperimentEntry>;
   readonly #byNumber: ReadonlyMap<number, ExperimentEntry>;
-  readonly #goals: readonly GoalEntry[];
-  readonly #goalMatcher: Matcher | null;
-  /** By the interned result of the matcher. */
-  readonly #reached = new WeakMap<readonly number[], readonly GoalEntry[]>();
+  /** That traffic reaches. */
+  readonly goals: readonly GoalEntry[];
   readonly #running = new Map<string, RunningModules>();
   #liveVersion = 0;
   #live: ReadonlyMap<string, LiveState> = new Map();
@@ -82,10 +79,9 @@ export class ExperimentTable {
     this.assigner = new Assigner(entries.map(({ data }) => planOf(data)));
     this.#byKey = new Map(entries.map((entry) => [entry.data.key, entry]));
     this.#byNumber = new Map(entries.map((entry) => [entry.number, entry]));
-    this.#goals = entries.flatMap((experiment) =>
+    this.goals = entries.flatMap((experiment) =>
       experiment.data.goals.flatMap((goal) => (goal.traffic === null ? [] : [{ experiment, goal, readsBody: readsBody(goal) }])),
     );
-    this.#goalMatcher = this.#goals.length === 0 ? null : compileMatcher(this.#goals.map(({ goal }) => ({ specs: [goal.traffic!.when] })));
   }
 
   /** null: the release has none. */
@@ -112,16 +108,6 @@ export class ExperimentTable {
       this.#running.set(name, (running = Object.freeze({ rules: Object.freeze(numbers), params: Object.freeze(numbers.map(() => null)) })));
     }
     return running;
-  }
-
-  /** Goals that this request may reach. */
-  reachable(request: Matchable): readonly GoalEntry[] {
-    if (this.#goalMatcher === null) return NO_GOALS;
-    const { indices } = this.#goalMatcher.all(request);
-    if (indices.length === 0) return NO_GOALS;
-    let goals = this.#reached.get(indices);
-    if (goals === undefined) this.#reached.set(indices, (goals = Object.freeze(indices.map((index) => this.#goals[index]!))));
-    return goals;
   }
 
   /** Experiments in which rules report a goal of that name. */
