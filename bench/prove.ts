@@ -23,6 +23,7 @@ import { mixedTraffic } from "./prove/mixed-traffic.ts";
 import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { redisFaults } from "./prove/redis-faults.ts";
 import { rollback } from "./prove/rollback.ts";
+import { ruleTests } from "./prove/rule-tests.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
@@ -37,6 +38,7 @@ const CLAIMS: readonly Claim[] = [
   cacheHitRatio,
   purgeByTag,
   savedRule,
+  ruleTests,
   killedSandbox,
   killedWorker,
   largeBodies,

@@ -1,25 +1,21 @@
-/** The command line. Each command stands in a file of its own; this one knows their names, options and exit codes. */
+/** The command line. Each command stands in a file of its own, loaded when it is run; this one knows their names, options and exit codes. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ConfigError } from "../config/config.ts";
 import { durationMs, share } from "../config/units.ts";
-import { check } from "./check.ts";
-import { deploy, type DeployOptions } from "./deploy.ts";
-import { dev } from "./dev.ts";
+import { addCanaryCommands, addPreviewCommand, withCanaryOptions } from "./canary-commands.ts";
+import type { DeployOptions } from "./deploy.ts";
 import { addExperimentCommands } from "./experiment-commands.ts";
-import { explain, type ExplainOptions } from "./explain.ts";
-import { init } from "./init.ts";
+import type { ExplainOptions } from "./explain.ts";
 import { packageRoot } from "./package-root.ts";
-import { plan, type PlanOptions } from "./plan.ts";
-import { purge, type PurgeOptions } from "./purge.ts";
-import { recordings, type RecordingsOptions } from "./recordings.ts";
-import { releases, status } from "./releases.ts";
-import { rollback, type RollbackOptions } from "./rollback.ts";
-import { start } from "./start.ts";
-import { tail, type TailOptions } from "./tail.ts";
+import type { PlanOptions } from "./plan.ts";
+import type { PurgeOptions } from "./purge.ts";
+import type { RecordingsOptions } from "./recordings.ts";
+import type { RollbackOptions } from "./rollback.ts";
+import type { TailOptions } from "./tail.ts";
 import { Terminal } from "./terminal.ts";
-import { runTests } from "./test.ts";
+import type { TestOptions } from "./test.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 differences or bad usage. */
 const FAILED = 1;
@@ -56,7 +52,7 @@ function program(): { command: Command; code: () => number } {
       .command("init")
       .description("make a working project: config, one rule, one rule test, tsconfig")
       .argument("[dir]", "folder, made when it is not there", "."),
-    (options: { args: [string] }, terminal) => init(options.args[0], terminal),
+    async (options: { args: [string] }, terminal) => (await import("./init.ts")).init(options.args[0], terminal),
   );
   add(
     configured("dev", "run in the foreground; a saved rule is live at once, a broken one is shown and the last good release keeps serving").option(
@@ -64,7 +60,7 @@ function program(): { command: Command; code: () => number } {
       "listen here instead of on the first listener's port",
       portNumber,
     ),
-    (options: { config: string; port?: number }, terminal) => dev(options, terminal),
+    async (options: { config: string; port?: number }, terminal) => (await import("./dev.ts")).dev(options, terminal),
   );
   add(
     configured("start", "run for real; prints one line per listener, then `ready`").option(
@@ -72,16 +68,18 @@ function program(): { command: Command; code: () => number } {
       "worker processes, instead of the config's number",
       positive,
     ),
-    (options: { config: string; workers?: number }, terminal) => start(options, terminal),
+    async (options: { config: string; workers?: number }, terminal) => (await import("./start.ts")).start(options, terminal),
   );
-  add(configured("check", "compile, type-check, validate config and rules; exit 1 with located messages"), (options: { config: string }, terminal) =>
-    check(options.config, terminal),
+  add(configured("check", "compile, type-check, validate config and rules; exit 1 with located messages"), async (options: { config: string }, terminal) =>
+    (await import("./check.ts")).check(options.config, terminal),
   );
   add(
     configured("test", "run *.test.ts rule tests in the same sandbox as production")
-      .option("--coverage", "show the coverage of the tests' own process", false)
+      .option("--coverage", "show which lines of the rules' TypeScript the tests run, and which never", false)
+      .addOption(new Option("--coverage-threshold <percent>", "the same, and exit 1 when it is less than this (80%)").default(null).argParser(percent))
       .argument("[files...]", "test files; all of the project by default"),
-    (options: { config: string; coverage: boolean; args: [string[]] }, terminal) => runTests({ ...options, files: options.args[0] }, terminal),
+    async (options: Omit<TestOptions, "files"> & { args: [string[]] }, terminal) =>
+      (await import("./test.ts")).runTests({ ...options, files: options.args[0] }, terminal),
   );
   add(
     configured("tail", "follow live exchanges, console output and exceptions of rules; filters run in the gateway, and errors are never dropped")
@@ -92,7 +90,7 @@ function program(): { command: Command; code: () => number } {
       .option("--errors", "only what failed: 5xx, exceptions, error lines", false)
       .option("--trace <id>", "the exchange with this request id, also one with a debug header that is over")
       .option("--admin <url>", "the admin listener, instead of the config's; repeat it to follow several gateways", collected, []),
-    (options: TailOptions, terminal) => tail(options, terminal),
+    async (options: TailOptions, terminal) => (await import("./tail.ts")).tail(options, terminal),
   );
   add(
     configured("explain", "what a request would get, and why: route, rules with what they change, limits, cache, upstream; nothing is sent to an origin")
@@ -102,7 +100,7 @@ function program(): { command: Command; code: () => number } {
       .option("-X, --method <method>", "the request's method", "GET")
       .option("--client <address>", "the client's address", "127.0.0.1")
       .option("--admin <url>", "the admin listener, instead of the config's"),
-    (options: ExplainOptions, terminal) => explain(options, terminal),
+    async (options: ExplainOptions, terminal) => (await import("./explain.ts")).explain(options, terminal),
   );
   addReachingCommands(configured, add);
   addExperimentCommands(command, add);
@@ -127,12 +125,12 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
       .addOption(new Option("--timeout <duration>", "for every gateway to load it").default(60_000, "60s").argParser(duration));
   const run = (options: { timeout: number }): { timeoutMs: number } => ({ timeoutMs: options.timeout });
   add(
-    rolling("deploy", "compile, check, hand in, and activate on every gateway or on none")
+    withCanaryOptions(rolling("deploy", "compile, check, hand in, and activate on every gateway or on none"))
       .option("--sign-key <file>", "Ed25519 private key (PKCS #8, PEM) to sign with, instead of SLUICE_SIGNING_KEY")
       .addOption(new Option("--shadow [off]", "only compare it with what serves, on live requests; off ends that").preset(true).argParser(shadowWord))
       .addOption(new Option("--share <share>", "of the requests, with --shadow").argParser(shareOf))
       .option("--base <epoch>", "the epoch that this is meant to follow; refused when another one serves", wholeNumber),
-    (options: DeployOptions & { timeout: number }, terminal) => deploy({ ...options, ...run(options) }, terminal),
+    async (options: DeployOptions & { timeout: number }, terminal) => (await import("./deploy.ts")).deploy({ ...options, ...run(options) }, terminal),
   );
   add(
     reaching("plan", "what a deploy would change; exit 0 nothing, 2 something").addOption(
@@ -140,16 +138,20 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
         .preset("1000")
         .argParser(replayCount),
     ),
-    (options: PlanOptions, terminal) => plan(options, terminal),
+    async (options: PlanOptions, terminal) => (await import("./plan.ts")).plan(options, terminal),
   );
   add(
     reaching("recordings", "how many requests are recorded for plan --replay; purge forgets them all").argument("[action]", "purge"),
-    (options: RecordingsOptions, terminal) => recordings(options, terminal),
+    async (options: RecordingsOptions, terminal) => (await import("./recordings.ts")).recordings(options, terminal),
   );
-  add(reaching("releases", "the releases that are kept, and which served when"), (options: { config: string }, terminal) => releases(options, terminal));
+  const releases = add(reaching("releases", "the releases that are kept, and which served when"), async (options: { config: string }, terminal) =>
+    (await import("./releases.ts")).releases(options, terminal),
+  );
+  addPreviewCommand(releases, add);
+  addCanaryCommands(rolling, add);
   add(
-    rolling("rollback", "let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
-    (options: RollbackOptions & { timeout: number }, terminal) => rollback({ ...options, ...run(options) }, terminal),
+    rolling("rollback", "end the canary, or let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
+    async (options: RollbackOptions & { timeout: number }, terminal) => (await import("./rollback.ts")).rollback({ ...options, ...run(options) }, terminal),
   );
   add(
     reaching("purge", "take answers out of the cache of every gateway")
@@ -158,15 +160,23 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
       .option("--tag <tag>", "everything with this tag (Cache-Tag, Surrogate-Key, or a rule's)")
       .option("--all", "everything", false)
       .option("--soft", "make it stale instead: still there for stale-while-revalidate, stale-if-error and validation", false),
-    (options: PurgeOptions, terminal) => purge(options, terminal),
+    async (options: PurgeOptions, terminal) => (await import("./purge.ts")).purge(options, terminal),
   );
-  add(reaching("status", "who serves what: gateways, workers, targets, store"), (options: { config: string }, terminal) => status(options, terminal));
+  add(reaching("status", "who serves what: gateways, workers, targets, store"), async (options: { config: string }, terminal) =>
+    (await import("./releases.ts")).status(options, terminal),
+  );
 }
 
 function duration(text: string): number {
   const ms = durationMs(text);
   if (!(ms >= 1)) throw new InvalidArgumentError('expected a duration such as "30s".');
   return ms;
+}
+
+function percent(text: string): number {
+  const value = Number(text.replace(/%$/, ""));
+  if (!(value >= 0 && value <= 100)) throw new InvalidArgumentError("expected a share from 0% to 100%.");
+  return value;
 }
 
 function wholeNumber(text: string): number {

@@ -1,39 +1,46 @@
-/** `sluice test`: the project's `*.test.ts` files, each in a process of Node's test runner, against real sandboxes. */
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+/** `sluice test`: the project's `*.test.ts` files against real sandboxes, and which lines of the rules they ran. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { glob } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { isCheckout } from "./package-root.ts";
+import { COVERAGE_FOLDER, CoverageBook, countUntested } from "../testing/coverage.ts";
+import type { FileOutcome } from "../testing/session.ts";
+import { findRules } from "../compile/compile.ts";
+import { loadConfig } from "../config/config.ts";
+import { coverageOf, coverageText, type Coverage } from "./coverage-text.ts";
 import type { Terminal } from "./terminal.ts";
+import { runFiles } from "./test-runners.ts";
 
-/** A file that hangs is a failed file. */
-const FILE_TIMEOUT_MS = 120_000;
-const FILES_AT_ONCE = 2;
+export interface TestOptions {
+  readonly config: string;
+  readonly coverage: boolean;
+  /** Percent of lines, below which the command fails; null: whatever it is. */
+  readonly coverageThreshold: number | null;
+  readonly files: readonly string[];
+}
 
-export async function runTests(
-  options: { readonly config: string; readonly coverage: boolean; readonly files: readonly string[] },
-  terminal: Terminal,
-): Promise<number> {
-  const folder = existsSync(options.config) && path.extname(options.config) !== "" ? path.dirname(path.resolve(options.config)) : path.resolve(options.config);
+export async function runTests(options: TestOptions, terminal: Terminal): Promise<number> {
+  const { config } = options;
+  const since = performance.now();
+  const folder = existsSync(config) && path.extname(config) !== "" ? path.dirname(path.resolve(config)) : path.resolve(config);
   const files = options.files.length > 0 ? options.files.map((file) => path.resolve(file)) : await findTests(folder);
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length > 0 || files.length === 0) {
     terminal.problem(missing.length > 0 ? `no such test file: ${missing.join(", ")}` : `no *.test.ts below ${folder}; sluice init writes one to begin with`);
     return 1;
   }
-  const flags = [
-    ...(isCheckout ? ["--conditions=sluice-source"] : []),
-    ...(options.coverage ? ["--experimental-test-coverage"] : []),
-    ...(terminal.json ? ["--test-reporter=tap"] : []),
-    `--test-timeout=${FILE_TIMEOUT_MS}`,
-    `--test-concurrency=${FILES_AT_ONCE}`,
-  ];
-  return new Promise((resolve, reject) => {
-    const runner = spawn(process.execPath, [...flags, "--test", ...files], { cwd: folder, stdio: "inherit" });
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => runner.kill(signal));
-    runner.on("error", reject);
-    runner.on("exit", (code) => resolve(code === 0 ? 0 : 1));
-  });
+  const covers = options.coverage || options.coverageThreshold !== null;
+  const coverageFolder = covers ? mkdtempSync(path.join(tmpdir(), "sluice-coverage-")) : "";
+  try {
+    const outcomes = await runFiles(files, {
+      env: covers ? { [COVERAGE_FOLDER]: coverageFolder } : {},
+      told: (outcome) => terminal.say(fileText(outcome, folder)),
+    });
+    const coverage = covers ? coverageOf(await readCoverage(coverageFolder, options), folder, options.coverageThreshold) : null;
+    return report(outcomes, coverage, performance.now() - since, terminal);
+  } finally {
+    if (covers) rmSync(coverageFolder, { recursive: true, force: true });
+  }
 }
 
 async function findTests(folder: string): Promise<string[]> {
@@ -44,4 +51,47 @@ async function findTests(folder: string): Promise<string[]> {
   }))
     found.push(path.join(folder, name));
   return found.sort();
+}
+
+/** Rules of the project that no test has loaded count as well. */
+async function readCoverage(coverageFolder: string, { config }: TestOptions): Promise<CoverageBook> {
+  const book = new CoverageBook();
+  book.read(coverageFolder);
+  const { rulesDir, baseDir } = await loadConfig(config).then(
+    (loaded) => loaded.config,
+    // Test files alone, or a config whose secrets are elsewhere: then what was loaded is what there is.
+    () => ({ rulesDir: "", baseDir: "" }),
+  );
+  if (rulesDir !== "") await countUntested(book, await findRules(rulesDir), baseDir);
+  return book;
+}
+
+function fileText({ file, tests, failure }: FileOutcome, folder: string): string {
+  const lines = [path.relative(folder, file)];
+  for (const test of tests) {
+    lines.push(`  ${test.failure === null ? "✔" : "✖"} ${test.name} (${test.tookMs.toFixed(test.tookMs < 10 ? 1 : 0)} ms)`);
+    if (test.failure !== null) lines.push(indented(test.failure));
+  }
+  if (failure !== null) lines.push("  ✖ the file", indented(failure));
+  return lines.join("\n");
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, "      ");
+}
+
+function report(outcomes: readonly FileOutcome[], coverage: Coverage | null, tookMs: number, terminal: Terminal): number {
+  const tests = outcomes.flatMap((outcome) => outcome.tests);
+  const fail = tests.filter(({ failure }) => failure !== null).length + outcomes.filter(({ failure }) => failure !== null).length;
+  const pass = tests.filter(({ failure }) => failure === null).length;
+  const isLow = coverage !== null && coverage.threshold !== null && coverage.percent < coverage.threshold;
+  terminal.result({ files: outcomes, pass, fail, tookMs: Math.round(tookMs), ...(coverage === null ? {} : { coverage }) }, () => [
+    `ℹ tests ${pass + fail}`,
+    `ℹ pass ${pass}`,
+    `ℹ fail ${fail}`,
+    `ℹ duration_ms ${Math.round(tookMs)}`,
+    ...(coverage === null ? [] : ["", ...coverageText(coverage)]),
+  ]);
+  if (isLow && !terminal.json) terminal.problem(`the tests run ${coverage.percent} % of the rules' lines, expected at least ${coverage.threshold} %`);
+  return fail > 0 || isLow ? 1 : 0;
 }

@@ -19,8 +19,10 @@ export class MovableClock {
   #aheadUnixMs = 0;
   #aheadMs = 0;
   readonly #waiting = new Set<Waiting>();
+  readonly #beforeMove: () => void;
 
-  constructor(start: Time | undefined) {
+  constructor(start: Time | undefined, beforeMove: () => void) {
+    this.#beforeMove = beforeMove;
     if (start !== undefined) this.#standsUnixMs = unixMsOf(start);
   }
 
@@ -67,6 +69,7 @@ export class MovableClock {
 
   /** Rings what is due, in order. What that sets anew rings in real time. */
   #move(ms: number): void {
+    this.#beforeMove();
     this.#aheadMs += ms;
     const nowMs = this.clock.now();
     const due = [...this.#waiting].filter(({ atMs }) => atMs <= nowMs).sort((a, b) => a.atMs - b.atMs);

@@ -41,27 +41,27 @@ class TestGateway implements Public.Gateway {
   #worker!: Worker;
   #client!: TestClient;
   #lease: Lease | null = null;
+  /** Is a log line about coverage? */
+  #logged: (rule: string, text: string) => boolean = () => false;
   #services: Readonly<Record<string, Service>> = {};
   /** Name → how a rule last asked for that limit. */
   readonly #limits = new Map<string, ServiceCall>();
   readonly store: Public.TestStore;
+  readonly clock: Public.TestClock;
 
   constructor(options: Public.GatewayOptions, folder: string) {
     this.#options = options;
     this.#folder = folder;
-    this.#clock = new MovableClock(options.now);
+    this.#clock = new MovableClock(options.now, () => this.#client.dropIdle());
+    this.clock = this.#clock.forTests;
     this.#kvStore = createMemoryStore({ clock: this.#clock.clock });
-    this.#recorder = new Recorder(() => false);
+    this.#recorder = new Recorder((rule, text) => this.#logged(rule, text));
     this.store = testStore({
       store: this.#kvStore,
       clock: this.#clock.clock,
       cache: () => this.#worker.core.cache,
       limit: (name, key) => this.#limit(name, key),
     });
-  }
-
-  get clock(): Public.TestClock {
-    return this.#clock.forTests;
   }
 
   async start(): Promise<void> {
@@ -83,7 +83,8 @@ class TestGateway implements Public.Gateway {
       }),
     );
     const config = testConfig(this.#options, this.#folder, played);
-    const { release, maps } = await compileRules(config, await ruleFiles([rules].flat(), this.#folder));
+    const { release, maps, logged } = await compileRules(config, await ruleFiles([rules].flat(), this.#folder));
+    this.#logged = logged;
     const newSeed = seedsOf(this.#options.random);
     const worker = await startWorker(
       { config, release, maps, listenerFds: [], workerNumber: 0, kernel: await buildKernel() },
@@ -171,7 +172,7 @@ class TestGateway implements Public.Gateway {
     if (last === undefined) return null;
     const asked = { ...(last.args as object), key, cost: 0 };
     const { allowed, remaining, resetMs, retryAfterMs } = (await this.#services["limit"]!({ ...last, args: asked })) as Public.LimitState;
-    return { allowed, remaining, resetMs, retryAfterMs };
+    return { allowed: allowed && remaining > 0, remaining, resetMs, retryAfterMs };
   }
 }
 
