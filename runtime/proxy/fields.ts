@@ -88,7 +88,8 @@ export class Fields {
       list[kept + 1] = list[i + 1]!;
       kept += 2;
     }
-    list.length = kept;
+    // Setting `length` leaves compiled code for V8's runtime.
+    while (list.length > kept) list.pop();
   }
 }
 

@@ -18,13 +18,21 @@ export interface Remembered {
   readonly answeredBy: number;
   /** The effects as they were told: to see that the same was decided again. */
   readonly text: string;
+  /** A log line or a metric is among them. */
+  readonly notes: boolean;
 }
+
+/** As it was told, before it is kept. */
+type Told = Omit<Remembered, "notes">;
 
 /** What is compared: the views before anything was changed. */
 export type Given = Pick<HookRun, "request" | "response" | "rules" | "params" | "exchange">;
 
 interface Question {
   readonly read: string;
+  /** What it is taken apart into, once: the letter of `Read`, and the name behind it as V8 has it for comparing by address. */
+  readonly kind: string;
+  readonly name: string;
   readonly answers: Map<string, Question | Remembered>;
 }
 
@@ -86,7 +94,7 @@ export class HookMemory {
     }
     if (++this.#asked === JUDGED_AFTER) this.#judge();
     let at = this.#root;
-    while (at !== null && "read" in at) at = at.answers.get(answerTo(at.read, given)) ?? null;
+    while (at !== null && "read" in at) at = at.answers.get(answerTo(at.kind, at.name, given)) ?? null;
     if (at === null) return null;
     this.#known++;
     if (--this.#untilCheck > 0) return at;
@@ -95,13 +103,13 @@ export class HookMemory {
   }
 
   /** False: what is remembered says otherwise, and the rule is not remembered again. `reread`: the effects of a text, checked once more. */
-  learn(given: Given, remembered: Remembered, reread: (text: string) => readonly CheckedEffect[]): boolean {
+  learn(given: Given, remembered: Told, reread: (text: string) => readonly CheckedEffect[]): boolean {
     if (this.#fickle || this.#restsFor > 0) return true;
     const asked = remembered.effects.at(-1);
     if (asked?.kind !== Effect.ASKED || !isWorthKeeping(remembered)) return true;
     const reads = asked.name === "" ? [] : asked.name.split("\n");
     if (reads.includes(Read.UNIQUE)) return true;
-    const answers = reads.map((read) => answerTo(read, given));
+    const answers = reads.map((read) => answerTo(read.charAt(0), read.slice(1), given));
     if (answers.some((answer) => answer.length > MAX_ANSWER_UNITS)) return true;
     const taken = this.#put(reads, answers, remembered, reread);
     if (taken) return true;
@@ -114,12 +122,12 @@ export class HookMemory {
     this.#root = null;
   }
 
-  #put(reads: readonly string[], answers: readonly string[], remembered: Remembered, reread: (text: string) => readonly CheckedEffect[]): boolean {
+  #put(reads: readonly string[], answers: readonly string[], remembered: Told, reread: (text: string) => readonly CheckedEffect[]): boolean {
     this.#budget.take(this, OUTCOME_BYTES + remembered.text.length + answers.reduce((sum, answer) => sum + answer.length + 64, 0));
     let at = this.#root;
     let hang = (node: Question | Remembered): void => void (this.#root = node);
     for (const [i, read] of reads.entries()) {
-      if (at === null) hang((at = { read: owned(read), answers: new Map() }));
+      if (at === null) hang((at = { read: owned(read), kind: read.charAt(0), name: interned(read.slice(1)), answers: new Map() }));
       if (!("read" in at) || at.read !== read) return false;
       const { answers: known } = at;
       const answer = answers[i]!;
@@ -128,7 +136,9 @@ export class HookMemory {
     }
     if (at === null) {
       const text = owned(remembered.text);
-      hang({ effects: reread(text), answeredBy: remembered.answeredBy, text });
+      const effects = reread(text);
+      const notes = effects.some(({ kind }) => kind === Effect.LOG || kind === Effect.METRIC);
+      hang({ effects, answeredBy: remembered.answeredBy, text, notes });
       return true;
     }
     return !("read" in at) && at.text === remembered.text && at.answeredBy === remembered.answeredBy;
@@ -144,12 +154,17 @@ export class HookMemory {
 }
 
 /** Bodies are left to the sandbox, and so is whatever would fill the memory with few outcomes. */
-function isWorthKeeping({ effects, text }: Remembered): boolean {
+function isWorthKeeping({ effects, text }: Told): boolean {
   return text.length <= MAX_EFFECTS_UNITS && !effects.some(({ kind }) => kind === Effect.BODY);
 }
 
-function answerTo(read: string, { request, response, rules, params, exchange }: Given): string {
-  switch (read.charAt(0)) {
+/** Property keys are: the same text is the same string then, and equal to another such by its address. */
+function interned(name: string): string {
+  return Object.keys({ [owned(name)]: null })[0]!;
+}
+
+function answerTo(kind: string, name: string, { request, response, rules, params, exchange }: Given): string {
+  switch (kind) {
     case Read.METHOD:
       return request.method;
     case Read.SCHEME:
@@ -165,25 +180,25 @@ function answerTo(read: string, { request, response, rules, params, exchange }: 
       return mark < 0 ? "" : request.target.slice(mark);
     }
     case Read.FIELD:
-      return valuesOf(request.fields, read.slice(1));
+      return valuesOf(request.fields, name);
     case Read.FIELDS:
       return request.fields.list.join("\n");
     case Read.STATUS:
       return String(response?.status ?? 0);
     case Read.RESPONSE_FIELD:
-      return response === null ? ABSENT : valuesOf(response.fields, read.slice(1));
+      return response === null ? ABSENT : valuesOf(response.fields, name);
     case Read.RESPONSE_FIELDS:
       return response === null ? ABSENT : response.fields.list.join("\n");
     case Read.EXPERIMENT:
-      return exchange.variantText?.(read.slice(1)) ?? ABSENT;
+      return exchange.variantText?.(name) ?? ABSENT;
     case Read.FROM:
       return response?.from ?? "";
     case Read.STATE:
-      return exchange.state.get(Number(read.slice(1))) ?? "";
+      return exchange.state.get(Number(name)) ?? "";
     case Read.PARAMS:
-      return paramsText(params[rules.indexOf(Number(read.slice(1)))] ?? null);
+      return paramsText(params[rules.indexOf(Number(name))] ?? null);
     default:
-      throw new RangeError(`${read} was asked, which no worker can answer`);
+      throw new RangeError(`${kind}${name} was asked, which no worker can answer`);
   }
 }
 

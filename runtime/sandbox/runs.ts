@@ -100,11 +100,11 @@ export class Runs {
     if (run.exchange.trace) return null;
     const remembered = held.memoryOf(run.phase, run.rules)?.recall(run) ?? null;
     if (remembered === null) return null;
-    const { effects, answeredBy } = remembered;
+    const { effects, answeredBy, notes } = remembered;
     // A message with so many fields is looked at by `finishOf`.
     if ((run.response ?? run.request).fields.size + effects.length > MAX_FIELDS) return null;
     const decisions = { upstream: "", pinnedTarget: "", body: null, answer: null as HookOutcome["answer"] };
-    tellNotes(effects, run, this.#options.events);
+    if (notes) tellNotes(effects, run, this.#options.events);
     applyEffects(run, effects, decisions);
     for (const rule of run.rules) {
       const outcome = rule === answeredBy ? "answer" : "next";

@@ -81,7 +81,7 @@ export class Call implements Carried {
     this.request.onInformational?.(status, fields);
   }
 
-  answered(answer: Answer, body: BodySource, tunnel: Duplex | null): void {
+  answered(answer: Answer, body: BodySource, tunnel: Duplex | null, nowMs: number): void {
     this.#settle();
     this.#resolve({
       status: answer.status,
@@ -91,7 +91,7 @@ export class Call implements Carried {
       target: this.#target!.url,
       tunnel,
       connectMs: this.#connectMs,
-      firstByteMs: this.#group.clock.now() - this.#startedMs,
+      firstByteMs: nowMs - this.#startedMs,
       attempts: this.#attempts,
     });
   }

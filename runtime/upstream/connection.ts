@@ -23,7 +23,7 @@ export interface Carried {
   /** The connection stands, the request goes out now. */
   sent(nowMs: number): void;
   informational(status: number, fields: Fields): void;
-  answered(answer: Answer, body: BodySource, tunnel: Duplex | null): void;
+  answered(answer: Answer, body: BodySource, tunnel: Duplex | null, nowMs: number): void;
   /** No answer will come. The connection is destroyed already. */
   failed(error: GatewayError, connection: Connection): void;
 }
@@ -122,12 +122,11 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     sender.start(head);
   }
 
-  #finish(reusable: boolean, keepAliveMs: number): void {
+  #finish(reusable: boolean, keepAliveMs: number, nowMs: number): void {
     const uploadPending = this.#sender !== null;
     this.#call = null;
     this.#body = null;
     if (!reusable || uploadPending || this.#writeError !== null || keepAliveMs <= 0) return this.destroy();
-    const nowMs = this.#owner.clock.now();
     this.#phase = "idle";
     this.idleSinceMs = nowMs;
     this.reusableUntilMs = nowMs + keepAliveMs;
@@ -230,8 +229,9 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
   responseWhole(answer: Answer, bytes: Buffer | null, overrun: boolean): void {
     const call = this.#call!;
     const body = bytes === null ? NO_BODY : bodyOf(Buffer.from(bytes));
-    this.#finish(answer.keepAlive && !overrun, this.#keepAliveMs(answer));
-    call.answered(answer, body, null);
+    const nowMs = this.#owner.clock.now();
+    this.#finish(answer.keepAlive && !overrun, this.#keepAliveMs(answer), nowMs);
+    call.answered(answer, body, null, nowMs);
   }
 
   responseBegins(answer: Answer, length: number): void {
@@ -242,7 +242,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     // RFC 9112 section 9.5: who sees an error while sending a body stops sending.
     if (answer.status >= 400) this.#stopSending();
     this.#body = new ResponseBody(length, this.#reader.untilClose, this);
-    call.answered(answer, this.#body, null);
+    call.answered(answer, this.#body, null, this.#owner.clock.now());
   }
 
   responseBytes(bytes: Buffer): void {
@@ -257,7 +257,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     const body = this.#body;
     if (body === null) return;
     this.#stopped = false;
-    this.#finish(answer.keepAlive && !overrun, this.#keepAliveMs(answer));
+    this.#finish(answer.keepAlive && !overrun, this.#keepAliveMs(answer), this.#owner.clock.now());
     body.finish(trailers);
   }
 
@@ -266,7 +266,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     this.#call = null;
     this.#phase = "tunnel";
     this.#deadline.set(Infinity);
-    call.answered(answer, NO_BODY, this.#link.detach(early === null ? null : Buffer.from(early)));
+    call.answered(answer, NO_BODY, this.#link.detach(early === null ? null : Buffer.from(early)), this.#owner.clock.now());
   }
 
   /** The origin closes its idle side after `timeout` seconds: a second less, or its FIN meets the next request half-way. */
