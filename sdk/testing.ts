@@ -205,7 +205,7 @@ export interface LimitState {
   readonly remaining: number;
   /** Until all units are there again. */
   readonly resetMs: number;
-  /** 0 when `allowed`. */
+  /** Of a key that is blocked by `penalty`; else 0. */
   readonly retryAfterMs: number;
 }
 
