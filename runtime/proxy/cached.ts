@@ -16,15 +16,16 @@ export function askCache(life: Life, askOrigin: AskOrigin): GatewayResponse | Pr
 
 /** Null: the cache has nothing to say about it. Picks the route, which says what may be cached; a rule may have picked the upstream already. */
 function policyOf(life: Life): RoutePolicy | null {
-  const { core, exchange } = life;
+  const { exchange } = life;
+  const { matcher, routes, policies } = life.table.routing;
   if (exchange.upgradeProtocol !== "") return null;
-  const index = core.routes.first(life.matchable());
+  const index = matcher.first(life.matchable());
   if (index < 0) return null;
   if (life.upstream === "") {
     life.route = index;
-    life.upstream = core.config.routes[index]!.upstream;
+    life.upstream = routes[index]!.upstream;
   }
-  const policy = core.routePolicies[index]!;
+  const policy = policies[index]!;
   // What a GET's body asks for is no part of a key.
   return policy !== null && exchange.body.length !== 0 && (exchange.method === "GET" || exchange.method === "HEAD") ? null : policy;
 }

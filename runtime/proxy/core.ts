@@ -1,11 +1,11 @@
 /** The proxy core of one process, put together: what `handler.ts` reads. Rules run elsewhere; no user code runs here. */
 import { randomBytes } from "node:crypto";
-import { type Cache, createCache, type RoutePolicy, routePolicyOf } from "../cache/cache.ts";
+import { type Cache, createCache } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release.ts";
-import type { ResolvedConfig } from "../config/resolved.ts";
+import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
 import type { Observer } from "../observe/observe.ts";
-import { type Limiter, RouteLimits } from "../ratelimit/ratelimit.ts";
+import type { Limiter } from "../ratelimit/ratelimit.ts";
 import type { Sandbox, SandboxEvents } from "../sandbox/sandbox.ts";
 import type { Trace } from "../sandbox/trace.ts";
 import type { Store } from "../store/store.ts";
@@ -18,9 +18,8 @@ import { HookTable } from "./hook-plan.ts";
 import type { Life } from "./life.ts";
 import type { PreviewDoor } from "./previews.ts";
 import type { ReleaseChoice } from "./release-choice.ts";
-import { compileMatcher } from "./match/compile-matcher.ts";
-import type { Matcher } from "./match/match.ts";
 import type { GatewayResponse } from "./reply.ts";
+import { Routing } from "./routing.ts";
 import type { Witness } from "./witness.ts";
 
 export interface CoreParts {
@@ -58,11 +57,6 @@ export class Core {
   readonly upstreams: Upstreams;
   /** Null when no route caches. */
   readonly cache: Cache | null;
-  readonly routes: Matcher;
-  /** Beside each route what it caches; null: nothing. */
-  readonly routePolicies: readonly (RoutePolicy | null)[];
-  /** Null: config limits nothing. */
-  readonly routeLimits: RouteLimits | null;
   readonly trustedProxies: TrustedProxies;
   readonly keepHeaders: ReadonlySet<string>;
   /** The release that new exchanges begin with. Swapped by one assignment. */
@@ -85,6 +79,7 @@ export class Core {
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
   problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
 
+  readonly #limiter: Limiter;
   readonly #startSandbox: () => Promise<Sandbox>;
   readonly #startExperiments: (() => Promise<ExperimentSeat>) | undefined;
   readonly #quotedUpstreams: ReadonlyMap<string, string>;
@@ -100,14 +95,7 @@ export class Core {
     this.upstreams = parts.upstreams;
     this.#startSandbox = parts.startSandbox;
     this.#startExperiments = parts.startExperiments;
-    this.routes = compileMatcher(parts.config.routes.map((route) => ({ specs: route.match })));
-    const { rateLimits, routes } = parts.config;
-    this.routeLimits = RouteLimits.of(
-      parts.limiter,
-      rateLimits,
-      routes.map(({ limits }) => limits),
-    );
-    this.routePolicies = parts.config.routes.map(({ cache }) => (cache === null ? null : routePolicyOf(cache)));
+    this.#limiter = parts.limiter;
     this.cache =
       parts.cache !== undefined || parts.config.cache === null
         ? (parts.cache ?? null)
@@ -122,7 +110,7 @@ export class Core {
     this.trustedProxies = new TrustedProxies(parts.config.trustedProxies);
     this.keepHeaders = new Set(parts.config.keepHeaders);
     this.#quotedUpstreams = new Map(Object.keys(parts.config.upstreams).map((name) => [name, JSON.stringify(name)]));
-    this.table = new HookTable(EMPTY_RELEASE.id, null, () => undefined);
+    this.table = new HookTable(EMPTY_RELEASE.id, null, this.#routingOf(parts.config.routes), () => undefined);
   }
 
   /** Unique over gateways and restarts; no secret. */
@@ -141,15 +129,15 @@ export class Core {
     return prepared.then((activate) => activate());
   }
 
-  /** The first half of a swap: everything that can fail. What it resolves with cannot fail. */
-  async prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease> {
-    const table = await this.hold(release, maps);
+  /** The first half of a swap: everything that can fail. What it resolves with cannot fail. `routes` left out: those that serve. */
+  async prepare(release: Release, maps: SourceMaps, routes?: readonly RouteConfig[]): Promise<PreparedRelease> {
+    const table = await this.hold(release, maps, routes);
     return Object.assign(() => this.serve(table), { discard: () => table.retire(), table });
   }
 
   /** Loads a release beside those that are there. Whoever asked retires the table. */
-  hold(release: Release, maps: SourceMaps): Promise<HookTable> {
-    const table = this.#swaps.then(() => this.#load(release, maps));
+  hold(release: Release, maps: SourceMaps, routes?: readonly RouteConfig[]): Promise<HookTable> {
+    const table = this.#swaps.then(() => this.#load(release, maps, routes === undefined ? this.table.routing : this.#routingOf(routes)));
     this.#swaps = table.then(
       () => undefined,
       () => undefined,
@@ -175,14 +163,18 @@ export class Core {
     last.retire();
   }
 
-  async #load(release: Release, maps: SourceMaps): Promise<HookTable> {
-    if (release.rules.length === 0) return new HookTable(release.id, null, () => undefined);
+  #routingOf(routes: readonly RouteConfig[]): Routing {
+    return new Routing(routes, this.config.rateLimits, this.#limiter);
+  }
+
+  async #load(release: Release, maps: SourceMaps, routing: Routing): Promise<HookTable> {
+    if (release.rules.length === 0) return new HookTable(release.id, null, routing, () => undefined);
     this.sandbox ??= await this.#startSandbox();
     const sandbox = this.sandbox;
     const loaded = await sandbox.load(release, maps);
     if (this.experiments === null && release.rules.some(({ manifest }) => manifest.experiment !== undefined))
       this.experiments = (await this.#startExperiments?.()) ?? null;
-    return new HookTable(release.id, loaded, () => sandbox.unload(loaded));
+    return new HookTable(release.id, loaded, routing, () => sandbox.unload(loaded));
   }
 
   async close(): Promise<void> {

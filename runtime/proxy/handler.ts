@@ -47,8 +47,9 @@ async function live(life: Life): Promise<void> {
   const { exchange, core, plan } = life;
   let response = life.error !== null ? failed(life, life.error) : core.problemPage === null ? null : core.problemPage(exchange);
 
-  if (response === null && core.routeLimits !== null) {
-    const admission = admit(life, core.routeLimits);
+  const { limits } = life.table.routing;
+  if (response === null && limits !== null) {
+    const admission = admit(life, limits);
     response = admitted(life, admission instanceof Promise ? await admission : admission);
   }
   if (life.witness !== null) life.witness.seen = response === null;
@@ -91,7 +92,7 @@ async function live(life: Life): Promise<void> {
 /** Charges the limits of the route that the client asked for, before any rule is entered. */
 function admit(life: Life, limits: RouteLimits): Admission | Promise<Admission> | null {
   const asked = life.matchable();
-  life.route = life.core.routes.first(asked);
+  life.route = life.table.routing.matcher.first(asked);
   return limits.admit(life.route, life.client.address, asked);
 }
 
@@ -171,13 +172,13 @@ function expectUpstream(life: Life): void {
 }
 
 function route(life: Life): string {
-  const { routes } = life.core;
-  if (routes.always >= 0) return life.core.config.routes[(life.route = routes.always)]!.upstream;
+  const { matcher, routes } = life.table.routing;
+  if (matcher.always >= 0) return routes[(life.route = matcher.always)]!.upstream;
   // Limits have looked already, and without a hook nothing has changed since.
-  const index = life.route >= 0 && life.plan.onRequest === null ? life.route : routes.first(life.matchable());
+  const index = life.route >= 0 && life.plan.onRequest === null ? life.route : matcher.first(life.matchable());
   if (index < 0) throw new GatewayError("NO_ROUTE", `no route for ${life.request.authority}${life.request.target}`);
   life.route = index;
-  return life.core.config.routes[index]!.upstream;
+  return routes[index]!.upstream;
 }
 
 function callUpstream(life: Life): Promise<GatewayResponse> {

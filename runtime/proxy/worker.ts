@@ -3,7 +3,7 @@ import { type Cache, cacheSeries } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
-import type { ResolvedConfig } from "../config/resolved.ts";
+import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
 import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
 import type { Outgoing } from "../security/egress.ts";
@@ -56,7 +56,7 @@ export interface Worker {
   /** Loads a release and serves it. Rejects with a located reason, leaving the old one. */
   swap(release: Release, maps: SourceMaps): Promise<void>;
   /** The first half of a swap; calling what it resolves with is the second and cannot fail. */
-  prepare(release: Release, maps: SourceMaps): Promise<PreparedRelease>;
+  prepare(release: Release, maps: SourceMaps, routes?: readonly RouteConfig[]): Promise<PreparedRelease>;
   /** A canary takes its share: the release that was prepared for it (which is then used up), or with null the one that runs. Throws when neither is its release. */
   runCanary(prepared: PreparedRelease | null, terms: CanaryTerms): void;
   endCanary(): void;
@@ -172,7 +172,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     },
     accept,
     swap: (release, maps) => core.swap(release, maps),
-    prepare: (release, maps) => core.prepare(release, maps),
+    prepare: (release, maps, routes) => core.prepare(release, maps, routes),
     ...seats,
     shadow: (order) => watching.shadow(order),
     explain: (ask) => explainer.explain(core, ask),

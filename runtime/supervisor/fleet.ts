@@ -7,6 +7,7 @@ import { Backoff, RESTART_BACKOFF } from "./backoff.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { shareOf } from "./share.ts";
 import type { ListeningSocket } from "./sockets.ts";
+import { differsInRoutesAlone, Standby } from "./standby.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import type { Tails } from "./tails.ts";
 import type { CanaryStart } from "../proxy/worker.ts";
@@ -42,9 +43,6 @@ export interface FleetOptions {
   readonly onPreviewRefused: WorkerProcessOptions["onPreviewRefused"];
 }
 
-/** Per worker: processes that finish for earlier configs. Each holds the memory of a worker until its last exchange ends, at the latest at limits.drain. */
-const MOST_DRAINING = 4;
-
 interface Slot {
   worker: WorkerProcess | null;
   readonly backoff: Backoff;
@@ -59,8 +57,7 @@ export class Fleet {
   readonly #others = new Set<WorkerProcess>();
   /** Hold a release beside the one that serves. */
   #prepared: ReadonlySet<WorkerProcess> = new Set();
-  /** Started beside those that serve, on another config; they accept nothing yet. */
-  #standby: { readonly next: Served; readonly workers: readonly WorkerProcess[] } | null = null;
+  readonly #standby: Standby;
   #nextNumber = 1;
   #problem: ShownProblem | null = null;
   #previewKey = "";
@@ -70,6 +67,10 @@ export class Fleet {
   constructor(plan: Plan, options: FleetOptions) {
     this.#plan = plan;
     this.#options = options;
+    this.#standby = new Standby({
+      spawn: (next) => this.#spawn({ ...next, sockets: this.#plan.sockets }, null, true),
+      drop: (worker) => void this.#retire(worker, this.#plan),
+    });
   }
 
   get plan(): Plan {
@@ -111,10 +112,9 @@ export class Fleet {
 
   /** The first half: loaded on every worker beside the one that serves, or on none. With another config new workers load it, beside those that serve. */
   async prepare(next: Served): Promise<void> {
-    if (next.config !== this.#plan.config) return this.#prepareBeside(next);
-    const { release, maps } = next;
+    if (this.#needsOthers(next.config)) return this.#standby.prepare(next, this.#draining);
     const workers = this.serving;
-    const prepared = await Promise.allSettled(workers.map((worker) => worker.prepare(release, maps)));
+    const prepared = await Promise.allSettled(workers.map((worker) => this.#load(worker, next, this.#plan)));
     const reasons = new Set(prepared.flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : [])));
     if (reasons.size === 0) {
       this.#prepared = new Set(workers);
@@ -126,12 +126,12 @@ export class Fleet {
 
   /** The second half, for what was prepared last. A worker that did not prepare it, because it is new, is brought along. */
   async activate(next: Served): Promise<void> {
-    if (next.config !== this.#plan.config) return this.#activateBeside(next);
-    const { release, maps } = next;
+    if (this.#needsOthers(next.config)) return this.#activateBeside(next);
+    const { release } = next;
     const prepared = this.#prepared;
     this.#prepared = new Set();
     const before = this.#plan;
-    this.#plan = { ...before, release, maps };
+    this.#plan = { ...before, ...next };
     await Promise.all(
       this.serving.map(async (worker) => {
         if (!prepared.has(worker)) return this.#catchUp(worker, before);
@@ -143,6 +143,19 @@ export class Fleet {
         }
       }),
     );
+  }
+
+  #needsOthers(config: ResolvedConfig): boolean {
+    return config !== this.#plan.config && !differsInRoutesAlone(config, this.#plan.config);
+  }
+
+  get #draining(): number {
+    return [...this.#others].filter(({ state }) => state === "draining").length;
+  }
+
+  /** On a worker that serves, or began with, `last`. */
+  #load(worker: WorkerProcess, { config, release, maps }: Served, last: Served): Promise<void> {
+    return worker.prepare(release, maps, config === last.config ? undefined : config.routes);
   }
 
   /** A share of the clients is on a canary: on what was prepared, or on the one that runs already. A worker that did not prepare it is brought along. */
@@ -209,32 +222,19 @@ export class Fleet {
   /** What was prepared is not wanted after all. */
   async discard(): Promise<void> {
     this.#prepared = new Set();
-    this.#dropStandby();
+    this.#standby.drop();
     // One that is lost holds nothing any more.
     await Promise.allSettled(this.serving.map((worker) => worker.discard()));
   }
 
-  async #prepareBeside(next: Served): Promise<void> {
-    this.#dropStandby();
-    const draining = [...this.#others].filter(({ state }) => state === "draining").length;
-    if (draining >= MOST_DRAINING * next.config.workers)
-      throw new StartError([`${draining} workers of earlier configs still finish their exchanges (limits.drain): deploy again when they have`]);
-    const plan = { ...next, sockets: this.#plan.sockets };
-    const workers = Array.from({ length: next.config.workers }, () => this.#spawn(plan, null, true));
-    const starts = await Promise.allSettled(workers.map((worker) => worker.ready));
-    const reasons = new Set(starts.flatMap((start) => (start.status === "rejected" ? [reasonOf(start.reason)] : [])));
-    this.#standby = { next, workers };
-    if (reasons.size === 0) return;
-    this.#dropStandby();
-    throw new StartError([...reasons]);
-  }
-
   /** The new workers accept before the old ones stop; these finish what they have begun, until limits.drain. */
   async #activateBeside(next: Served): Promise<void> {
-    // Catching up; or another config was taken here since it was prepared.
-    if (this.#standby?.next.config !== next.config || this.#standby.next.release.id !== next.release.id) await this.#prepareBeside(next);
-    const { workers } = this.#standby!;
-    this.#standby = null;
+    let workers = this.#standby.take(next);
+    if (workers === null) {
+      // Catching up; or another config was taken here since it was prepared.
+      await this.#standby.prepare(next, this.#draining);
+      workers = this.#standby.take(next)!;
+    }
     const last = this.#plan;
     this.#plan = { ...next, sockets: last.sockets };
     const old = this.#slots.flatMap(({ worker }) => (worker === null ? [] : [worker]));
@@ -264,12 +264,6 @@ export class Fleet {
     if (!this.#stopping) this.#startAgain(slot, 0);
   }
 
-  #dropStandby(): void {
-    const standby = this.#standby;
-    this.#standby = null;
-    for (const worker of standby?.workers ?? []) void this.#retire(worker, this.#plan);
-  }
-
   /** Until a request for `path` is answered by the workers themselves; null: not any more. */
   async expectProbe(path: string | null): Promise<void> {
     const asked = (state: WorkerState): Promise<void>[] => this.workers.filter((worker) => worker.state === state).map((worker) => worker.expectProbe(path));
@@ -290,7 +284,7 @@ export class Fleet {
    * when its exchanges have, at the latest at limits.drain; the next is not held up by that. When a new one does not start, those replaced so far go back to the old plan.
    */
   async replaceAll(given: Plan): Promise<void> {
-    this.#dropStandby();
+    this.#standby.drop();
     const last = this.#plan;
     const next: Plan = { canary: last.canary ?? null, ...given };
     this.#plan = next;
@@ -442,13 +436,13 @@ export class Fleet {
   async #catchUp(worker: WorkerProcess, plan: Plan): Promise<void> {
     const now = this.#plan;
     if (now === plan || worker.state !== "serving") return;
-    if (now.config !== plan.config) {
+    if (now.config !== plan.config && !differsInRoutesAlone(now.config, plan.config)) {
       worker.killUnresponsive("started with a config that was replaced meanwhile");
       return;
     }
     try {
       if (worker.release !== now.release.id) {
-        await worker.prepare(now.release, now.maps);
+        await this.#load(worker, now, plan);
         await worker.activate(now.release.id);
       }
       if (now.canary !== undefined && now.canary !== null) await this.#runCanaryOn(worker, now.canary);

@@ -1,6 +1,7 @@
 /** What supervisor and worker say to each other over the IPC channel. Both check what they read: a message of another version must not pass for one of this. */
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
+import type { RouteConfig } from "../config/resolved.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import type { CanaryTerms } from "../proxy/release-choice.ts";
@@ -12,8 +13,8 @@ import type { TailOrder } from "./tails.ts";
 
 /** Asked with a number, answered by `AnswerMessage` with the same. */
 export type Request =
-  /** Load a release beside the one that serves. */
-  | { readonly ask: "prepare"; readonly release: Release; readonly maps: SourceMaps }
+  /** Load a release beside the one that serves, with other routes or those that serve. */
+  | { readonly ask: "prepare"; readonly release: Release; readonly maps: SourceMaps; readonly routes?: readonly RouteConfig[] }
   /** New exchanges use the prepared release. */
   | { readonly ask: "activate" }
   /** The prepared release is not wanted after all. */

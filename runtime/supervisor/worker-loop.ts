@@ -177,10 +177,10 @@ async function obey(running: Running, request: Exclude<Request, { ask: "purge" |
   }
 }
 
-async function prepare(running: Running, { release, maps }: Extract<Request, { ask: "prepare" }>): Promise<void> {
+async function prepare(running: Running, { release, maps, routes }: Extract<Request, { ask: "prepare" }>): Promise<void> {
   forget(running);
   const { preparation } = running;
-  const prepared = await running.worker.prepare(release, maps);
+  const prepared = await running.worker.prepare(release, maps, routes);
   if (running.preparation === preparation) {
     running.prepared = prepared;
     return;

@@ -5,6 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
+import type { RouteConfig } from "../config/resolved.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import type { CanaryTerms } from "../proxy/release-choice.ts";
@@ -125,8 +126,9 @@ export class WorkerProcess {
     return this.#child.pid ?? 0;
   }
 
-  async prepare(release: WorkerInit["release"], maps: WorkerInit["maps"]): Promise<void> {
-    await this.#ask({ ask: "prepare", release, maps }, PREPARE_DEADLINE_MS);
+  /** `routes` left out: those that serve there. */
+  async prepare(release: WorkerInit["release"], maps: WorkerInit["maps"], routes?: readonly RouteConfig[]): Promise<void> {
+    await this.#ask({ ask: "prepare", release, maps, ...(routes === undefined ? {} : { routes }) }, PREPARE_DEADLINE_MS);
   }
 
   async activate(release: string): Promise<void> {

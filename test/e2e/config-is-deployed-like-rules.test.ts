@@ -28,11 +28,13 @@ test("one gateway: a config is planned, deployed with the rules, survived by wha
   await once(socket, "open");
   t.after(() => socket.terminate());
 
-  // Rules alone: no worker is replaced.
+  // Rules and routes: no worker is replaced, and an exchange keeps the routes that it began with.
   stage.rule("shows.ts", `${SHOWS_THEME}// said again\nexport const twice = true;\n`);
+  stage.config({ ...base, routes: [{ match: { path: "/origin/held" }, upstream: "origin" }] });
   const rules = await stage.sluice(gateway, ["deploy", "--wait"]);
   assert.equal(rules.code, 0, rules.out + rules.err);
   assert.deepEqual(await workers(gateway), [worker]);
+  assert.equal((await ask(gateway, "/origin/page")).status, 404, "no route any more");
   assert.equal(await echoed(socket, "still there"), "still there");
 
   // Config: told key by key, in its own units; what runs meanwhile is not disturbed.
@@ -79,7 +81,7 @@ test("one gateway: a config is planned, deployed with the rules, survived by wha
   const back = await stage.sluice(gateway, ["rollback", "--wait"]);
   assert.equal(back.code, 0, back.out + back.err);
   assert.equal((await ask(gateway)).text, "light");
-  assert.equal((await ask(gateway, `/origin/${"x".repeat(64)}`)).status, 200);
+  assert.equal((await ask(gateway, `/origin/${"x".repeat(64)}`)).status, 404, "no limit, and the routes of that release");
   const again = await stage.sluice(gateway, ["rollback", then.release, "--wait"]);
   assert.equal(again.code, 0, again.out + again.err);
 

@@ -6,9 +6,17 @@ import { HookTable } from "../../runtime/proxy/hook-plan.ts";
 import { Fields } from "../../runtime/proxy/fields.ts";
 import { takeInputs } from "../../runtime/proxy/gateway-inputs.ts";
 import { CANARY_COOKIE, ReleaseChoice } from "../../runtime/proxy/release-choice.ts";
+import { Routing } from "../../runtime/proxy/routing.ts";
+import { Limiter } from "../../runtime/ratelimit/ratelimit.ts";
+import { createMemoryStore } from "../../runtime/store/store.ts";
 import { marking, openWorker, TERMS } from "./several-releases.ts";
 
-const table = (id: string): HookTable => new HookTable(id, null, () => undefined);
+const limiter = new Limiter({
+  store: createMemoryStore({ clock: systemClock }),
+  clock: systemClock,
+  events: { charged: () => undefined, degraded: () => undefined },
+});
+const table = (id: string): HookTable => new HookTable(id, null, new Routing([], [], limiter), () => undefined);
 const [current, canary] = [table("000000000001"), table("000000000002")];
 
 function choice(share: number, more: { tag?: string; key?: string; visitor?: string | null } = {}): ReleaseChoice {
