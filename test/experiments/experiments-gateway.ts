@@ -23,7 +23,7 @@ export interface Asked {
 }
 export interface Played {
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: string | Buffer;
 }
 export interface Answer {

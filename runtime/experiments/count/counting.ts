@@ -40,9 +40,10 @@ export interface ReachedGoal {
 export interface Counting {
   /**
    * The response of a variant, or of control at the same place, is about to be delivered: an error too, and a redirect before it. Counts a unit
-   * once for each version, its first latency, and its first error; an assignment that is not `counted` is passed over.
+   * once for each version, its first latency, and its first error; an assignment that is not `counted` is passed over. True: it is written down, and
+   * only an error of this unit is worth telling from now on.
    */
-  exposed(assignment: Assignment, exchange: CountedExchange): void;
+  exposed(assignment: Assignment, exchange: CountedExchange): boolean;
   /** An exchange that goals may be about. Judges status, value and repetition; a `serverError` counts against the unit, and no goal. */
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void;
   /** `ctx.track(goal, value)`. `callId`: the same when the hook runs once more after a lost sandbox. */

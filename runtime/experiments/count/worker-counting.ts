@@ -92,21 +92,22 @@ export class WorkerCounting implements Counting {
     this.#adoptLater(0);
   }
 
-  exposed(assignment: Assignment, exchange: CountedExchange): void {
+  exposed(assignment: Assignment, exchange: CountedExchange): boolean {
     const { countAs, index } = assignment;
-    if (!assignment.counted || countAs === null) return;
+    if (!assignment.counted || countAs === null) return true;
     const run = runName(assignment);
     const known = this.#known.get(`${run} ${countAs}`);
     const { serverError, firstByteMs } = exchange;
     const atMs = Math.floor(exchange.atUnixMs);
     if (known !== undefined) {
       if (serverError && !known.error) known.error = this.#record(run, countAs, `e ${atMs}`, "error");
-      return;
+      return true;
     }
     const latency = serverError ? -1 : latencyBucket(firstByteMs);
-    if (!this.#record(run, countAs, `x ${index} ${atMs} ${serverError ? 1 : 0} ${latency}`, "exposure")) return;
+    if (!this.#record(run, countAs, `x ${index} ${atMs} ${serverError ? 1 : 0} ${latency}`, "exposure")) return false;
     this.#known.set(`${run} ${countAs}`, { error: serverError, goals: null });
     this.#parts.raw?.exposure(assignment, exchange);
+    return true;
   }
 
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void {

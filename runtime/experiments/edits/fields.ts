@@ -23,11 +23,21 @@ const CHARSET = /;\s*charset\s*=\s*(?:"([^"]{0,60})"|([^\s;"]{1,60}))/i;
 /** Script sources come first: a nonce for styles alone is another one (Content Security Policy, section 6.7.2). */
 const NONCE_DIRECTIVE = /(?:^|[;,])\s*(?:script-src-elem|script-src|default-src)\s[^;,]*?'nonce-([A-Za-z0-9+/_=-]{1,200})'/i;
 
+/** The same as `editable`, for whoever only wants to know. */
+export function isEditable(status: number, fields: Fields): boolean {
+  const type = fields.get("content-type");
+  return type !== undefined && HTML_TYPE.test(type) && isWhole(status) && CODINGS.has((fields.joined("content-encoding") ?? "").trim().toLowerCase());
+}
+
+function isWhole(status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 205 && status !== 206 && status !== 304;
+}
+
 /** May this answer's body be edited, and how is it to be read? A part of a page (206) is none. */
 export function editable(status: number, fields: Fields): Editable {
   const type = fields.get("content-type") ?? "";
   if (!HTML_TYPE.test(type)) return { editable: false, because: "type" };
-  if (status < 200 || status === 204 || status === 205 || status === 206 || status === 304) return { editable: false, because: "status" };
+  if (!isWhole(status)) return { editable: false, because: "status" };
   const coding = CODINGS.get((fields.joined("content-encoding") ?? "").trim().toLowerCase());
   if (coding === undefined) return { editable: false, because: "coding" };
   const match = CHARSET.exec(type);

@@ -1,7 +1,7 @@
 /** What is counted when an answer is about to leave: exposures where variants differ, for control at the same places, and goals behind them. */
 import type { CountedExchange, Counting, GoalExchange } from "../../experiments/count/counting.ts";
 import { GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
-import { editable } from "../../experiments/edits/edits.ts";
+import { isEditable } from "../../experiments/edits/edits.ts";
 import { ERRORS } from "../../errors.ts";
 import { decodeBody } from "../coding.ts";
 import { HeldBody } from "../held-body.ts";
@@ -43,14 +43,14 @@ export interface Page {
 
 export function pageOf(experiments: ExchangeExperiments, response: GatewayResponse): Page {
   const { status } = response;
-  if (editable(status, response.fields).editable && response.error === null) return { isPage: true };
+  if (isEditable(status, response.fields) && response.error === null) return { isPage: true };
   // A browser that holds the page, and an error in its place: it would have been one.
   const inPlace = status === 304 || status >= 500;
   return { isPage: inPlace && wantsPage(experiments.asked.method, experiments.asked.fields) };
 }
 
 function countExposures(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse, page: Page): void {
-  const { matched, redirected } = experiments;
+  const { matched, redirected, seat } = experiments;
   let exchange: CountedExchange | null = null;
   for (let i = 0; i < matched.length; i++) {
     const entry = matched[i]!;
@@ -59,7 +59,8 @@ function countExposures(experiments: ExchangeExperiments, counting: Counting, re
     // Behind a redirect of another experiment nothing of this one was seen.
     if (redirected !== null && redirected !== entry) continue;
     experiments.exposed(assignment);
-    counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)));
+    if (response.status < 500 && seat.isTold(assignment)) continue;
+    if (counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)))) seat.told(assignment);
   }
 }
 

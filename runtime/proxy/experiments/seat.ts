@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import { type SealKeys, StickyReader, VISITOR_COOKIE, VisitorReader } from "../../experiments/assign/assign.ts";
+import type { Assignment } from "../../experiments/assign/plan.ts";
 import type { Counting } from "../../experiments/count/counting.ts";
 import { LiveWatch, type LiveBoard, NOTHING_DECIDED } from "../../experiments/live/live.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
@@ -42,6 +43,7 @@ export class ExperimentSeat {
   readonly visitors: VisitorReader;
   readonly stickies: StickyReader;
   readonly pages: DerivedPages;
+  readonly #told = new WeakSet<Assignment>();
   readonly #watch: LiveWatch | null;
   #board: LiveBoard = NOTHING_DECIDED;
 
@@ -73,6 +75,14 @@ export class ExperimentSeat {
   /** What operators decided so far is known, or the store does not say. */
   async ready(): Promise<void> {
     await this.#watch?.ready;
+  }
+
+  /** Has counting said that it need not be told of it again? */
+  isTold(assignment: Assignment): boolean {
+    return assignment.isShared === true && this.#told.has(assignment);
+  }
+  told(assignment: Assignment): void {
+    if (assignment.isShared === true) this.#told.add(assignment);
   }
 
   newVisitor(): Buffer {
