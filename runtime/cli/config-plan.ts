@@ -14,7 +14,7 @@ export function configPlan(before: SharedConfig, after: SharedConfig, routesTold
 /** For people: what the changes cost, and what is not among them. */
 export function configNotes(changes: readonly Change[]): string[] {
   return [
-    ...(changes.some(({ about }) => about === "config")
+    ...(changes.some(({ about, subject }) => about === "config" && !subject.startsWith("routes"))
       ? ["  The config changes: workers are replaced without losing a request; WebSockets and answers that still run end at limits.drain."]
       : []),
     `  ${LOCAL_KEYS.join(", ")} belong to each gateway's own config: no deploy changes them.`,
