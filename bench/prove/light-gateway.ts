@@ -55,6 +55,11 @@ export async function startLightGateway(name: string, redis: string): Promise<Li
       prepare: async () => undefined,
       activate: async (release: Release) => void (serves = release),
       discard: async () => undefined,
+      inspectBeside: async (taken) => taken.release.release,
+      canary: () => null,
+      runCanary: async () => undefined,
+      endCanary: async () => undefined,
+      promoteCanary: async () => undefined,
       probe: async () => "",
     },
   });
