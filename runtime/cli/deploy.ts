@@ -57,7 +57,7 @@ async function deployed(options: DeployOptions, config: ResolvedConfig, startedM
     terminal.problems(built);
     return FAILED;
   }
-  if (options.shadow === true) return beginShadow(options, built, options.share ?? DEFAULT_SHARE, terminal);
+  if (options.shadow === true) return beginShadow(options, built, options.share ?? DEFAULT_SHARE, options.timeoutMs, terminal);
   const { id, rules } = built.package.release;
   const base = options.base ?? (shelf["head"] as { epoch: number } | null)?.epoch ?? 0;
   terminal.say(`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}, on top of epoch ${base}`);

@@ -50,7 +50,7 @@ export async function plan(options: PlanOptions, terminal: Terminal): Promise<nu
           ]),
       ...(replayed === null ? [] : replayLines(replayed.replay, replayed.available)),
     ]);
-    return changes.length === 0 ? 0 : DIFFERENCES;
+    return changes.length === 0 && (replayed === null || replayed.replay.different.length === 0) ? 0 : DIFFERENCES;
   } catch (thrown) {
     if (!(thrown instanceof AdminCallError)) throw thrown;
     terminal.problem(thrown.message);

@@ -9,16 +9,23 @@ import type { Terminal } from "./terminal.ts";
 
 const SHOWN_KINDS = 10;
 
-/** Hands the release in and lets it be compared. */
-export async function beginShadow(place: AdminPlace, built: Built, share: number, terminal: Terminal): Promise<number> {
+const POLL_MS = 200;
+
+/** Hands the release in and lets it be compared. Resolves when every live gateway has said whether it does. */
+export async function beginShadow(place: AdminPlace, built: Built, share: number, timeoutMs: number, terminal: Terminal): Promise<number> {
   const { id } = built.package.release;
   await callAdmin(place, "/v1/releases", { package: built.package, maps: built.maps });
-  const seen = (await callAdmin(place, "/v1/shadow", { release: id, share })) as unknown as SeenShadow;
+  let seen = (await callAdmin(place, "/v1/shadow", { release: id, share })) as unknown as SeenShadow;
+  const untilMs = performance.now() + timeoutMs;
+  while (seen.gateways.some(({ state }) => state === "awaited" || state === "loading") && performance.now() < untilMs) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    seen = (await callAdmin(place, "/v1/shadow")) as unknown as SeenShadow;
+  }
   terminal.result(seen, () => [
     ...gatewayLines(seen),
     `release ${id} plays ${percent(share)} of the requests in the shadow of what serves: nothing of it is applied. sluice status shows what differs; sluice deploy --shadow off ends it`,
   ]);
-  return seen.gateways.some(({ state }) => state === "refused") ? 1 : 0;
+  return seen.gateways.every(({ state }) => state === "comparing") ? 0 : 1;
 }
 
 export async function endShadow(place: AdminPlace, terminal: Terminal): Promise<number> {

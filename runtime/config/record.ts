@@ -42,6 +42,7 @@ const NEVER: ReadonlySet<string> = new Set([
   "x-client-ip",
   "x-forwarded-for",
   "x-real-ip",
+  "x-request-id",
 ]);
 
 type Report = (path: readonly (string | number)[], text: string) => void;

@@ -111,7 +111,7 @@ async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
   const token = bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
   const made = await judge(request, desk, token);
   const refused = made.status === 401 || made.status === 403;
-  if (request.method === "POST" || refused) {
+  if (request.method === "POST" || refused || desk.endpoints.some(({ audited, path }) => audited === true && path === pathOf(request))) {
     desk.options.audit?.({
       actor: token?.name ?? "",
       action: `${request.method} ${pathOf(request).slice(0, 200)}`,

@@ -11,6 +11,8 @@ export interface Endpoint {
   readonly method: "GET" | "POST";
   /** Null: needs no token. */
   readonly role: Role | null;
+  /** Who looked, and when, stands in the audit log. Of a POST it always does. Left out: no. */
+  readonly audited?: true;
   /** One line: what it does. */
   readonly about: string;
   /** Name → meaning, of parts of the path and of the query. */

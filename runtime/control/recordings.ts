@@ -28,6 +28,7 @@ export function recordingEndpoints(recordings: () => Recordings | null): Endpoin
       path: "/v1/recordings",
       method: "GET",
       role: "recordings",
+      audited: true,
       about: "The requests that were recorded last, on all gateways that share this one's store, oldest first; nothing is older than 24 hours.",
       parameters: { last: `how many at most: 1 to ${MOST}, ${DEFAULT_COUNT} by default` },
       answers: { 200: z.strictObject({ recordings: z.array(z.unknown()), unreadable: z.int() }) },

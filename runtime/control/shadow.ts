@@ -23,7 +23,8 @@ export interface ShadowTerms {
   readonly atUnixMs: number;
 }
 
-export type ShadowState = "none" | "loading" | "comparing" | "refused";
+/** `"awaited"`: this gateway has not said anything about it yet. */
+export type ShadowState = "awaited" | "loading" | "comparing" | "refused";
 
 export interface ShadowReport {
   readonly tag: string;
@@ -196,14 +197,14 @@ export class Shadowing {
     await store.set(reportKey(gateway), JSON.stringify(own), { ttlMs: REPORT_MS });
     const names = [...new Set([gateway, ...gateways()])].sort();
     const words = await store.getMany(names.map(reportKey));
-    return names.flatMap((name, i) => {
+    return names.map((name, i) => {
       const report = words[i] ? (JSON.parse(words[i].toString()) as ShadowReport) : null;
-      return report?.tag === terms.tag ? [{ gateway: name, ...report }] : [];
+      return { gateway: name, ...(report?.tag === terms.tag ? report : { ...NOTHING, tag: terms.tag }) };
     });
   }
 }
 
-const NOTHING: ShadowReport = Object.freeze({ tag: "", state: "none", reason: "", compared: null });
+const NOTHING: ShadowReport = Object.freeze({ tag: "", state: "awaited", reason: "", compared: null });
 
 function reportKey(gateway: string): string {
   return `control:shadowed:${gateway}`;

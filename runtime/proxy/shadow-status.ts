@@ -14,6 +14,8 @@ export interface ShadowExample {
 export interface ShadowStatus {
   readonly tag: string;
   readonly release: string;
+  /** What it is compared with; "" before the first exchange. */
+  readonly against: string;
   readonly share: number;
   /** equal + different + failed */
   readonly compared: number;
@@ -43,6 +45,7 @@ export function addedUp(all: readonly ShadowStatus[]): ShadowStatus | null {
   return {
     tag: first.tag,
     release: first.release,
+    against: all.find(({ against }) => against !== "")?.against ?? "",
     share: first.share,
     compared: sum("compared"),
     equal: sum("equal"),

@@ -40,6 +40,7 @@ const MAX_KINDS = 50;
 const NICE = 10;
 
 interface Waiting {
+  readonly against: string;
   readonly scene: Scene;
   readonly decided: Decisions;
   readonly by: DecidedBy;
@@ -56,6 +57,8 @@ export class Shadow {
   readonly #kinds = new Map<string, number>();
   readonly #examples: ShadowExample[] = [];
   readonly #niced = new Set<number>();
+  /** The release that it is compared with: when another one serves, counting begins anew. */
+  #against = "";
   #playing = 0;
   #closed = false;
 
@@ -82,12 +85,15 @@ export class Shadow {
 
   take(witness: Witness): void {
     if (this.#closed || !witness.seen || !witness.settled || witness.life.exchange.upgradeProtocol !== "") return;
+    const against = witness.life.table.releaseId;
+    if (against !== this.#against) this.#beginAgainst(against);
     if (this.#waiting.length >= MAX_WAITING) {
       this.#counts.dropped++;
       return;
     }
     const { rule } = witness.life;
     this.#waiting.push({
+      against,
       scene: this.#sceneOf(witness),
       decided: witness.decisions,
       by: new Map(rule === "" ? [] : [[ANSWERED_BY, { rule, place: "" }]]),
@@ -96,12 +102,21 @@ export class Shadow {
     if (this.#playing < AT_ONCE) setImmediate(() => this.#next());
   }
 
+  #beginAgainst(release: string): void {
+    this.#against = release;
+    this.#waiting.length = 0;
+    Object.assign(this.#counts, { equal: 0, different: 0, failed: 0, notCompared: 0, dropped: 0 });
+    this.#kinds.clear();
+    this.#examples.length = 0;
+  }
+
   status(): ShadowStatus {
     this.#stepBack();
     const { equal, different, failed, notCompared, dropped } = this.#counts;
     return {
       tag: this.tag,
       release: this.#order.release.id,
+      against: this.#against,
       share: this.#order.share,
       compared: equal + different + failed,
       equal,
@@ -133,7 +148,7 @@ export class Shadow {
       this.#rehearsal
         .play(waiting.scene)
         .then((rehearsed) => {
-          if (!this.#closed) this.#judge(waiting, rehearsed);
+          if (!this.#closed && waiting.against === this.#against) this.#judge(waiting, rehearsed);
         })
         .catch((thrown: unknown) => {
           this.#counts.dropped++;

@@ -83,6 +83,15 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
   const health = (await stage.api(gateway, "/v1/status")).value as unknown as { quarantined: string[]; workers: { sandbox: { restarts: number } }[] };
   assert.deepEqual([health.quarantined, health.workers[0]!.sandbox.restarts], [[], 0], "its failures are its own");
 
+  await shadowing((code) =>
+    code.replace(
+      'if (req.path === "/count")',
+      'if (req.path === "/waits") await new Promise((resolve) => setTimeout(resolve, 4500));\n    if (req.path === "/count")',
+    ),
+  );
+  await Promise.all(Array.from({ length: 160 }, () => visit("/waits")));
+  await until(async () => ((await comparedOn(stage, gateway))?.dropped ?? 0) > 0);
+
   await shadowing((code) => code.replace("/count", "/counted"));
   assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
   await until(async () => (await stage.api(gateway, "/v1/shadow")).value["terms"] === null);

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { ManualClock } from "../../runtime/clock.ts";
+import type { AuditFacts } from "../../runtime/control/audit.ts";
+import { ReleaseShelf } from "../../runtime/control/release-shelf.ts";
+import { Shadowing } from "../../runtime/control/shadow.ts";
+import { addedUp, type ShadowStatus } from "../../runtime/proxy/shadow-status.ts";
+import { createMemoryStore, type Store } from "../../runtime/store/store.ts";
+import { packed, releaseOf, UNSIGNED } from "./fleet-of-followers.ts";
+
+interface Seat {
+  readonly shadowing: Shadowing;
+  readonly audited: AuditFacts[];
+  /** Tags in the order in which they came; "" for the end. */
+  readonly told: string[];
+  serving: string;
+  refuses: string;
+}
+
+function statusOf(tag: string, counts: Partial<ShadowStatus>): ShadowStatus {
+  return {
+    tag,
+    release: "",
+    against: "",
+    share: 1,
+    compared: 0,
+    equal: 0,
+    different: 0,
+    failed: 0,
+    notCompared: 0,
+    dropped: 0,
+    kinds: [],
+    examples: [],
+    ...counts,
+  };
+}
+
+function seat(t: TestContext, store: Store, clock: ManualClock, gateway: string, counts: Partial<ShadowStatus> = {}): Seat {
+  const audited: AuditFacts[] = [];
+  const told: string[] = [];
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => UNSIGNED,
+    () => clock.unixMs(),
+  );
+  const shadowing = new Shadowing({
+    gateway,
+    store,
+    shelf,
+    clock,
+    gateways: () => ["one", "two"],
+    serving: () => made.serving,
+    seat: {
+      play(tag, _share, taken) {
+        if (taken !== null && made.refuses !== "") return Promise.reject(new Error(made.refuses));
+        told.push(tag);
+        return Promise.resolve();
+      },
+      compared: () => (told.at(-1) ? statusOf(told.at(-1)!, counts) : null),
+    },
+    audit: (facts) => void audited.push(facts),
+    log: () => undefined,
+  });
+  t.after(() => shadowing.close());
+  const made: Seat = { shadowing, audited, told, serving: releaseOf("serving").id, refuses: "" };
+  return made;
+}
+
+test("every gateway plays the shadow that stands in the store, says what came of it, and stops when it is over", async (t) => {
+  const clock = new ManualClock();
+  const store = createMemoryStore({ clock });
+  t.after(() => store.close());
+  const one = seat(t, store, clock, "one", { compared: 5, equal: 4, different: 1, kinds: [{ kind: "status", exchanges: 1 }] });
+  const two = seat(t, store, clock, "two", { compared: 2, equal: 1, different: 1, kinds: [{ kind: "status", exchanges: 1 }], dropped: 3 });
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => UNSIGNED,
+    () => clock.unixMs(),
+  );
+  const { entry } = await shelf.put(packed("next"), {});
+
+  assert.equal(await one.shadowing.begin("0123456789ab", 0.5, "somebody"), null, "nobody knows that one");
+  const terms = await one.shadowing.begin(entry.id, 0.5, "somebody");
+  assert.deepEqual(
+    one.shadowing.seen.gateways.map(({ gateway, state }) => [gateway, state]),
+    [
+      ["one", "comparing"],
+      ["two", "awaited"],
+    ],
+  );
+  await two.shadowing.look();
+  const { gateways } = two.shadowing.seen;
+  assert.deepEqual([one.told, two.told], [[terms!.tag], [terms!.tag]]);
+  const sum = addedUp(gateways.flatMap(({ compared }) => compared ?? []))!;
+  assert.deepEqual([sum.compared, sum.equal, sum.different, sum.dropped, sum.kinds], [7, 5, 2, 3, [{ kind: "status", exchanges: 2 }]]);
+
+  two.refuses = 'secret "jwtKey" is not in this gateway\'s config';
+  const again = await one.shadowing.begin(entry.id, 1, "somebody");
+  await two.shadowing.look();
+  await one.shadowing.look();
+  assert.deepEqual(
+    one.shadowing.seen.gateways.map(({ gateway, state, reason }) => [gateway, state, reason]),
+    [
+      ["one", "comparing", ""],
+      ["two", "refused", two.refuses],
+    ],
+    "one that can't play it says so, and holds up nobody",
+  );
+  assert.deepEqual([one.told.at(-1), two.told.at(-1)], [again!.tag, ""]);
+
+  one.serving = entry.id;
+  await one.shadowing.look();
+  await two.shadowing.look();
+  assert.deepEqual([one.shadowing.seen.terms, two.shadowing.seen.terms, one.told.at(-1)], [null, null, ""], "what serves is no shadow any more");
+  assert.equal(await two.shadowing.end("somebody"), false);
+  assert.deepEqual(
+    one.audited.map(({ actor, action, reason }) => [actor, action, reason]),
+    [
+      ["somebody", "shadow", ""],
+      ["somebody", "shadow", ""],
+      ["gateway", "shadow off", "it serves now"],
+    ],
+  );
+});
+
+test("a gateway that starts while a shadow is played plays it too, and one whose store is away goes on", async (t) => {
+  const clock = new ManualClock();
+  const store = createMemoryStore({ clock });
+  t.after(() => store.close());
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => UNSIGNED,
+    () => clock.unixMs(),
+  );
+  const { entry } = await shelf.put(packed("next"), {});
+  const one = seat(t, store, clock, "one");
+  await one.shadowing.begin(entry.id, 1, "somebody");
+  const two = seat(t, store, clock, "two");
+  await two.shadowing.look();
+  assert.deepEqual(two.told, one.told);
+  const away = seat(t, { ...store, get: () => Promise.reject(new Error("away")) } as Store, clock, "two");
+  await away.shadowing.look();
+  assert.deepEqual([away.told, away.shadowing.seen.terms], [[], null]);
+});
