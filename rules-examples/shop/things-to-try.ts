@@ -6,6 +6,17 @@ interface Trial {
   readonly how: string;
 }
 
+/** Where the demo's gateway keeps the token that its admin listener wants. */
+const TOKEN = "rules-examples/shop/.sluice/admin-token";
+
+/** As typed in the checkout. */
+function experimentsCommand(words: string, adminUrl: string): string {
+  return `SLUICE_ADMIN_TOKEN=$(cat ${TOKEN}) npx sluice experiments ${words} --admin ${adminUrl}`;
+}
+export function reportCommand(words: string, adminUrl: string): string {
+  return experimentsCommand(`report ${words}`, adminUrl);
+}
+
 const trials: Readonly<Record<string, readonly Trial[]>> = {
   "In a browser": [
     { what: "the shop; delete the cookie and reload for the other home page", how: "URL/" },
@@ -20,6 +31,12 @@ const trials: Readonly<Record<string, readonly Trial[]>> = {
     { what: "login by JWT", how: "curl -i URL/account" },
     { what: "a Hono app", how: "curl -i 'URL/hono/quote?country=fr&kg=2.5'" },
     { what: "an error page", how: "curl -i -H 'accept: text/html' URL/fail/reset" },
+  ],
+  "Two experiments (npm start -- --traffic sends visitors for them)": [
+    { what: "the home page of a new visitor: control, or the offer", how: "curl -s -A Mozilla/5.0 URL/ | grep -o 'Choose your pot'" },
+    { what: "what came of them", how: reportCommand("hero-offer", "ADMIN") },
+    { what: "the same as a page", how: reportCommand("product-hurry --html report.html", "ADMIN") },
+    { what: "a link that shows one variant, and counts nothing", how: experimentsCommand("force hero-offer offer --url URL/", "ADMIN") },
   ],
   "The gateway": [
     { what: "three targets take turns", how: "for i in 1 2 3; do curl -s URL/api/products/101 | grep target; done" },

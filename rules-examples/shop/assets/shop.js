@@ -26,6 +26,7 @@ async function showLines(table, basket) {
   const last = table.insertRow();
   last.insertCell().textContent = chosen.length === 0 ? "The basket is empty." : "Total, with postage";
   last.insertCell().textContent = chosen.length === 0 ? "" : `€ ${(total / 100).toFixed(2)}`;
+  for (const place of document.querySelectorAll("[data-basket-total]")) place.value = (total / 100).toFixed(2);
 }
 
 document.addEventListener("click", (event) => {

@@ -71,7 +71,12 @@ const logIn: Answer = async (call) => {
 
 const order: Answer = async (call) => {
   const form = await readForm(call.request);
-  goTo(call, `/checkout/thanks?order=M-${randomInt(10_000, 100_000)}&name=${encodeURIComponent(form.get("name") ?? "")}`);
+  const total = Number(form.get("total") ?? "");
+  goTo(
+    call,
+    `/checkout/thanks?order=M-${randomInt(10_000, 100_000)}&name=${encodeURIComponent(form.get("name") ?? "")}`,
+    total > 0 ? { "x-order-total": total.toFixed(2) } : {},
+  );
 };
 
 const slow: Answer = (call) => {
