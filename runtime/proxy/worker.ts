@@ -6,19 +6,21 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig, RouteConfig } from "../config/resolved.ts";
 import type { Observer, WorkerSnapshot } from "../observe/observe.ts";
 import { createSandbox } from "../sandbox/client.ts";
+import type { Sandbox, Service } from "../sandbox/sandbox.ts";
 import type { Outgoing } from "../security/egress.ts";
 import { Limiter } from "../ratelimit/ratelimit.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
 import { debugTraces } from "./debug.ts";
+import { Doors } from "./doors.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
 import { startExperiments } from "./experiments/start.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
 import { Previews, type ReleaseSource } from "./previews.ts";
 import { type CanaryTerms, endCanary, promoteCanary, runCanary } from "./release-choice.ts";
-import { listen, type ListenAt, type Listener } from "./listener.ts";
+import type { ListenAt } from "./listener.ts";
 import { createEgress, createServices } from "./services.ts";
 import type { ShadowOrder } from "./shadow.ts";
 import { Watching } from "./watching.ts";
@@ -135,19 +137,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       core.visitorOf = (inputs) => seat.visitorOf(inputs);
       return seat;
     },
-    startSandbox: () =>
-      (hooks.createSandbox ?? createSandbox)({
-        limits: config.limits,
-        vars: config.vars,
-        secrets: config.secrets,
-        services: explainer.services(witnessed(services.table)),
-        events: explainer.events(core.measured(observer.sandboxEvents)),
-        quarantine: hooks.quarantine ?? true,
-        tellsReads: config.cache !== null,
-        ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
-        kernel: init.kernel,
-        now: () => clock.unixMs(),
-      }),
+    startSandbox: () => startSandbox(core, init.kernel, hooks, explainer, services.table),
   });
   if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
   const watching = new Watching(core, config, init.debugKey, { kernel: init.kernel, services: services.table });
@@ -156,21 +146,15 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
   if (init.canary !== undefined) await startCanary(core, init.canary, observer);
 
   const front = frontOf(core, init.workerNumber);
-  const places: readonly ListenAt[] = hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd }));
-  const listeners: Listener[] = [];
-  const accept = async (): Promise<void> => {
-    if (listeners.length > 0) return;
-    for (const place of places) listeners.push(listen(place, front, { limits: config.limits, onRefused: (error, facts) => observer.refused(error, facts) }));
-    await Promise.all(listeners.map((listener) => listener.ready));
-  };
-  if (init.standby !== true) await accept();
+  const doors = new Doors(core, front, hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd })));
+  if (init.standby !== true) await doors.accept();
 
   return {
     core,
     get addresses() {
-      return listeners.map(({ host, port }) => ({ host, port }));
+      return doors.addresses;
     },
-    accept,
+    accept: () => doors.accept(),
     swap: (release, maps) => core.swap(release, maps),
     prepare: (release, maps, routes) => core.prepare(release, maps, routes),
     ...seats,
@@ -180,7 +164,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       ...observedOf(observer, core.cache),
       ...watching.status(),
       inFlight: core.inFlight,
-      connections: { open: front.connections, accepted: listeners.reduce((sum, listener) => sum + listener.accepted, 0) },
+      connections: { open: front.connections, accepted: doors.accepted },
       upstreams: upstreams.status(),
       limits: limiter.status(),
       sandbox: core.sandbox?.status() ?? null,
@@ -189,12 +173,12 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       canary: core.choice === null ? null : { release: core.choice.canary.releaseId, counts: core.choice.measure.counts() },
     }),
     async drain() {
-      for (const listener of listeners) listener.stopAccepting();
+      doors.stopAccepting();
       front.drain();
       await Promise.race([front.idle(), new Promise<void>((resolve) => void clock.after(config.limits.drainMs, resolve))]);
     },
     async close() {
-      for (const listener of listeners) listener.stopAccepting();
+      doors.stopAccepting();
       front.closeAll();
       await watching.close();
       services.close();
@@ -202,6 +186,22 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       await core.close();
     },
   };
+}
+
+function startSandbox(core: Core, kernel: string, hooks: WorkerHooks, explainer: Explainer, services: Readonly<Record<string, Service>>): Promise<Sandbox> {
+  const { config, clock, observer } = core;
+  return (hooks.createSandbox ?? createSandbox)({
+    limits: config.limits,
+    vars: config.vars,
+    secrets: config.secrets,
+    services: explainer.services(witnessed(services)),
+    events: explainer.events(core.measured(observer.sandboxEvents)),
+    quarantine: hooks.quarantine ?? true,
+    tellsReads: config.cache !== null,
+    ...(hooks.silenceMs === undefined ? {} : { silenceMs: hooks.silenceMs }),
+    kernel,
+    now: () => clock.unixMs(),
+  });
 }
 
 function frontOf(core: Core, worker: number): ReturnType<typeof createHttp1Front> {
