@@ -59,6 +59,7 @@ interface Status {
   }[];
   readonly store: { readonly kind: string; readonly state: string; readonly reason: string };
   /** Left out by gateways of earlier versions. */
+  readonly recording?: { readonly recorded: number; readonly dropped: number } | null;
   readonly shadow?: SeenShadow | null;
   readonly deployed: {
     readonly gateway: string;
@@ -77,7 +78,7 @@ export function status(options: AdminPlace, terminal: Terminal): Promise<number>
   });
 }
 
-function statusLines({ shadow = null, state, version, release, workers, quarantined, upstreams, store, deployed }: Status): string[] {
+function statusLines({ shadow = null, recording = null, state, version, release, workers, quarantined, upstreams, store, deployed }: Status): string[] {
   const gateways = deployed?.gateways ?? [];
   const epoch = deployed === null || deployed.epoch === 0 ? "not deployed" : `epoch ${deployed.epoch}`;
   return [
@@ -106,6 +107,7 @@ function statusLines({ shadow = null, state, version, release, workers, quaranti
       ["upstream", "target", "active", "requests", "failed to connect"],
       upstreams.map((target) => [target.upstream, target.target, String(target.active), String(target.requests), String(target.connectFailures)]),
     ),
+    ...(recording === null ? [] : ["", `recording: ${recording.recorded} requests kept for plan --replay, ${recording.dropped} dropped`]),
     ...shadowLines(shadow),
   ];
 }

@@ -29,6 +29,8 @@ export interface SupervisorStatus {
   readonly quarantined: readonly string[];
   readonly upstreams: readonly UpstreamTargetStatus[];
   readonly store: StoreStatus;
+  /** Requests kept for replays by the workers that run; null: none are. */
+  readonly recording: { readonly recorded: number; readonly dropped: number } | null;
 }
 
 /** What the workers share, as they see it. */
@@ -115,7 +117,14 @@ export function statusOf(parts: StatusParts): SupervisorStatus {
     quarantined: [...new Set(snapshots.flatMap((snapshot) => snapshot.sandbox?.quarantined ?? []))].sort(),
     upstreams: targetsOf(snapshots),
     store: storeOf(snapshots, parts.storeProcess),
+    recording: recordingOf(snapshots),
   };
+}
+
+function recordingOf(snapshots: readonly WorkerSnapshot[]): SupervisorStatus["recording"] {
+  const all = snapshots.flatMap(({ recording }) => recording ?? []);
+  if (all.length === 0) return null;
+  return { recorded: all.reduce((sum, { recorded }) => sum + recorded, 0), dropped: all.reduce((sum, { dropped }) => sum + dropped, 0) };
 }
 
 /** From best to worst. */
