@@ -3,12 +3,14 @@ import { loadConfig } from "../config/config.ts";
 import type { Release } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { type CanaryOptions, canaryPolicy, endLines, followCanary } from "./canary.ts";
 import { buildRelease } from "./release-build.ts";
+import type { Rollout } from "../control/rollouts.ts";
 import { exitCode, gatewayTable, rollOut } from "./rollout-progress.ts";
 import { beginShadow, endShadow } from "./shadow.ts";
 import type { Terminal } from "./terminal.ts";
 
-export interface DeployOptions extends AdminPlace {
+export interface DeployOptions extends AdminPlace, CanaryOptions {
   readonly wait: boolean;
   readonly message: string;
   readonly dryRun: boolean;
@@ -33,6 +35,10 @@ export async function deploy(options: DeployOptions, terminal: Terminal): Promis
     terminal.problem("found --share without --shadow; --canary takes its share itself");
     return BAD_USAGE;
   }
+  if (options.shadow !== undefined && (options.canary !== undefined || options.dryRun)) {
+    terminal.problem("found --shadow with --canary or --dry-run, expected it alone: a shadow release serves nobody");
+    return BAD_USAGE;
+  }
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) terminal.warn(warning);
   try {
@@ -47,6 +53,11 @@ export async function deploy(options: DeployOptions, terminal: Terminal): Promis
 
 async function deployed(options: DeployOptions, config: ResolvedConfig, startedMs: number, terminal: Terminal): Promise<number> {
   const { message, signKey, wait, dryRun } = options;
+  const canary = canaryPolicy(options, config.releases.canary);
+  if (typeof canary === "string") {
+    terminal.problem(canary);
+    return BAD_USAGE;
+  }
   // Seen before it is compiled: whoever deploys meanwhile makes this one outdated.
   const serving = callAdmin(options, "/v1/releases/current").then(({ release }) => release as Release);
   const [shelf, built] = await Promise.all([
@@ -62,14 +73,28 @@ async function deployed(options: DeployOptions, config: ResolvedConfig, startedM
   const base = options.base ?? (shelf["head"] as { epoch: number } | null)?.epoch ?? 0;
   terminal.say(`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}, on top of epoch ${base}`);
   await callAdmin(options, "/v1/releases", built);
-  const rollout = await rollOut(options, { release: id, base, kind: "deploy", message }, terminal);
+  const rollout = await rollOut(options, { release: id, base, kind: "deploy", message, canary }, terminal);
+  if (canary !== null && wait && rollout.state === "serving") return canaryEnd(options, rollout, startedMs, terminal);
   const code = exitCode(rollout, wait);
   const tookMs = Math.round(performance.now() - startedMs);
   terminal.result({ ...rollout, tookMs }, () => [
     ...gatewayTable(rollout.gateways),
     code === 0
-      ? `release ${id} ${dryRun ? "could be activated everywhere; nothing was changed" : `is ${rollout.state}`} (${tookMs} ms)`
+      ? `release ${id} ${dryRun ? "could be activated everywhere; nothing was changed" : canary === null ? `is ${rollout.state}` : `is a canary on ${canary.steps[0]! / 100}% of the clients`} (${tookMs} ms)`
       : `release ${id} was not ${rollout.epoch > 0 ? "served everywhere" : "activated anywhere"}: ${rollout.reason}`,
   ]);
   return code;
+}
+
+/** It serves its first share everywhere; from here on the gateways decide. */
+async function canaryEnd(options: DeployOptions, rollout: Rollout, startedMs: number, terminal: Terminal): Promise<number> {
+  const { release } = rollout;
+  terminal.say(`release ${release} is a canary since epoch ${rollout.epoch}; it goes on without this command`);
+  const { end, served } = await followCanary(options, release, terminal);
+  const tookMs = Math.round(performance.now() - startedMs);
+  terminal.result({ ...rollout, canary: end, served, tookMs }, () => [
+    ...(end === null ? [`canary ${release} is not over, or another one has begun`] : endLines(end)),
+    ...(end?.outcome === "promoted" && !served ? [`release ${release} is not served everywhere yet: see sluice status`] : []),
+  ]);
+  return served ? 0 : FAILED;
 }

@@ -150,7 +150,10 @@ function addReachingCommands(configured: (name: string, about: string) => Comman
   addPreviewCommand(releases, add);
   addCanaryCommands(rolling, add);
   add(
-    rolling("rollback", "end the canary, or let a release that is kept serve again; nothing is built").argument("[id]", "the one before the one that serves, by default"),
+    rolling("rollback", "end the canary, or let a release that is kept serve again; nothing is built").argument(
+      "[id]",
+      "the one before the one that serves, by default",
+    ),
     async (options: RollbackOptions & { timeout: number }, terminal) => (await import("./rollback.ts")).rollback({ ...options, ...run(options) }, terminal),
   );
   add(

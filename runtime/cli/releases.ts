@@ -4,6 +4,8 @@ import type { Head, ShelfEntry } from "../control/release-shelf.ts";
 import type { SeenShadow } from "../control/shadow.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { shadowLines } from "./shadow.ts";
+import type { CanaryView } from "../control/canary/steward.ts";
+import { viewLines } from "./canary.ts";
 import { table } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -67,6 +69,8 @@ interface Status {
     readonly gateways: readonly SeenGateway[];
     /** Keys of the gateway's config file that differ from what was deployed. */
     readonly drift: readonly string[];
+    /** Left out by gateways of earlier versions. */
+    readonly running?: CanaryView | null;
   } | null;
 }
 
@@ -86,6 +90,7 @@ function statusLines({ shadow = null, recording = null, state, version, release,
     `store: ${store.kind}, ${store.state}${store.reason === "" ? "" : ` (${store.reason})`}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...driftLines(deployed?.drift ?? []),
+    ...(deployed?.running ? ["", ...viewLines(deployed.running)] : []),
     "",
     ...table(
       ["gateway", "state", "epoch", "release", ""],
@@ -93,7 +98,7 @@ function statusLines({ shadow = null, recording = null, state, version, release,
         `${gateway.name}${gateway.name === deployed?.gateway ? " *" : ""}`,
         gateway.live ? gateway.state : "away",
         String(gateway.epoch),
-        gateway.release,
+        gateway.canary ? `${gateway.release} + ${gateway.canary.release} (${gateway.canary.share / 100}%)` : gateway.release,
         gateway.reason,
       ]),
     ),

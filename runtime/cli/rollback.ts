@@ -1,6 +1,9 @@
-/** `sluice rollback`: a release that is kept serves again; nothing is built. */
+/** `sluice rollback`: ends a canary, or a release that is kept serves again; nothing is built. */
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
+import type { CanaryView } from "../control/canary/steward.ts";
 import { AdminCallError, callAdmin } from "./admin-call.ts";
+import { canaryOf, viewLines } from "./canary.ts";
+import { endWith } from "./promote.ts";
 import { exitCode, gatewayTable, rollOut, type RolloutOptions } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -12,9 +15,22 @@ export interface RollbackOptions extends RolloutOptions {
 const FAILED = 1;
 const BAD_USAGE = 2;
 
+/** A canary that runs is what there is to take back; nobody is asked first, and nothing is loaded. */
+async function canaryBack(options: RollbackOptions, running: CanaryView, terminal: Terminal): Promise<number> {
+  const { release } = running.canary;
+  if (!options.dryRun) return endWith(options, "rollback", `canary ${release} is taken back`, terminal);
+  terminal.result({ action: "rollback", canary: running, dryRun: true }, () => [
+    ...viewLines(running),
+    `canary ${release} would be taken back; nothing was changed`,
+  ]);
+  return 0;
+}
+
 export async function rollback(options: RollbackOptions, terminal: Terminal): Promise<number> {
   const startedMs = performance.now();
   try {
+    const { running } = await canaryOf(options);
+    if (running !== null && options.args[0] === undefined) return await canaryBack(options, running, terminal);
     const { releases, history } = (await callAdmin(options, "/v1/releases")) as unknown as { releases: ShelfEntry[]; history: Head[] };
     const [head] = history;
     const asked = options.args[0] ?? history.find(({ release }) => release !== head?.release)?.release;

@@ -1,4 +1,5 @@
 /** Follows a rollout to its end and shows it: a line when something changes, a table of the gateways at the end. */
+import type { CanaryConfig } from "../config/resolved.ts";
 import type { Rollout, RolloutGateway, RolloutState } from "../control/rollouts.ts";
 import { type AdminPlace, callAdmin } from "./admin-call.ts";
 import type { Terminal } from "./terminal.ts";
@@ -14,6 +15,8 @@ export interface RolloutOrder {
   readonly base: number;
   readonly kind: "deploy" | "rollback";
   readonly message: string;
+  /** First on a share of the clients; null: not. */
+  readonly canary?: CanaryConfig | null;
 }
 
 const POLL_MS = 25;
@@ -24,8 +27,14 @@ const GRACE_MS = 75_000;
 
 /** Resolves with what came of it. */
 export async function rollOut(options: RolloutOptions, order: RolloutOrder, terminal: Terminal): Promise<Rollout> {
-  const { dryRun, timeoutMs, wait } = options;
-  let rollout = (await callAdmin(options, "/v1/rollouts", { ...order, dryRun, timeoutMs })) as unknown as Rollout;
+  const { dryRun, timeoutMs } = options;
+  return followRollout(options, (await callAdmin(options, "/v1/rollouts", { ...order, dryRun, timeoutMs })) as unknown as Rollout, terminal);
+}
+
+/** The same for one that has begun. */
+export async function followRollout(options: RolloutOptions, begun: Rollout, terminal: Terminal): Promise<Rollout> {
+  const { timeoutMs, wait } = options;
+  let rollout = begun;
   const untilMs = performance.now() + timeoutMs + GRACE_MS;
   let said = "";
   for (let waitMs = POLL_MS; ; waitMs = Math.min(waitMs * 1.2, LONGEST_POLL_MS)) {

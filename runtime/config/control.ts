@@ -1,7 +1,8 @@
-/** The keys `releases` and `admin.tokens`: who may sign releases, who may ask what of the admin API. Tokens are kept as digests only. */
+/** The keys `releases` (its `canary` stands in `canary.ts`) and `admin.tokens`: who may sign releases, who may ask what of the admin API. Tokens are kept as digests only. */
 import { createHash, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { canaryOf } from "./canary.ts";
 import { shown } from "./problems.ts";
 import type { AdminTokenConfig, ReleasesConfig } from "./resolved.ts";
 import type { ConfigInput } from "./schema.ts";
@@ -35,7 +36,7 @@ export function releasesOf(input: ConfigInput["releases"], parts: StoreParts): R
   });
   const requireSigned = input?.requireSigned ?? false;
   if (requireSigned && keys.length === 0) parts.report(["releases", "keys"], "found no key, expected at least one: requireSigned would refuse every release");
-  return { requireSigned, keys, kept: input?.keep ?? 100 };
+  return { requireSigned, keys, kept: input?.keep ?? 100, canary: canaryOf(input?.canary, parts) };
 }
 
 function pemOf(file: string | undefined, inline: string | undefined, at: readonly (string | number)[], { baseDir, report }: StoreParts): string {

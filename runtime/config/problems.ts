@@ -168,9 +168,12 @@ const KEYS: readonly (readonly [place: string, keys: readonly string[]])[] = [
       "drain",
     ],
   ],
-  ["admin", ["host", "port", "tokens"]],
+  ["admin", ["host", "port", "tokens", "tls"]],
+  ["admin.tls", ["cert", "key", "clientCa"]],
   ["admin.tokens.*", ["name", "roles", "token"]],
-  ["releases", ["requireSigned", "keys", "keep"]],
+  ["releases", ["requireSigned", "keys", "keep", "canary"]],
+  ["releases.canary", ["steps", "stepDuration", "minimumSample", "limits"]],
+  ["releases.canary.limits", ["exceptions", "timeouts", "errors", "latencyP95", "cpu"]],
   ["releases.keys.*", ["file", "publicKey", "notAfter"]],
 ];
 

@@ -157,6 +157,19 @@ export interface ExperimentsConfig {
   } | null;
 }
 
+export interface AdminListenerConfig extends ListenerConfig {
+  /** Left out: plain HTTP, on a loopback address. */
+  readonly tls?: AdminTlsConfig;
+}
+
+/** Files, absolute: they are read when the listener starts and at each reload, and workers never see the key. */
+export interface AdminTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Who signs clients' certificates, which are then required; "": nobody. */
+  readonly clientCaFile: string;
+}
+
 /** Of a further bearer token of the admin API. */
 export interface AdminTokenConfig {
   /** For the audit log. */
@@ -166,6 +179,22 @@ export interface AdminTokenConfig {
   readonly sha256: string;
 }
 
+/** Steps in ten-thousandths of the clients. */
+export interface CanaryConfig {
+  readonly steps: readonly number[];
+  readonly stepMs: number;
+  /** Clients on either side. */
+  readonly minimumUnits: number;
+  /** What each may be worse by; null: not looked at. */
+  readonly limits: {
+    readonly exceptions: number | null;
+    readonly timeouts: number | null;
+    readonly errors: number | null;
+    readonly latencyP95: number | null;
+    readonly cpu: number | null;
+  };
+}
+
 export interface ReleasesConfig {
   /** Releases without a signature of one of `keys` are refused. */
   readonly requireSigned: boolean;
@@ -173,6 +202,8 @@ export interface ReleasesConfig {
   readonly keys: readonly { readonly pem: string; readonly notAfterUnixMs: number | null }[];
   /** How many stay in the store. */
   readonly kept: number;
+  /** Of those that are deployed from here. */
+  readonly canary: CanaryConfig;
 }
 
 export interface ResolvedConfig {
@@ -212,7 +243,7 @@ export interface ResolvedConfig {
   /** Header names that are not stripped from origins' answers although the default would ("server", "x-powered-by"). */
   readonly keepHeaders: readonly string[];
   readonly limits: LimitsConfig;
-  readonly admin: ListenerConfig | null;
+  readonly admin: AdminListenerConfig | null;
   readonly adminTokens: readonly AdminTokenConfig[];
   readonly releases: ReleasesConfig;
   /** What of it a deploy carries, as it was written. */

@@ -165,10 +165,27 @@ const adminToken = z.strictObject({
   token: secret,
 });
 const releaseKey = z.strictObject({ file: text.optional(), publicKey: text.optional(), notAfter: text.optional() });
+const INCREASE = 'an increase such as "25%", or false';
+const increase = z.union([z.literal(false), z.string().regex(/^\d+(\.\d+)?%$/)], { error: INCREASE }) as unknown as z.ZodType<Share | false, Share | false>;
+const canary = z.strictObject({
+  steps: z.array(shareText, { error: 'a list of shares: ["5%", "25%", "100%"]' }).optional(),
+  stepDuration: duration.optional(),
+  minimumSample: count(1).optional(),
+  limits: z
+    .strictObject({
+      exceptions: increase.optional(),
+      timeouts: increase.optional(),
+      errors: increase.optional(),
+      latencyP95: increase.optional(),
+      cpu: increase.optional(),
+    })
+    .optional(),
+});
 const releases = z.strictObject({
   requireSigned: z.boolean({ error: "true or false" }).optional(),
   keys: z.array(releaseKey, { error: "a list of keys" }).max(16, { error: "at most 16 keys" }).optional(),
   keep: count(2).max(1000, { error: "a whole number up to 1000" }).optional(),
+  canary: canary.optional(),
 });
 
 export const Config = z.strictObject({
@@ -216,10 +233,15 @@ export const Config = z.strictObject({
     .union(
       [
         z.literal(false),
-        z.strictObject({ host: text.optional(), port: port.optional(), tokens: z.array(adminToken, { error: "a list of tokens" }).optional() }),
+        z.strictObject({
+          host: text.optional(),
+          port: port.optional(),
+          tls: z.strictObject({ cert: text, key: text, clientCa: text.optional() }, { error: "{ cert: FILE, key: FILE }" }).optional(),
+          tokens: z.array(adminToken, { error: "a list of tokens" }).optional(),
+        }),
       ],
       {
-        error: "false, or { host, port, tokens }",
+        error: "false, or { host, port, tls, tokens }",
       },
     )
     .optional(),

@@ -221,10 +221,10 @@ export class Follower {
     try {
       const taken = await this.#serve(head);
       // Also when the canary cannot be had: what serves is this epoch's.
-      this.#good = { head, ...taken, canary: null };
+      this.#good = { ...taken, head, canary: null };
       this.#beside = await this.#runBeside(head);
       this.#prepared = null;
-      const good = { head, ...taken, canary: this.#beside };
+      const good = { ...taken, head, canary: this.#beside };
       this.#good = good;
       await this.#parts.keep(good).catch((thrown: unknown) => log("error", "last-good-not-kept", { reason: (thrown as Error).message }));
       const trouble = await this.#probe(head);

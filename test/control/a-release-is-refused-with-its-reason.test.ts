@@ -10,7 +10,7 @@ import { PackageError, packageOf, type ReleasePackage } from "../../runtime/cont
 import { ReleaseShelf, type Head } from "../../runtime/control/release-shelf.ts";
 import { checkSignature, sign } from "../../runtime/control/signatures.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
-import { NO_CONFIG, packed, releaseOf, UNSIGNED } from "./fleet-of-followers.ts";
+import { CANARY, NO_CONFIG, packed, releaseOf, UNSIGNED } from "./fleet-of-followers.ts";
 
 function keyPair(): { readonly privateKey: string; readonly pem: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
@@ -24,6 +24,7 @@ const config = (overrides: Partial<ReleasesConfig> = {}): ReleasesConfig => ({
   requireSigned: true,
   keys: [{ pem: mine.pem, notAfterUnixMs: null }],
   kept: 100,
+  canary: CANARY,
   ...overrides,
 });
 

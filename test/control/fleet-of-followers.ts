@@ -2,7 +2,8 @@
 import type { TestContext } from "node:test";
 import { releaseId } from "../../runtime/compile/compile.ts";
 import type { Release } from "../../runtime/compile/release.ts";
-import type { ReleasesConfig } from "../../runtime/config/resolved.ts";
+import { resolveConfig } from "../../runtime/config/config.ts";
+import type { CanaryConfig, ReleasesConfig } from "../../runtime/config/resolved.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { AuditFacts } from "../../runtime/control/audit.ts";
 import { Steward, type OwnCounts } from "../../runtime/control/canary/steward.ts";
@@ -13,7 +14,8 @@ import { ReleaseShelf } from "../../runtime/control/release-shelf.ts";
 import { Rollouts, type Rollout, type RolloutOrder, type RolloutRefusal } from "../../runtime/control/rollouts.ts";
 import type { Store } from "../../runtime/store/store.ts";
 
-export const UNSIGNED: ReleasesConfig = { requireSigned: false, keys: [], kept: 100 };
+export const CANARY: CanaryConfig = resolveConfig({ upstreams: { a: { targets: ["http://127.0.0.1:9"] } } }, { baseDir: "/", file: "" }).releases.canary;
+export const UNSIGNED: ReleasesConfig = { requireSigned: false, keys: [], kept: 100, canary: CANARY };
 
 export const NO_CONFIG = { upstreams: {} };
 

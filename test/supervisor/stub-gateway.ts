@@ -53,7 +53,12 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     cache: null,
     admin: null,
     adminTokens: [],
-    releases: { requireSigned: false, keys: [], kept: 100 },
+    releases: {
+      requireSigned: false,
+      keys: [],
+      kept: 100,
+      canary: { steps: [500, 10_000], stepMs: 1000, minimumUnits: 1, limits: { exceptions: 0, timeouts: 0, errors: 0, latencyP95: 0, cpu: 0 } },
+    },
     shared: { upstreams: {} },
     ...overrides,
   };

@@ -1,25 +1,17 @@
 /** What a canary is while it runs, and what came of it: part of the head in the store, so that all gateways know one truth. Pure. */
+import type { CanaryConfig } from "../../config/resolved.ts";
 import type { Head } from "../release-shelf.ts";
 import type { Picture } from "./judgement.ts";
 
-export const CANARY_METRICS = ["exceptions", "timeouts", "errors", "latencyP95", "cpu"] as const;
+export const CANARY_METRICS = ["exceptions", "timeouts", "errors", "latencyP95", "cpu"] as const satisfies readonly (keyof CanaryConfig["limits"])[];
 /**
  * `"exceptions"`, `"timeouts"`, `"errors"` (5xx): shares of clients that met one; `"latencyP95"`: until the head of the answer;
  * `"cpu"`: of each rule that both releases have.
  */
 export type CanaryMetric = (typeof CANARY_METRICS)[number];
 
-/** All shares in ten-thousandths of the clients. */
-export interface CanaryPolicy {
-  /** Ascending. A last one of 10,000 is the promotion; without it the canary waits for `sluice promote` at the end. */
-  readonly steps: readonly number[];
-  /** A step lasts at least so long. */
-  readonly stepMs: number;
-  /** … and until so many clients have been seen on either side. */
-  readonly minimumUnits: number;
-  /** What each may be worse by: a difference of shares for the first three (0.01: one client in a hundred more), relative for the others (0.25: a quarter more). Null: not looked at. */
-  readonly limits: Readonly<Record<CanaryMetric, number | null>>;
-}
+/** Shares in ten-thousandths of the clients. A last step of 10,000 is the promotion; without it the canary waits for `sluice promote` at the end. */
+export type CanaryPolicy = CanaryConfig;
 
 export interface Canary extends CanaryPolicy {
   readonly release: string;
@@ -122,12 +114,4 @@ export function nextOf({ steps, at }: Canary): number | "promotion" | "end" {
 
 export function percent(share: number): string {
   return `${share / 100} %`;
-}
-
-/** What is wrong with them as steps; "" when nothing is. */
-export function stepsProblem(steps: readonly number[]): string {
-  if (steps.length === 0 || steps.length > 20) return `found ${steps.length} steps, expected 1 to 20`;
-  if (steps[0]! >= WHOLE) return "found a first step of 100 %, expected less: that is no canary but a deploy";
-  const fall = steps.findIndex((share, i) => !(share >= 1 && share <= WHOLE) || (i > 0 && share <= steps[i - 1]!));
-  return fall < 0 ? "" : `found ${percent(steps[fall]!)} as step ${fall + 1}, expected shares from 0.01 % to 100 % that grow`;
 }

@@ -190,7 +190,7 @@ export function told(picture: MetricPicture): string {
   const value = (one: number | null): string =>
     one === null ? "?" : isShare ? `${round(one * 100)} %` : metric === "cpu" ? `${round(one)} µs` : `${round(one)} ms`;
   const atLeast = increase === null ? "" : `, ${increase.low > 0 ? "at least" : "from"} ${round(increase.low * 100)} % more`;
-  return `${nameOf(picture)}: ${value(canary)} instead of ${value(current)}${atLeast} (allowed: ${percent(limit * 10_000)})`;
+  return `${nameOf(picture)}: ${value(canary)}${isShare ? " of the clients" : ""} instead of ${value(current)}${atLeast} (allowed: ${percent(limit * 10_000)})`;
 }
 
 function round(value: number): number {

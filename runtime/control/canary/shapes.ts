@@ -1,6 +1,7 @@
 /** What `/v1/canary` and a deploy with a canary ask and answer, for the listener and the OpenAPI file. */
 import { z } from "zod";
-import { CANARY_METRICS, stepsProblem } from "./canary.ts";
+import { stepsProblem } from "../../config/canary.ts";
+import { CANARY_METRICS } from "./canary.ts";
 
 const LONGEST_STEP_MS = 30 * 24 * 60 * 60_000;
 
