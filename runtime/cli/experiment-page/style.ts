@@ -65,6 +65,6 @@ tr:last-child td { border-bottom: 0; }
 ul.plain { margin: 0; padding-left: 18px; font-size: 15px; } ul.plain li { overflow-wrap: anywhere; }
 details summary { cursor: pointer; font-weight: 600; } details[open] summary { margin-bottom: 8px; }
 footer { margin-top: 20px; color: var(--soft); font-size: 13px; }
-@media (max-width: 560px) { main { padding: 18px 12px 40px; } section { padding: 14px; } h1 { font-size: 23px; } .verdict p { font-size: 18px; } .tick { font-size: 22px; } .line { stroke-width: 3.5; } .bar { grid-template-columns: 72px 1fr 116px; font-size: 13px; } .rail { grid-template-columns: 1fr auto; } .rail .plot { grid-column: 1 / -1; } .rail .plot svg { max-width: none; } }
+@media (max-width: 560px) { main { padding: 18px 12px 40px; } section { padding: 14px; } h1 { font-size: 23px; } .verdict p { font-size: 18px; } .tick { font-size: 22px; } .line { stroke-width: 3.5; } .bar { grid-template-columns: 72px 1fr 116px; font-size: 13px; } .rail { grid-template-columns: 1fr auto; } .rail .plot { grid-column: 1 / -1; } .rail .plot svg { max-width: none; } .rail .outcome { grid-column: 1 / -1; text-align: left; } .rail .outcome br { display: none; } }
 @media print { body { background: #fff; } section, .arm { break-inside: avoid; } }
 `;
