@@ -21,6 +21,8 @@ const LOAD_TIMEOUT_PER_RULE_MS = 3;
 const START_TIMEOUT_MS = 10_000;
 /** Silence that is excused because the process had no core. More, and the machine is of no use to anybody. */
 const MAX_FORGIVEN_MS = 10_000;
+/** How late the end of an entry may come on a busy machine before nothing is believed to end it. */
+const MAX_LATE_MS = 100;
 /** Signals that only someone else sends: not the process's own fault. */
 const SENT_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
 
@@ -89,6 +91,7 @@ export class SandboxProcess {
   #forgivenMs = 0;
   /** Milliseconds on a core when it last spoke, as seen by the tick that followed (−1: not seen yet). */
   #ranMs = -1;
+  #queuedMs = 0;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -252,9 +255,14 @@ export class SandboxProcess {
   #judgeCore(coreMs: number): void {
     if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return;
     const ranMs = this.#core.ranMs();
-    if (this.#ranMs < 0) this.#ranMs = ranMs;
+    if (this.#ranMs < 0) {
+      this.#ranMs = ranMs;
+      this.#queuedMs = this.#core.waitedMs();
+    }
     const before = this.#ranMs;
     if (ranMs - before <= coreMs) return;
+    // Where it queued for a core, so did the thread that ends entries.
+    if (ranMs - before <= coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS)) return;
     // A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings.
     this.#options.clock.after(1, () => {
       if (this.#ranMs === before) this.kill("silent", `it gave no sign for ${Math.round(ranMs - before)} ms on a core`);
