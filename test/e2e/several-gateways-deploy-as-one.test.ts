@@ -29,11 +29,10 @@ test("two gateways on one Redis: both or none; one that was away catches up; wit
   const audited = readAudit(path.join(two.dir, ".sluice", AUDIT_FILE)).entries;
   assert.ok(audited.some(({ action, outcome, reason }) => action === "prepare" && outcome === "refused" && reason.includes("secrets.key")));
 
-  stage.config({});
-
-  // A gateway that is away does not hold up the others, and catches up when it returns.
+  // A gateway that is away does not hold up the others, and catches up when it returns: with the rules and with the config.
   await two.end("SIGTERM");
-  stage.rule("say.ts", saying("second"));
+  stage.config({ vars: { word: "second" } });
+  stage.rule("say.ts", saying("").replace("onRequest()", "onRequest(req, ctx)").replace('""', "String(ctx.vars.word)"));
   const second = await stage.sluice(one, ["deploy", "--wait"]);
   assert.equal(second.code, 0, second.out + second.err);
   const back = await stage.gateway("two");
