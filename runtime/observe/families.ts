@@ -40,6 +40,21 @@ export const COUNTERS = {
     labels: ["limit", "reason", "by"],
     seriesLimit: 1000,
   },
+  sluice_experiment_events_total: {
+    help: "What was counted of experiments: exposures, goals and errors of units as far as the worker tells repetitions; goals whose value could not be read; events left by a lost worker.",
+    labels: ["kind"],
+    seriesLimit: 10,
+  },
+  sluice_experiment_lost_total: {
+    help: "Of experiments, what was dropped before it could be counted: the buffer was full, or the journal could not be written.",
+    labels: ["kind"],
+    seriesLimit: 10,
+  },
+  sluice_experiment_raw_lines_total: {
+    help: "Raw lines of experiments (experiments.raw): written, dropped, and batches that failed.",
+    labels: ["outcome"],
+    seriesLimit: 10,
+  },
   sluice_experiment_exposures_total: {
     help: "Responses delivered whose content depends on the variant of an experiment, to units that count, each request once (the report counts each unit once).",
     labels: ["experiment", "variant"],

@@ -15,6 +15,7 @@ import { Core, type PreparedRelease } from "./core.ts";
 import { debugTraces } from "./debug.ts";
 import { Doors } from "./doors.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
+import { countingSeries } from "../experiments/count/counting.ts";
 import { startExperiments } from "./experiments/start.ts";
 import { handle } from "./handler.ts";
 import { createHttp1Front } from "./http1/front.ts";
@@ -161,7 +162,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     shadow: (order) => watching.shadow(order),
     explain: (ask) => explainer.explain(core, ask),
     snapshot: () => ({
-      ...observedOf(observer, core.cache),
+      ...observedOf(observer, core.cache, core.experiments),
       ...watching.status(),
       inFlight: core.inFlight,
       connections: { open: front.connections, accepted: doors.accepted },
@@ -242,8 +243,10 @@ async function startCanary(core: Core, { release, maps, terms }: CanaryStart, ob
 }
 
 /** The cache counts for itself, in plain numbers. */
-function observedOf(observer: Observer, cache: Cache | null): Pick<WorkerSnapshot, "observed" | "cache"> {
-  const observed = observer.snapshot();
+function observedOf(observer: Observer, cache: Cache | null, experiments: Core["experiments"]): Pick<WorkerSnapshot, "observed" | "cache"> {
+  const snapshot = observer.snapshot();
+  const counting = experiments?.parts.counting ?? null;
+  const observed = counting === null ? snapshot : { ...snapshot, counters: { ...snapshot.counters, ...countingSeries(counting.status()) } };
   if (cache === null) return { observed };
   const { counts, evictions, entries, bytes, limitBytes } = cache.status();
   return { observed: { ...observed, counters: { ...observed.counters, ...cacheSeries(counts, evictions) } }, cache: { entries, bytes, limitBytes } };

@@ -4,6 +4,8 @@
  */
 import type { CheckedGoal } from "../../../sdk/experiment.ts";
 import type { Assignment } from "../assign/plan.ts";
+import type { Lost } from "./journal.ts";
+import type { RawStatus } from "./raw-events.ts";
 
 /** An exchange as counting sees it: when the response's head is known, before it is written to the client. */
 export interface CountedExchange {
@@ -48,8 +50,25 @@ export interface Counting {
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void;
   /** `ctx.track(goal, value)`. `callId`: the same when the hook runs once more after a lost sandbox. */
   tracked(assignment: Assignment, goal: CheckedGoal, value: number | null, callId: string, atUnixMs: number): void;
+  status(): CountingStatus;
   /** Brings what it can to the store, within a deadline. */
   close(): Promise<void>;
+}
+
+export interface CountingStatus {
+  readonly exposures: number;
+  readonly goals: number;
+  readonly errors: number;
+  /** Dropped: the buffer was full, or the journal could not be written. */
+  readonly lost: Lost;
+  /** Goals with a value whose value could not be read. */
+  readonly unreadable: number;
+  /** Left by workers that were lost, and brought to the store by this one. */
+  readonly adopted: number;
+  /** Not in the store yet. */
+  readonly pending: number;
+  /** Null: no raw lines are asked for. */
+  readonly raw: RawStatus | null;
 }
 
 /** Of a JSON body that a goal's value is read from. */
@@ -60,6 +79,19 @@ export function readsBody({ traffic }: CheckedGoal): boolean {
   return traffic !== null && traffic.value !== null && "json" in traffic.value;
 }
 
-export { RawEvents } from "./raw-events.ts";
-export { WorkerCounting } from "./worker-counting.ts";
-export type { CountingStatus } from "./worker-counting.ts";
+type Series = readonly (readonly [labels: readonly string[], value: number])[];
+
+/** As the observe room's counters of the same names (`observe/families.ts`). */
+export function countingSeries({ exposures, goals, errors, lost, unreadable, adopted, raw }: CountingStatus): Readonly<Record<string, Series>> {
+  const [lostExposures, lostGoals, lostErrors] = lost;
+  const lines: Record<string, number> = raw === null ? {} : { written: raw.written, dropped: raw.dropped, failed: raw.failures };
+  return {
+    sluice_experiment_events_total: seriesOf({ exposure: exposures, goal: goals, error: errors, unreadable, adopted }),
+    sluice_experiment_lost_total: seriesOf({ exposure: lostExposures, goal: lostGoals, error: lostErrors }),
+    sluice_experiment_raw_lines_total: seriesOf(lines),
+  };
+}
+
+function seriesOf(counts: Readonly<Record<string, number>>): Series {
+  return Object.entries(counts).map(([label, value]) => [[label], value] as const);
+}

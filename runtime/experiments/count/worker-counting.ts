@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Assignment } from "../assign/plan.ts";
-import type { CountedExchange, Counting, GoalExchange, ReachedGoal } from "./counting.ts";
+import type { CountedExchange, Counting, CountingStatus, GoalExchange, ReachedGoal } from "./counting.ts";
 import { readGoal } from "./goal-value.ts";
 import { Journal, type JournalEvent, type Leftover, leftovers, type Lost } from "./journal.ts";
 import { latencyBucket } from "./latency-sketch.ts";
@@ -29,19 +29,6 @@ export interface CountingParts {
   readonly warn: (text: string) => void;
   /** Left out: 50,000. */
   readonly bufferEvents?: number;
-}
-
-export interface CountingStatus {
-  readonly exposures: number;
-  readonly goals: number;
-  readonly errors: number;
-  /** Dropped: the buffer was full, or the journal could not be written. */
-  readonly lost: Lost;
-  /** Goals with a value whose value could not be read. */
-  readonly unreadable: number;
-  /** Left by workers that were lost, and brought to the store by this one. */
-  readonly adopted: number;
-  readonly pending: number;
 }
 
 const FLUSH_MS = 100;
@@ -282,7 +269,7 @@ export class WorkerCounting implements Counting {
   status(): CountingStatus {
     const lost: Lost = [0, 0, 0];
     for (const one of this.#lost.values()) one.forEach((count, kind) => (lost[kind]! += count));
-    return { ...this.#counts, lost, pending: this.#pending };
+    return { ...this.#counts, lost, pending: this.#pending, raw: this.#parts.raw?.status() ?? null };
   }
 
   async close(): Promise<void> {
