@@ -13,6 +13,14 @@ export default defineRule({
       res.html.before("main > h1:first-child", { html: `<p class="banner">Free delivery until Sunday</p>` });
       res.html.setAttribute("a.cta", "href", "/sale?from=banner");
     }
+    // What depends on the page itself is decided element by element, while it streams.
+    res.html.on("a[href^='http:']", {
+      element(link) {
+        const href = link.getAttribute("href") ?? "";
+        if (href.startsWith("http://shop.example.com/")) link.setAttribute("href", href.replace("http:", "https:"));
+        else link.setAttribute("rel", "external noopener");
+      },
+    });
     res.html.remove("script[src^='https://old-tracker.example/']");
     // The page's own policy names the nonce that lets it run.
     res.html.insertScript({ src: "/assets/measure.js" }, { defer: true, nonce: "page" });
