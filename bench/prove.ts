@@ -5,17 +5,21 @@
 import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
+import { assignedUnchanged } from "./prove/assigned-unchanged.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
 import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
+import { coldVisitors } from "./prove/cold-visitors.ts";
 import { deployWait } from "./prove/deploy-wait.ts";
 import { fleetOf100 } from "./prove/fleet-of-100.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { fixtureErrors, projects, refusedDeploys, seenInBrowser } from "./prove/held-by-tests.ts";
 import { hostileRules } from "./prove/hostile-rules.ts";
+import { htmlEdits } from "./prove/html-edits.ts";
 import { killedSandbox } from "./prove/killed-sandbox.ts";
 import { killedWorker } from "./prove/killed-worker.ts";
 import { largeBodies } from "./prove/large-bodies.ts";
+import { layeredUnits } from "./prove/layered-units.ts";
 import { liveProtocols } from "./prove/live-protocols.ts";
 import { manyDeploys } from "./prove/many-deploys.ts";
 import { matchedRules } from "./prove/matched-rules.ts";
@@ -24,6 +28,7 @@ import { rateLimitCost, rateLimits } from "./prove/rate-limits.ts";
 import { redisFaults } from "./prove/redis-faults.ts";
 import { rollback } from "./prove/rollback.ts";
 import { ruleTests } from "./prove/rule-tests.ts";
+import { sameVariant } from "./prove/same-variant.ts";
 import { savedRule } from "./prove/saved-rule.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
@@ -62,6 +67,11 @@ const CLAIMS: readonly Claim[] = [
   slowClients,
   fuzzing,
   hostileRules,
+  coldVisitors,
+  sameVariant,
+  layeredUnits,
+  assignedUnchanged,
+  htmlEdits,
 ];
 
 const HELP = `npm run prove -- [options]
