@@ -1,6 +1,11 @@
 /** How commands reach a running gateway: the admin API named by `--admin`, or by the config of this folder. */
 import { readFileSync } from "node:fs";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps, type RequestOptions } from "node:https";
 import path from "node:path";
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
+import { setTimeout as pause } from "node:timers/promises";
 import { loadConfig } from "../config/config.ts";
 
 export interface AdminPlace {
@@ -20,31 +25,116 @@ export class AdminCallError extends Error {
 }
 
 const DEADLINE_MS = 30_000;
+/** Commands that wait for something ask often; the gateway says when it is too often. */
+const MAX_PAUSES = 5;
+const LONGEST_PAUSE_S = 10;
 
 /** The answer's JSON, to a POST when there is a body. Throws an `AdminCallError` that says what to do. */
 export async function callAdmin(place: AdminPlace, endpoint: string, body?: object): Promise<Readonly<Record<string, unknown>>> {
-  const { base, token } = await doorOf(place);
-  const answer = await fetch(new URL(endpoint, base), {
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(DEADLINE_MS),
-  }).catch((thrown: unknown) => {
-    const cause = (thrown as { cause?: { code?: string } }).cause?.code ?? (thrown as Error).message;
-    throw new AdminCallError(`no gateway answers at ${base} (${cause}); is it running, and is --admin right?`);
-  });
-  const value = (await answer.json()) as Readonly<Record<string, unknown>>;
-  if (answer.ok) return value;
-  throw new AdminCallError(`${String(value["code"])}: found ${String(value["found"])}, expected ${String(value["expected"])}`, { code: String(value["code"]) });
+  const door = await doorOf(place);
+  for (let pauses = 0; ; pauses++) {
+    const answer = await door.ask(endpoint, {
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    });
+    if (answer.status === 429 && pauses < MAX_PAUSES) {
+      await answer.body?.cancel();
+      await pause(Math.min(Number(answer.headers.get("retry-after") ?? 1), LONGEST_PAUSE_S) * 1000);
+      continue;
+    }
+    const value = (await answer.json()) as Readonly<Record<string, unknown>>;
+    if (answer.ok) return value;
+    throw new AdminCallError(`${String(value["code"])}: found ${String(value["found"])}, expected ${String(value["expected"])}`, {
+      code: String(value["code"]),
+    });
+  }
 }
 
-/** Where the admin listener is, and what opens it. */
-export async function doorOf({ admin, config }: AdminPlace): Promise<{ base: string; token: string }> {
+export interface Asking {
+  /** JSON, of a POST. */
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+export interface AdminDoor {
+  /** URL of the listener. */
+  readonly base: string;
+  /** An answer whose body may still come. Throws an `AdminCallError` when there is none. */
+  readonly ask: (endpoint: string, asking: Asking) => Promise<Response>;
+}
+
+/** Where the admin listener is, with what opens it. */
+export async function doorOf(place: AdminPlace): Promise<AdminDoor> {
+  const { base, token } = await placeOf(place);
+  const certificates = certificatesOf(process.env);
+  return {
+    base,
+    async ask(endpoint, asking) {
+      try {
+        return await send(new URL(endpoint, base), token, certificates, asking);
+      } catch (thrown) {
+        if (asking.signal.reason instanceof DOMException && asking.signal.reason.name === "TimeoutError")
+          throw new AdminCallError(`${base} did not answer ${endpoint} within ${DEADLINE_MS / 1000} s`, { cause: thrown });
+        const { code = "", message } = thrown as NodeJS.ErrnoException;
+        throw new AdminCallError(`no gateway answers at ${base} (${code === "" ? message : code})${hint(code)}`, { cause: thrown });
+      }
+    },
+  };
+}
+
+function hint(code: string): string {
+  if (/CERT|SIGNED|VERIFY|ISSUER/.test(code)) return ": its certificate is not trusted; name its authority with SLUICE_ADMIN_CA";
+  if (/SSL|TLS|EPROTO|ECONNRESET/.test(code)) return "; does it speak TLS (https://), or not?";
+  return "; is it running, and is --admin right?";
+}
+
+type Certificates = Pick<RequestOptions, "ca" | "cert" | "key">;
+
+/** `SLUICE_ADMIN_CA`, `SLUICE_ADMIN_CERT`, `SLUICE_ADMIN_KEY`: files in PEM. */
+function certificatesOf(env: NodeJS.ProcessEnv): Certificates {
+  const read = (name: string): string | undefined => {
+    const file = env[name] ?? "";
+    if (file === "") return undefined;
+    try {
+      return readFileSync(file, "utf8");
+    } catch (cause) {
+      throw new AdminCallError(`${name}: ${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    }
+  };
+  const [ca, cert, key] = [read("SLUICE_ADMIN_CA"), read("SLUICE_ADMIN_CERT"), read("SLUICE_ADMIN_KEY")];
+  if ((cert === undefined) !== (key === undefined)) throw new AdminCallError("SLUICE_ADMIN_CERT and SLUICE_ADMIN_KEY: found one, expected both or none");
+  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined || key === undefined ? {} : { cert, key }) };
+}
+
+/** Not `fetch`: it shows no certificate. */
+function send(url: URL, token: string, certificates: Certificates, { body, signal }: Asking): Promise<Response> {
+  const request = url.protocol === "https:" ? requestHttps : requestHttp;
+  return new Promise((resolve, reject) => {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+    };
+    const asked = request(url, { method: body === undefined ? "GET" : "POST", headers, agent: false, signal, ...certificates }, (incoming) => {
+      const fields = new Headers();
+      for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) fields.append(incoming.rawHeaders[i]!, incoming.rawHeaders[i + 1]!);
+      const status = incoming.statusCode!;
+      const hasBody = status !== 204 && status !== 304;
+      if (!hasBody) incoming.resume();
+      resolve(new Response(hasBody ? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>) : null, { status, headers: fields }));
+    });
+    asked.on("error", reject);
+    asked.end(body);
+  });
+}
+
+async function placeOf({ admin, config }: AdminPlace): Promise<{ base: string; token: string }> {
   const fromEnvironment = process.env["SLUICE_ADMIN_TOKEN"] ?? "";
   if (admin !== undefined && fromEnvironment !== "") return { base: admin, token: fromEnvironment };
   const { config: found } = await loadConfig(config);
   if (admin === undefined && found.admin === null) throw new AdminCallError("this config has admin: false; name the admin listener with --admin URL");
   const host = found.admin?.host ?? "127.0.0.1";
-  const base = admin ?? `http://${host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host}:${found.admin!.port}`;
+  const name = host.includes(":") ? `[${host === "::" ? "::1" : host}]` : host === "0.0.0.0" ? "127.0.0.1" : host;
+  const base = admin ?? `${found.admin?.tls === undefined ? "http" : "https"}://${name}:${found.admin!.port}`;
   if (fromEnvironment !== "") return { base, token: fromEnvironment };
   const file = path.join(found.stateDir, "admin-token");
   try {

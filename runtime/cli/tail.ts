@@ -55,20 +55,17 @@ async function follow(
   signal: AbortSignal,
   take: (event: TailEvent | TailNotice, gateway: string) => void,
 ): Promise<true> {
-  const { base, token } = await doorOf({ ...(admin === undefined ? {} : { admin }), config: options.config });
-  const url = new URL("/v1/tail", base);
-  for (const name of ["rule", "status", "path", "method", "trace"] as const) if (options[name] !== undefined) url.searchParams.set(name, options[name]);
-  if (options.errors) url.searchParams.set("errors", "true");
-  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal }).catch((thrown: unknown) => {
-    const cause = (thrown as { cause?: { code?: string } }).cause?.code ?? (thrown as Error).message;
-    throw new AdminCallError(`no gateway answers at ${base} (${cause}); is it running, and is --admin right?`);
-  });
+  const { base, ask } = await doorOf({ ...(admin === undefined ? {} : { admin }), config: options.config });
+  const query = new URLSearchParams();
+  for (const name of ["rule", "status", "path", "method", "trace"] as const) if (options[name] !== undefined) query.set(name, options[name]);
+  if (options.errors) query.set("errors", "true");
+  const answer = await ask(`/v1/tail?${query.toString()}`, { signal });
   if (!answer.ok) {
     const { code, found, expected } = (await answer.json()) as Readonly<Record<string, unknown>>;
     throw new AdminCallError(`${base}: ${String(code)}: found ${String(found)}, expected ${String(expected)}`);
   }
   try {
-    for await (const event of eventsOf(answer.body!)) take(event, url.host);
+    for await (const event of eventsOf(answer.body!)) take(event, new URL(base).host);
   } catch (cause) {
     throw new AdminCallError(`${base}: the connection broke off (${(cause as Error).message})`, { cause });
   }

@@ -12,6 +12,7 @@ import { ConfigError, type ConfigProblem, pathText, problemsOf, shown } from "./
 import type { LimitsConfig, ListenerConfig, ResolvedConfig, RouteConfig, TargetConfig, UpstreamConfig } from "./resolved.ts";
 import { Config, sharedOf, type ConfigInput } from "./schema.ts";
 import { cacheOf, routeCacheOf } from "./cache.ts";
+import { adminOf } from "./admin.ts";
 import { adminTokensOf, releasesOf } from "./control.ts";
 import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
 import { experimentsOf } from "./experiments.ts";
@@ -70,7 +71,7 @@ function soundParts(value: unknown, error: z.ZodError): ConfigInput | null {
 function resolve(input: ConfigInput, { baseDir, file, env = process.env }: ResolveOptions, report: Report): ResolvedConfig {
   const upstreams = upstreamsOf(input, report);
   const listeners = (input.listeners ?? [{ host: "127.0.0.1", port: 8080 }]).map(({ host = "0.0.0.0", port }) => ({ host, port }));
-  const admin = input.admin === false ? null : { host: input.admin?.host ?? "127.0.0.1", port: input.admin?.port ?? 9901 };
+  const admin = adminOf(input.admin, { baseDir, env, report });
   checkListeners(listeners, admin, report);
   const access = input.log?.access ?? "all";
   return {

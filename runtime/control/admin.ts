@@ -1,7 +1,11 @@
 /** The door of the control room: the admin listener of one gateway. Knows the gateway only through `AdminGateway`. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
-import type { ListenerConfig } from "../config/resolved.ts";
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import type { AdminListenerConfig, AdminTlsConfig, ListenerConfig } from "../config/resolved.ts";
+import { AdminRate } from "./admin-rate.ts";
+import { adminServer, type AdminServer } from "./admin-tls.ts";
 import { hostAllowed, originAllowed } from "./admission.ts";
 import { z } from "zod";
 import { type AdminError, type Answer, type Asked, type Endpoint, failure } from "./answers.ts";
@@ -33,7 +37,7 @@ export interface Deed {
 }
 
 export interface AdminOptions {
-  readonly listen: ListenerConfig;
+  readonly listen: AdminListenerConfig;
   /** Of role "admin". */
   readonly token: string;
   /** Further ones, each with roles of its own; read anew for each request. */
@@ -46,10 +50,14 @@ export interface AdminOptions {
   /** Every change that was asked for, and every refusal. */
   readonly audit?: (deed: Deed) => void;
   readonly log: (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
+  /** For rate limits. */
+  readonly clock?: Clock;
 }
 
 export interface Admin {
   readonly address: { readonly host: string; readonly port: number };
+  /** Takes certificates that were renewed. Throws what is wrong with them, leaving what was. */
+  renew(tls: AdminTlsConfig): void;
   close(): Promise<void>;
 }
 
@@ -66,17 +74,16 @@ interface Desk {
   readonly options: AdminOptions;
   readonly endpoints: readonly Endpoint[];
   readonly owner: TokenConfig;
+  readonly rate: AdminRate;
+  readonly tls: Pick<AdminServer, "isOwnName" | "certificateFault">;
 }
 
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const endpoints: Endpoint[] = [...gatewayEndpoints, ...(options.endpoints ?? [])];
   endpoints.push(openApiEndpoint(options.version, () => endpoints));
-  const desk: Desk = {
-    options,
-    endpoints,
-    owner: { name: "admin", roles: ["admin"], sha256: tokenDigest(options.token) },
-  };
-  const server = createServer(
+  const { listen: place, clock = systemClock } = options;
+  const { server, renew, ...tls } = adminServer(
+    place.tls,
     {
       maxHeaderSize: HEADER_LIMIT_BYTES,
       headersTimeout: HEAD_DEADLINE_MS,
@@ -94,11 +101,19 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       );
     },
   );
+  const desk: Desk = {
+    options,
+    endpoints,
+    owner: { name: "admin", roles: ["admin"], sha256: tokenDigest(options.token) },
+    rate: new AdminRate(() => clock.now()),
+    tls: { ...tls, isOwnName: (name) => name === place.host.toLowerCase() || tls.isOwnName(name) },
+  };
   server.maxConnections = CONNECTIONS_LIMIT;
-  await listen(server, options.listen);
+  await listen(server, place);
   const { port } = server.address() as { port: number };
   return {
-    address: { host: options.listen.host, port },
+    address: { host: place.host, port },
+    renew,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -108,19 +123,42 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
-  const token = bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
-  const made = await judge(request, desk, token);
-  const refused = made.status === 401 || made.status === 403;
+  const address = request.socket.remoteAddress ?? "";
+  const token = desk.rate.mayTry(address) > 0 ? null : bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
+  const made = hurried(request, desk, token) ?? (await judge(request, desk, token));
+  const { status } = made;
+  if (status === 401) desk.rate.failed(address);
+  const refused = status === 401 || status === 403 || status === 429;
   if (request.method === "POST" || refused || desk.endpoints.some(({ audited, path }) => audited === true && path === pathOf(request))) {
     desk.options.audit?.({
-      actor: token?.name ?? "",
+      // Who asks too often is counted among the strangers, of whom a log has only so many lines.
+      actor: status === 429 ? "" : (token?.name ?? ""),
       action: `${request.method} ${pathOf(request).slice(0, 200)}`,
-      status: made.status,
-      reason: "body" in made && made.status >= 400 ? refusalOf(made.body) : "",
-      address: request.socket.remoteAddress ?? "",
+      status,
+      reason: "body" in made && status >= 400 ? refusalOf(made.body) : "",
+      address,
     });
   }
   return made;
+}
+
+/** Asked too often: by this address, with this token, or with tokens that nobody knows. Null: it may be judged. */
+function hurried(request: IncomingMessage, { rate, endpoints }: Desk, token: TokenConfig | null): Answer | null {
+  const address = request.socket.remoteAddress ?? "";
+  const tooMany = (seconds: number, found: string): Answer => ({
+    ...failure(429, { code: "TOO_MANY_REQUESTS", found, expected: `to be asked again in ${seconds} s` }),
+    retryAfterSeconds: seconds,
+  });
+  const byAddress = rate.fromAddress(address);
+  if (byAddress > 0) return tooMany(byAddress, "too many requests from this address");
+  if (token !== null) {
+    const byToken = rate.withToken(token.name);
+    return byToken > 0 ? tooMany(byToken, `too many requests with the token "${token.name}"`) : null;
+  }
+  const path = pathOf(request);
+  const isOpen = endpoints.some((endpoint) => endpoint.role === null && paramsOf(endpoint.path, path) !== null);
+  const failed = isOpen ? 0 : rate.mayTry(address);
+  return failed > 0 ? tooMany(failed, "too many requests from this address without a token that is known; none is looked at") : null;
 }
 
 function refusalOf(body: string): string {
@@ -129,14 +167,17 @@ function refusalOf(body: string): string {
 }
 
 /** Reads in the order in which a request is judged. */
-async function judge(request: IncomingMessage, { options: { listen, gateway }, endpoints }: Desk, token: TokenConfig | null): Promise<Answer> {
+async function judge(request: IncomingMessage, { options: { listen, gateway }, endpoints, tls }: Desk, token: TokenConfig | null): Promise<Answer> {
   const { headers, method = "" } = request;
-  if (!hostAllowed(headers.host, listen.host)) {
+  if (!hostAllowed(headers.host, tls.isOwnName)) {
     return failure(421, { code: "HOST_REFUSED", found: `Host: ${headers.host ?? "(none)"}`, expected: `localhost, an address, or ${listen.host}` });
   }
   if (!originAllowed(headers.origin, headers.host)) {
     return failure(403, { code: "ORIGIN_REFUSED", found: `Origin: ${headers.origin}`, expected: "no Origin, or the admin listener's own" });
   }
+  const certificate = tls.certificateFault(request);
+  if (certificate !== "")
+    return failure(403, { code: "CERTIFICATE_REFUSED", found: certificate, expected: "a client certificate that admin.tls.clientCa has signed" });
   const path = pathOf(request);
   const there = endpoints.filter((endpoint) => paramsOf(endpoint.path, path) !== null);
   // Whoever has no token learns nothing about which paths there are.
@@ -209,6 +250,7 @@ async function bodyOf(request: IncomingMessage, { asks = NOTHING, bodyLimitBytes
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer, { endpoints }: Desk): void {
   const { status, type } = answer;
   const headers: Record<string, string | number> = { "Content-Type": type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+  if ("retryAfterSeconds" in answer) headers["Retry-After"] = answer.retryAfterSeconds!;
   if (status === 401) headers["WWW-Authenticate"] = 'Bearer realm="sluice admin"';
   if (status === 405) headers["Allow"] = methodsOf(endpoints.filter((endpoint) => paramsOf(endpoint.path, pathOf(request)) !== null));
   // Bytes that nobody has read are thrown away, not waited for.

@@ -45,6 +45,8 @@ export interface TextAnswer {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  /** Of a 429. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Goes on until either side ends it. */
@@ -61,6 +63,7 @@ export const ADMIN_CODES = [
   "ROLE_MISSING",
   "HOST_REFUSED",
   "ORIGIN_REFUSED",
+  "CERTIFICATE_REFUSED",
   "TOO_MANY_REQUESTS",
   "NOT_READY",
   "BODY_REFUSED",

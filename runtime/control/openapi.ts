@@ -6,7 +6,7 @@ import { ROLES } from "./roles.ts";
 
 /** What the listener itself refuses, whatever is asked. */
 const OF_THE_LISTENER: Readonly<Record<number, readonly AdminCode[]>> = {
-  403: ["ORIGIN_REFUSED"],
+  403: ["ORIGIN_REFUSED", "CERTIFICATE_REFUSED"],
   421: ["HOST_REFUSED"],
   429: ["TOO_MANY_REQUESTS"],
   500: ["INTERNAL"],

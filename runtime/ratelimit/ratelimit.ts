@@ -14,6 +14,7 @@ import { TakeQueue } from "./take-queue.ts";
 import { WithoutStore } from "./without-store.ts";
 
 export type { DecidedBy, Decision, LimitAsk, LimiterEvents, LimitReason, LimitResult } from "./decision.ts";
+export { networkOf } from "./keys.ts";
 export { type Admission, RouteLimits } from "./route-limits.ts";
 export { LimitCall, RuleLimits } from "./rule-limits.ts";
 

@@ -303,6 +303,7 @@ class Gateway implements Supervisor {
     let admin = this.#admin;
     try {
       if (!sameAddress(config, fleet.plan.config)) admin = await this.#openAdmin(config);
+      else if (config.admin?.tls !== undefined) admin?.renew(config.admin.tls);
       await this.#store.use(config);
       await fleet.replaceAll({ config, release, maps, sockets });
     } catch (thrown) {
@@ -481,5 +482,10 @@ function compiled({ release, maps, problems }: Compiled): { release: Release; ma
 }
 
 function sameAddress(a: ResolvedConfig, b: ResolvedConfig): boolean {
-  return a.admin?.host === b.admin?.host && a.admin?.port === b.admin?.port;
+  const [now, before] = [a.admin, b.admin];
+  if (now?.host !== before?.host || now?.port !== before?.port) return false;
+  const asks = (admin: typeof now): string => (admin?.tls === undefined ? "" : admin.tls.clientCaFile === "" ? "tls" : "tls with client certificates");
+  if (asks(now) !== asks(before))
+    throw new StartError(["admin.tls: a listener that is open keeps to plain HTTP, TLS or mutual TLS; restart, or choose another port"]);
+  return true;
 }

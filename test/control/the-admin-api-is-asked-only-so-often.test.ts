@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { Agent, request } from "node:http";
+import { test, type TestContext } from "node:test";
+import { ManualClock } from "../../runtime/clock.ts";
+import { AdminRate } from "../../runtime/control/admin-rate.ts";
+import { type Deed, startAdmin } from "../../runtime/control/admin.ts";
+import { tokenDigest } from "../../runtime/control/roles.ts";
+
+const TOKEN = "0123456789abcdef-token";
+const READER = "fedcba9876543210-token";
+
+async function admin(t: TestContext) {
+  const clock = new ManualClock();
+  const deeds: Deed[] = [];
+  const started = await startAdmin({
+    listen: { host: "127.0.0.1", port: 0 },
+    token: TOKEN,
+    tokens: () => [{ name: "reader", roles: ["read"], sha256: tokenDigest(READER) }],
+    version: "0",
+    gateway: { notReady: () => "", status: () => ({}), metrics: async () => "", purge: async () => null },
+    audit: (deed) => void deeds.push(deed),
+    log: () => undefined,
+    clock,
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  t.after(() => {
+    agent.destroy();
+    return started.close();
+  });
+  const ask = (token: string, path = "/metrics"): Promise<{ status: number; retryAfter: string | undefined; body: string }> =>
+    new Promise((resolve, reject) => {
+      const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+      request({ host: "127.0.0.1", port: started.address.port, path, headers, agent }, (response) => {
+        let body = "";
+        response.setEncoding("utf8").on("data", (piece: string) => (body += piece));
+        response.on("end", () => resolve({ status: response.statusCode!, retryAfter: response.headers["retry-after"], body }));
+      })
+        .on("error", reject)
+        .end();
+    });
+  return { ask, clock, deeds };
+}
+
+test("whoever guesses tokens is stopped after twenty, and then not even the right one is looked at, until time has passed", async (t) => {
+  const { ask, clock, deeds } = await admin(t);
+  for (let i = 0; i < 20; i++) assert.equal((await ask(`guess-number-${i}-of-many`)).status, 401);
+  const stopped = await ask("guess-number-21-of-many");
+  assert.deepEqual([stopped.status, stopped.retryAfter, (JSON.parse(stopped.body) as { code: string }).code], [429, "1", "TOO_MANY_REQUESTS"]);
+  assert.equal((await ask(TOKEN)).status, 429);
+  assert.equal((await ask("", "/health")).status, 200);
+  clock.advance(1000);
+  assert.equal((await ask(TOKEN)).status, 200);
+  assert.equal((await ask("another-guess-of-somebody")).status, 401);
+  assert.equal((await ask(TOKEN)).status, 429);
+  assert.ok(deeds.every(({ actor }) => actor === ""));
+  assert.equal(deeds.filter(({ status }) => status === 429).length, 3);
+});
+
+test("one token that asks too often is told when to come back; others go on", async (t) => {
+  const { ask, clock } = await admin(t);
+  for (let i = 0; i < 1000; i += 50) {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(READER)));
+    assert.ok(answers.every(({ status }) => status === 200));
+  }
+  const { status, retryAfter, body } = await ask(READER);
+  assert.deepEqual([status, retryAfter], [429, "1"]);
+  assert.match(body, /too many requests with the token \\"reader\\"/);
+  assert.equal((await ask(TOKEN)).status, 200);
+  clock.advance(1000);
+  assert.equal((await ask(READER)).status, 200);
+});
+
+test("an address has a limit of its own, whatever it shows; a network of IPv6 is one address", () => {
+  const clock = new ManualClock();
+  const rate = new AdminRate(() => clock.now());
+  for (let i = 0; i < 2000; i++) assert.equal(rate.fromAddress("192.0.2.1"), 0);
+  assert.equal(rate.fromAddress("192.0.2.1"), 1);
+  assert.equal(rate.fromAddress("192.0.2.2"), 0);
+  for (let i = 0; i < 20; i++) rate.failed(`2001:db8::${i}`);
+  assert.equal(rate.mayTry("2001:db8::ffff"), 1);
+  assert.equal(rate.mayTry("2001:db8:0:1::1"), 0);
+});
+
+test("the tables have a bound: a hundred thousand addresses leave ten thousand", () => {
+  const rate = new AdminRate(() => 0);
+  for (let i = 0; i < 100_000; i++) rate.failed(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+  assert.equal(rate.size, 10_000);
+});
