@@ -26,24 +26,24 @@ export const RESPONSE_HEADER = "response header ";
 /** A call that has no reply here: what would have followed from it nobody knows. */
 export const CALL = "call ";
 
-/** Aspects of what the origin is asked. */
+/** Aspects of what cache and origin are asked. */
 const OF_REQUEST: ReadonlySet<string> = new Set(["upstream", "method", "target", "request body", "cache key", "cache"]);
 const REMOVED = "(removed)";
 
 /**
- * Where one asks the origin and the other answers itself, that is the difference: what only one of them has is not listed piece by piece. Where one makes a
+ * Where one asks cache or origin and the other answers itself, that is the difference: what only one of them has is not listed piece by piece. Where one makes a
  * call that can't be answered, that is all that is known.
  */
 export function differencesOf(before: Decisions, after: Decisions, by: { readonly before: DecidedBy; readonly after: DecidedBy }): DecisionDifference[] {
   const names = [...new Set([...before.keys(), ...after.keys()])].filter((what) => before.get(what) !== after.get(what));
   const calls = names.filter((what) => what.startsWith(CALL));
-  const asksOrigin = before.has("upstream") && after.has("upstream");
+  const asks = before.has("target") && after.has("target");
   const sameSource = before.get(ANSWERED_BY) === after.get(ANSWERED_BY);
   const told =
     calls.length > 0
       ? calls
       : names.filter((what) => {
-          if (OF_REQUEST.has(what) || what.startsWith(REQUEST_HEADER)) return asksOrigin;
+          if (OF_REQUEST.has(what) || what.startsWith(REQUEST_HEADER)) return asks;
           return sameSource || what === ANSWERED_BY || what === "status";
         });
   return told.map((what) => {

@@ -62,6 +62,7 @@ async function live(life: Life): Promise<void> {
     response = answerOf(life, outcome instanceof Promise ? await outcome : outcome);
   }
   if (response === null && life.experiments !== null) response = changeRequest(life.experiments);
+  if (response === null && life.witness !== null) life.witness.enters();
   if (response === null) response = await (core.cache === null ? fetchAnswer(life) : askThroughCache(life));
   life.response = response;
   if (life.witness !== null) life.witness.delivers(response);
@@ -141,6 +142,7 @@ async function askOrigin(life: Life): Promise<GatewayResponse> {
     try {
       if (plan.onOriginRequest !== null) {
         expectUpstream(life);
+        if (life.witness !== null) life.witness.leaves(life);
         const answer = answerOf(life, await runHooks(life, "onOriginRequest", plan.onOriginRequest, ""));
         if (answer !== null) return answer;
       }

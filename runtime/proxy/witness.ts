@@ -71,6 +71,9 @@ export class Witness implements ExchangeWitness {
   readonly #whenOver: ((witness: Witness) => void) | null;
   readonly #draw: Draw | null;
   readonly #decided = new Map<string, string>();
+  /** What was decided between cache and origin. */
+  readonly #askedOrigin = new Map<string, string>();
+  #left: { readonly method: string; readonly target: string; readonly fields: readonly string[] } | null = null;
   #base: readonly string[] = [];
   #answer: Buffer | null = null;
 
@@ -113,13 +116,25 @@ export class Witness implements ExchangeWitness {
   }
 
   // The stations of `handler.ts`.
-  sends(life: Life): void {
-    const { request, upstream, pinnedTarget } = life;
-    const decided = this.#decided;
-    decided.set("upstream", pinnedTarget === "" ? upstream : `${upstream} (${pinnedTarget})`);
-    decided.set("method", request.method);
-    decided.set("target", request.target);
-    changedFields(this.received.fields, request.fields.list, REQUEST_HEADER, decided);
+  /** Hooks before the cache and variants are through: the request is asked of cache or origin. */
+  enters(): void {
+    const { request } = this.life;
+    this.#decided.set("method", request.method);
+    this.#decided.set("target", request.target);
+    changedFields(this.received.fields, request.fields.list, REQUEST_HEADER, this.#decided);
+  }
+  /** Behind the cache, which has words of its own for the origin; hooks that change them come next. */
+  leaves({ request: { method, target, fields } }: Life): void {
+    this.#left = { method, target, fields: fields.list.slice() };
+  }
+  sends({ request, upstream, pinnedTarget }: Life): void {
+    const asked = this.#askedOrigin;
+    asked.set("upstream", pinnedTarget === "" ? upstream : `${upstream} (${pinnedTarget})`);
+    const left = this.#left;
+    if (left === null) return;
+    if (request.method !== left.method) asked.set("method", request.method);
+    if (request.target !== left.target) asked.set("target", request.target);
+    changedFields(left.fields, request.fields.list, REQUEST_HEADER, asked);
   }
   answered(head: { readonly status: number; readonly fields: Fields }): void {
     this.origin = { status: head.status, fields: (this.#base = head.fields.list.slice()) };
@@ -164,12 +179,9 @@ export class Witness implements ExchangeWitness {
       changedFields([], response.fields.list, RESPONSE_HEADER, decided);
       decided.set("body", digestOf(this.#answer ?? Buffer.alloc(0)));
     }
-    if (from === "cache") {
-      // Whoever asked the origin meanwhile did so for the cache.
-      this.origin = null;
-      for (const what of decided.keys())
-        if (what === "upstream" || what === "method" || what === "target" || what.startsWith(REQUEST_HEADER)) decided.delete(what);
-    }
+    // Whoever asked the origin although the cache answered did so for the cache.
+    if (from === "cache") this.origin = null;
+    else for (const [what, value] of this.#askedOrigin) decided.set(what, value);
     if (life.htmlEdits !== null) decided.set("HTML edits", life.htmlEdits.join(" "));
     for (const name of OWN_FIELDS) decided.delete(RESPONSE_HEADER + name);
   }

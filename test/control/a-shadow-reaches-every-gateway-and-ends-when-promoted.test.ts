@@ -138,7 +138,7 @@ test("a gateway that starts while a shadow is played plays it too, and one whose
   const two = seat(t, store, clock, "two");
   await two.shadowing.look();
   assert.deepEqual(two.told, one.told);
-  const away = seat(t, { ...store, get: () => Promise.reject(new Error("away")) } as Store, clock, "two");
+  const away = seat(t, { ...store, get: () => Promise.reject(new Error("away")) }, clock, "two");
   await away.shadowing.look();
   assert.deepEqual([away.told, away.shadowing.seen.terms], [[], null]);
 });
