@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { ConfigError } from "../config/config.ts";
 import { durationMs, share } from "../config/units.ts";
 import { addCanaryCommands, addPreviewCommand, withCanaryOptions } from "./canary-commands.ts";
+import type { AuditOptions } from "./audit.ts";
 import type { DeployOptions } from "./deploy.ts";
 import { addExperimentCommands } from "./experiment-commands.ts";
 import type { ExplainOptions } from "./explain.ts";
@@ -102,6 +103,15 @@ function program(): { command: Command; code: () => number } {
       .option("--admin <url>", "the admin listener, instead of the config's"),
     async (options: ExplainOptions, terminal) => (await import("./explain.ts")).explain(options, terminal),
   );
+  const audit = command.command("audit").description("the log of who asked for which change, and what came of it (audit.log in stateDir)");
+  add(
+    audit
+      .command("verify")
+      .description("is it whole? exit 1 when an entry was changed, taken out or put in")
+      .option("-c, --config <file>", "config file, or the folder that holds it", ".")
+      .option("--anchor <number:hash>", "an entry that must be there, as an earlier run told it: shows what was cut off at the end", anchorOf),
+    async (options: AuditOptions, terminal) => (await import("./audit.ts")).verifyAuditLog(options, terminal),
+  );
   addReachingCommands(configured, add);
   addExperimentCommands(command, add);
   return { command, code: () => code };
@@ -174,6 +184,12 @@ function duration(text: string): number {
   const ms = durationMs(text);
   if (!(ms >= 1)) throw new InvalidArgumentError('expected a duration such as "30s".');
   return ms;
+}
+
+function anchorOf(text: string): { number: number; hash: string } {
+  const match = /^([1-9]\d*):([0-9a-f]{64})$/.exec(text);
+  if (match === null) throw new InvalidArgumentError("expected a number and a hash with a colon between, as sluice audit verify prints them.");
+  return { number: Number(match[1]), hash: match[2]! };
 }
 
 function percent(text: string): number {

@@ -3,7 +3,7 @@
  * before, so that a line taken out or changed later shows (RFC 6962's idea, as a chain).
  */
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { Deed } from "./admin.ts";
 
@@ -109,6 +109,59 @@ export class Audit {
     }
     return ++this.#strangers > STRANGERS_A_MINUTE;
   }
+}
+
+export interface AuditVerdict {
+  readonly files: readonly { readonly file: string; readonly entries: number; readonly problem: string }[];
+  readonly entries: number;
+  readonly last: Pick<AuditEntry, "number" | "hash" | "at"> | null;
+  readonly isSound: boolean;
+}
+
+/** An entry that was written down elsewhere. */
+export interface AuditAnchor {
+  readonly number: number;
+  readonly hash: string;
+}
+
+/**
+ * All files of a gateway's log, each in itself and each chained to the one before. What was cut off at the very end shows only to who knows an entry
+ * (`anchor`) that should be there.
+ */
+export function verifyAudit(stateDir: string, anchor: AuditAnchor | null): AuditVerdict {
+  const files: { file: string; entries: number; problem: string }[] = [];
+  let last: AuditEntry | null = null;
+  let found = "";
+  for (const file of auditFiles(stateDir)) {
+    const { entries, problem } = readAudit(path.join(stateDir, file));
+    const [first] = entries;
+    const isCut = first !== undefined && last !== null && first.before !== last.hash;
+    files.push({ file, entries: entries.length, problem: isCut ? `something is missing between entry ${last!.number} and its first one` : problem });
+    found ||= entries.find(({ number }) => number === anchor?.number)?.hash ?? "";
+    last = entries.at(-1) ?? last;
+  }
+  if (anchor !== null && found !== anchor.hash)
+    files.push({
+      file: "",
+      entries: 0,
+      problem: `entry ${anchor.number} ${found === "" ? "is not there" : "is another one"}, expected one with the hash ${anchor.hash}`,
+    });
+  return {
+    files,
+    entries: files.reduce((sum, { entries }) => sum + entries, 0),
+    last: last === null ? null : { number: last.number, hash: last.hash, at: last.at },
+    isSound: files.every(({ problem }) => problem === ""),
+  };
+}
+
+/** Oldest first: those that were full, and those that were found broken, by the entry that followed; the one in use last. */
+function auditFiles(stateDir: string): string[] {
+  const numbered = readdirSync(stateDir).flatMap((file) => {
+    const match = /^audit-(\d+)(-broken-\d+)?\.log$/.exec(file);
+    return match === null ? [] : [{ file, number: Number(match[1]) }];
+  });
+  numbered.sort((a, b) => a.number - b.number);
+  return [...numbered.map(({ file }) => file), ...(existsSync(path.join(stateDir, AUDIT_FILE)) ? [AUDIT_FILE] : [])];
 }
 
 /** All sound entries from the beginning, and what is wrong with the first that is not. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
-import { Audit, AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
+import { Audit, AUDIT_FILE, readAudit, verifyAudit } from "../../runtime/control/audit.ts";
 
 const NOW = Date.UTC(2026, 10, 1);
 
@@ -83,4 +83,31 @@ test("strangers cannot fill it: after sixty refusals in a minute they are only c
     entries.slice(60).map(({ actor, reason }) => `${actor} ${reason}`),
     ["ann ", "gateway 940 more requests without a token that is known", " "],
   );
+});
+
+test("all files are verified together: one that is gone, a change in an old one, an end that was cut off", (t) => {
+  const { dir, file, open } = folder(t);
+  const audit = open();
+  for (const actor of ["ann", "bob", "cleo", "dan"]) audit.note(deed(actor));
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  const part = (name: string, from: number, to: number): void => writeFileSync(path.join(dir, name), lines.slice(from, to).join("\n") + "\n");
+  part("audit-1.log", 0, 1);
+  part("audit-2.log", 1, 2);
+  part(AUDIT_FILE, 2, 4);
+  const whole = verifyAudit(dir, null);
+  const numberOf = (line: number): { number: number; hash: string } => JSON.parse(lines[line]!) as { number: number; hash: string };
+  assert.deepEqual([whole.isSound, whole.entries, whole.last?.hash], [true, 4, numberOf(3).hash]);
+  const anchor = { number: 4, hash: numberOf(3).hash };
+  assert.equal(verifyAudit(dir, anchor).isSound, true);
+
+  part(AUDIT_FILE, 2, 3);
+  assert.equal(verifyAudit(dir, null).isSound, true);
+  assert.equal(verifyAudit(dir, anchor).files.at(-1)!.problem, `entry 4 is not there, expected one with the hash ${anchor.hash}`);
+  part(AUDIT_FILE, 2, 4);
+
+  rmSync(path.join(dir, "audit-2.log"));
+  assert.deepEqual(verifyAudit(dir, null).files.at(-1)!.problem, "something is missing between entry 1 and its first one");
+  part("audit-2.log", 1, 2);
+  writeFileSync(path.join(dir, "audit-1.log"), lines[0]!.replace('"ann"', '"eve"') + "\n");
+  assert.deepEqual(verifyAudit(dir, null).files[0]!.problem, "line 1 was changed, or cut off");
 });
