@@ -78,7 +78,7 @@ class Reading {
       if (property.type !== "Property") throw new KeepsState("a rule that is spread from elsewhere");
       const name = keyOf(property);
       if (name === null) throw new KeepsState("a computed name");
-      if (!HOOKS.has(name) && !(EXPERIMENT_FUNCTIONS.has(name) && isFunction(unwrapped(property.value as Node)))) continue;
+      if (!HOOKS.has(name) && !(EXPERIMENT_FUNCTIONS.has(name) && isFunction(unwrapped(property.value)))) continue;
       this.#hooks.add(functionAt(property.value, names.module));
     }
     // Parameters are hosts before anything is judged.

@@ -19,7 +19,7 @@ export const IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Ap
 export interface Asked {
   readonly method: string;
   readonly target: string;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: Readonly<Record<string, string | undefined>>;
 }
 export interface Played {
   readonly status?: number;
@@ -107,7 +107,7 @@ export class ExperimentsGateway {
           log: { access: "off" },
           admin: false,
           ...this.#spec.config,
-        } as never,
+        },
         { baseDir: folder, file: "" },
       ),
       secrets: this.#spec.secrets ?? {},
@@ -166,7 +166,11 @@ export class ExperimentsGateway {
 
   async #play(upstream: string, play: (asked: Asked) => Played): Promise<string> {
     const server = http.createServer((incoming, outgoing) => {
-      const asked = { method: incoming.method!, target: incoming.url!, headers: incoming.headers };
+      const asked = {
+        method: incoming.method!,
+        target: incoming.url!,
+        headers: Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)])),
+      };
       this.asked.push({ ...asked, upstream });
       incoming.resume();
       incoming.on("end", () => {

@@ -146,7 +146,7 @@ test("a claim is believed when its token verifies, and a login moves nobody", as
 
 test("a QA link forces variants wherever its tester goes, counts nothing, and is seen by nobody behind the gateway", async () => {
   const nowMs = Date.now();
-  const link = signQaToken({ variants: { plain: "bold", mobile: "bold" }, expiresAtMs: nowMs + 60_000 }, seat.parts.keys, nowMs);
+  const link = signQaToken({ variants: { plain: "bold", mobile: "bold" }, expiresAtMs: nowMs + 60_000 }, seat.keys, nowMs);
   const tester = new Browser(gateway);
   gateway.counted.length = 0;
   const res = await tester.ask(`/plain?a=1&${QA_COOKIE}=${link}&b=2`);
@@ -158,7 +158,7 @@ test("a QA link forces variants wherever its tester goes, counts nothing, and is
   await tester.ask(`/plain?${QA_COOKIE}=`);
   assert.ok(!tester.cookies.has(QA_COOKIE));
 
-  const expired = signQaToken({ variants: { mobile: "bold" }, expiresAtMs: nowMs - 1 }, seat.parts.keys, nowMs - 60_000);
+  const expired = signQaToken({ variants: { mobile: "bold" }, expiresAtMs: nowMs - 1 }, seat.keys, nowMs - 60_000);
   for (const wrong of [expired, `${link.slice(0, -2)}xx`, "nonsense"])
     assert.equal(variantOf(await new Browser(gateway).ask(`/mobile?${QA_COOKIE}=${wrong}`)), "control");
 });
@@ -196,7 +196,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 }
 
 test("stop and ship reach a running worker, and a restart of the experiment too", async () => {
-  const { bold } = (await visitorOfEach(gateway, "/plain", variantOf, ["control", "bold"])) as Record<string, Browser>;
+  const { bold } = await visitorOfEach(gateway, "/plain", variantOf, ["control", "bold"]);
   const entry = { reason: "checkout fails", by: "test", atUnixMs: Date.now() };
   const decide = async (state: Parameters<typeof setLive>[2]["state"]): Promise<void> =>
     void (await setLive(gateway.store, "plain", { ...entry, state }, null));

@@ -34,46 +34,63 @@ export interface KeyParts {
   readonly warn: (text: string) => void;
 }
 
-/** Never rejects: a store that is away leaves the key that this gateway knows. */
-export async function signingKeys({ configured, stateDir, store, warn }: KeyParts): Promise<SealKeys> {
+export interface AgreedKeys {
+  readonly keys: SealKeys;
+  /** False: the store did not say, and other gateways may use another one. */
+  readonly agreed: boolean;
+}
+
+/** Never rejects: a store that is away leaves the key that this gateway knows, which all of its processes share by a file. */
+export async function agreeOnKeys({ configured, stateDir, store, warn }: KeyParts): Promise<AgreedKeys> {
   if (configured.length > 0) {
     const [first, ...others] = configured.map((text) => createHash("sha256").update(`sluice experiments\n${text}`).digest());
-    return [first!, ...others];
+    return { keys: [first!, ...others], agreed: true };
   }
   const file = stateDir === "" ? "" : path.join(stateDir, KEY_FILE);
-  const kept = await readKept(file, warn);
-  const proposal = kept ?? randomBytes(32).toString("hex");
-  let agreed = proposal;
+  const kept = await keptKey(file, warn);
   try {
-    const [told] = await store.run(AGREE_KEY, [PLACE], [proposal]);
-    if (typeof told === "string" && KEY.test(told)) agreed = told;
-    else warn("the store holds something else than a key for visitor cookies; this gateway uses its own");
+    const [told] = await store.run(AGREE_KEY, [PLACE], [kept]);
+    if (typeof told !== "string" || !KEY.test(told)) {
+      warn("the store holds something else than a key for visitor cookies; this gateway uses its own");
+      return { keys: [Buffer.from(kept, "hex")], agreed: true };
+    }
+    if (told !== kept && file !== "") await keep(file, told, warn);
+    return { keys: [Buffer.from(told, "hex")], agreed: true };
   } catch (thrown) {
-    warn(
-      `the gateways could not agree on a key for visitor cookies: ${String(thrown)}; until the next start this one uses ${kept === null ? "a new one" : "the one that it knows"}`,
-    );
+    warn(`the gateways could not agree on a key for visitor cookies: ${String(thrown)}; this one goes on with the key that it knows`);
+    return { keys: [Buffer.from(kept, "hex")], agreed: false };
   }
-  if (agreed !== kept && file !== "") await keep(file, agreed, warn);
-  return [Buffer.from(agreed, "hex")];
 }
 
-async function readKept(file: string, warn: KeyParts["warn"]): Promise<string | null> {
-  if (file === "") return null;
-  try {
-    const text = (await readFile(file, "utf8")).trim();
-    if (KEY.test(text)) return text;
-    warn(`${file} holds no key, and is written anew`);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") warn(`${file} cannot be read: ${String(thrown)}`);
-  }
-  return null;
+export async function signingKeys(parts: KeyParts): Promise<SealKeys> {
+  return (await agreeOnKeys(parts)).keys;
 }
 
-/** Whole or not at all: several workers write the same at once. */
+/** The file's; else a new one, which the first process writes. */
+async function keptKey(file: string, warn: KeyParts["warn"]): Promise<string> {
+  const fresh = randomBytes(32).toString("hex");
+  if (file === "") return fresh;
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(file, `${fresh}\n`, { mode: 0o600, flag: "wx", flush: true });
+    return fresh;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") {
+      warn(`${file} cannot be written: ${String(thrown)}; visitors are new ones after a restart, unless the store remembers the key`);
+      return fresh;
+    }
+  }
+  const text = (await readFile(file, "utf8").catch((thrown: unknown) => String(thrown))).trim();
+  if (KEY.test(text)) return text;
+  warn(`${file} holds no key, and is written anew`);
+  await keep(file, fresh, warn);
+  return fresh;
+}
+
+/** Whole or not at all. */
 async function keep(file: string, key: string, warn: KeyParts["warn"]): Promise<void> {
   const part = `${file}.${randomBytes(6).toString("hex")}`;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(part, `${key}\n`, { mode: 0o600 });
     await rename(part, file);
   } catch (thrown) {

@@ -1,5 +1,5 @@
 /** Units and audiences that somebody else has to be asked for: an experiment's functions in the sandbox, and claims of a token that is verified first. */
-import type { ClaimOptions, UnitPlace } from "../../../sdk/experiment.ts";
+import type { ClaimOptions } from "../../../sdk/experiment.ts";
 import type { ExchangeHandle, HookOutcome, HookRun } from "../../sandbox/sandbox.ts";
 import { cookieIn } from "./gateway-marks.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
@@ -92,7 +92,7 @@ export async function claimsOf(experiments: ExchangeExperiments, { data }: Exper
   const { config, verifyToken } = experiments.seat.parts;
   for (const source of [data.unit, data.fallbackUnit]) {
     if (typeof source !== "object" || source?.kind !== "claim") continue;
-    const { name, verify } = source as Extract<UnitPlace, { kind: "claim" }>;
+    const { name, verify } = source;
     const token = tokenIn(experiments, verify);
     if (token === null) continue;
     const { secret, jwksUrl, issuer, audience, algorithms } = verify;

@@ -14,6 +14,8 @@ import type { ExperimentEntry } from "./table.ts";
 export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): Promise<void> | null {
   const { counting } = experiments.seat.parts;
   if (counting === null || response.tunnel !== null || experiments.assignments === null) return null;
+  // Whoever looks at a release before it serves is no visitor of it.
+  if (experiments.life.inputs.preview !== "") return null;
   if (experiments.asked.method !== "HEAD") countExposures(experiments, counting, response, page);
   if (experiments.tracked !== null) for (const { goal, value } of experiments.tracked.splice(0)) countTracked(experiments, goal, value);
   return experiments.goals.length === 0 ? null : countGoals(experiments, counting, response);

@@ -257,7 +257,7 @@ export class ExchangeExperiments implements AssignFacts {
   #forcedVariants(): Readonly<Record<string, string>> | null {
     const token = this.qa?.token ?? this.life.inputs.cookie(QA_COOKIE);
     if (token === null || token === "") return null;
-    const read = verifyQaToken(token, this.seat.parts.keys, this.seat.parts.clock.unixMs());
+    const read = verifyQaToken(token, this.seat.keys, this.seat.parts.clock.unixMs());
     return read.outcome === "valid" ? read.forced.variants : null;
   }
 }

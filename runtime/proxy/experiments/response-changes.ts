@@ -46,14 +46,15 @@ function editPage(experiments: ExchangeExperiments, response: GatewayResponse, e
   const compiled = edits[at]!;
   editedFields(response.fields, compiled);
   response.declaredLength = -1;
-  const stored = body.stored;
-  if (stored === undefined) {
+  const { stored } = body;
+  // A nonce is another one each time: nobody would ask for the page that was made with it.
+  if (stored === undefined || found.nonce !== "") {
     response.body = editHtml(body, compiled, found);
     return null;
   }
   const rest = edits.slice(at + 1);
   const name = [compiled, ...rest].map(({ id }) => id).join("+");
-  const key = `${name} ${found.coding} ${found.charset} ${found.nonce}`;
+  const key = `${name} ${found.coding} ${found.charset}`;
   for (const further of rest) editedFields(response.fields, further);
   const all = (): GatewayResponse["body"] => [compiled, ...rest].reduce((page, one) => editHtml(page, one, found), bodyOf(stored));
   const kept = experiments.seat.pages.get(stored, key, all);
@@ -61,12 +62,12 @@ function editPage(experiments: ExchangeExperiments, response: GatewayResponse, e
     response.body = all();
     return Promise.resolve(unchanged(experiments, response));
   }
-  const done = (page: Buffer): GatewayResponse => {
+  const show = (page: Buffer): GatewayResponse => {
     response.body = bodyOf(page);
     response.declaredLength = page.length;
     return unchanged(experiments, response);
   };
-  return kept instanceof Promise ? kept.then(done) : Promise.resolve(done(kept));
+  return kept instanceof Promise ? kept.then(show) : Promise.resolve(show(kept));
 }
 
 const WITHOUT_CONTENT: readonly string[] = ["content-type", "content-encoding", "content-language", "content-range", "accept-ranges"];
@@ -89,7 +90,8 @@ function unchanged({ ifNoneMatch }: ExchangeExperiments, response: GatewayRespon
 /** Were there any? */
 function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boolean): boolean {
   const { seat, qa, newVisitor } = experiments;
-  const { keys, clock } = seat.parts;
+  const { keys } = seat;
+  const { clock } = seat.parts;
   let any = false;
   if (newVisitor !== "") {
     fields.append("set-cookie", visitorCookie(newVisitor, keys, https));

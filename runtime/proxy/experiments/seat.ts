@@ -40,9 +40,11 @@ export type SeatMode = "counts" | "silent" | "control";
 export class ExperimentSeat {
   readonly parts: SeatParts;
   readonly mode: SeatMode;
-  readonly visitors: VisitorReader;
-  readonly stickies: StickyReader;
+  #keys: SealKeys;
+  #visitors: VisitorReader;
+  #stickies: StickyReader;
   readonly pages: DerivedPages;
+  readonly #whenClosed: (() => void)[] = [];
   readonly #told = new WeakSet<Assignment>();
   readonly #watch: LiveWatch | null;
   #board: LiveBoard = NOTHING_DECIDED;
@@ -50,8 +52,9 @@ export class ExperimentSeat {
   constructor(parts: SeatParts, mode: SeatMode = "counts", pages: DerivedPages | null = null) {
     this.parts = parts;
     this.mode = mode;
-    this.visitors = new VisitorReader(parts.keys);
-    this.stickies = new StickyReader(parts.keys);
+    this.#keys = parts.keys;
+    this.#visitors = new VisitorReader(parts.keys);
+    this.#stickies = new StickyReader(parts.keys);
     this.pages = pages ?? new DerivedPages(Math.floor((parts.config.cache?.memoryBytes ?? 0) * DERIVED_SHARE));
     const { store, clock, warn } = parts;
     this.#watch = mode === "counts" ? new LiveWatch({ store, clock, warn, onChange: (board) => void (this.#board = board) }) : null;
@@ -59,7 +62,7 @@ export class ExperimentSeat {
 
   /** The same, and nothing is counted. */
   silent(): ExperimentSeat {
-    const seat = new ExperimentSeat({ ...this.parts, counting: null, onExposure: () => undefined }, "silent", this.pages);
+    const seat = new ExperimentSeat({ ...this.parts, keys: this.#keys, counting: null, onExposure: () => undefined }, "silent", this.pages);
     seat.#board = this.#board;
     return seat;
   }
@@ -67,6 +70,19 @@ export class ExperimentSeat {
   static control(parts: Pick<SeatParts, "config" | "clock" | "store">): ExperimentSeat {
     const nobody = { counting: null, sandbox: () => null, verifyToken: () => Promise.resolve(null), onExposure: () => undefined, warn: () => undefined };
     return new ExperimentSeat({ ...parts, ...nobody, keys: [randomBytes(32)] }, "control");
+  }
+
+  get keys(): SealKeys {
+    return this.#keys;
+  }
+  /** What was sealed by the keys so far still opens. */
+  useKeys(keys: SealKeys): void {
+    this.#keys = [...keys, ...this.#keys];
+    this.#visitors = new VisitorReader(this.#keys);
+    this.#stickies = new StickyReader(this.#keys);
+  }
+  get stickies(): StickyReader {
+    return this.#stickies;
   }
 
   get board(): LiveBoard {
@@ -91,10 +107,14 @@ export class ExperimentSeat {
 
   /** The id in a genuine visitor cookie, or null. */
   visitorOf(inputs: { cookie(name: string): string | null }): string | null {
-    return this.visitors.read(inputs.cookie(VISITOR_COOKIE));
+    return this.#visitors.read(inputs.cookie(VISITOR_COOKIE));
   }
 
+  whenClosed(run: () => void): void {
+    this.#whenClosed.push(run);
+  }
   async close(): Promise<void> {
+    for (const run of this.#whenClosed.splice(0)) run();
     this.#watch?.close();
     await this.parts.counting?.close();
   }

@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import { RawEvents } from "../../experiments/count/raw-events.ts";
 import { WorkerCounting } from "../../experiments/count/worker-counting.ts";
-import { signingKeys } from "../../experiments/keys/keys.ts";
+import { agreeOnKeys } from "../../experiments/keys/keys.ts";
 import type { Observer } from "../../observe/observe.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Store } from "../../store/store.ts";
@@ -24,7 +24,8 @@ export async function startExperiments(parts: StartParts): Promise<ExperimentSea
   const { config, clock, store, observer, sandbox, verifyToken } = parts;
   const { keys: configured, mostUnits, raw } = config.experiments;
   const warn = (text: string): void => observer.note("warn", "experiments", { text });
-  const keys = await signingKeys({ configured, stateDir: config.stateDir, store, warn });
+  const agreement = { configured, stateDir: config.stateDir, store, warn };
+  const { keys, agreed } = await agreeOnKeys(agreement);
   const dir = config.stateDir === "" ? null : path.join(config.stateDir, "experiments");
   const counting = new WorkerCounting({ store, clock, dir, mostUnits, raw: raw === null ? null : new RawEvents(raw, { clock, warn }), warn });
   const seat = new ExperimentSeat({
@@ -39,5 +40,16 @@ export async function startExperiments(parts: StartParts): Promise<ExperimentSea
     warn,
   });
   await seat.ready();
+  if (!agreed) agreeLater(seat, agreement);
   return seat;
+}
+
+/** Once the store is there; visitors of before stay who they are. */
+function agreeLater(seat: ExperimentSeat, agreement: Parameters<typeof agreeOnKeys>[0]): void {
+  const end = agreement.store.onHealth(({ state }) => {
+    if (state !== "ready") return;
+    end();
+    void agreeOnKeys(agreement).then(({ keys, agreed }) => (agreed ? seat.useKeys(keys) : agreeLater(seat, agreement)));
+  });
+  seat.whenClosed(end);
 }
