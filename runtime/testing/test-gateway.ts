@@ -12,6 +12,7 @@ import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { createMemoryStore } from "../store/store.ts";
 import { outgoingOf, TestClient } from "./client.ts";
 import { compileRules } from "./compiled-rules.ts";
+import { withVariants } from "./forced-variants.ts";
 import { playEgress, playUpstream } from "./played.ts";
 import { seedsOf } from "./randomness.ts";
 import { Recorder } from "./recorder.ts";
@@ -111,7 +112,7 @@ class TestGateway implements Public.Gateway {
   }
 
   async request(target: string, init: Public.RequestOptions = {}): Promise<Public.Result> {
-    const outgoing = outgoingOf(target, init, randomUUID);
+    const outgoing = outgoingOf(target, withVariants(init, this.#worker.core, { ...this.#options.variants, ...init.variants }), randomUUID);
     const kept = this.#recorder.begin(outgoing.id, init.trace ?? false);
     try {
       const answer = await this.#client.send(outgoing);
