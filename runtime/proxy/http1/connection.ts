@@ -9,6 +9,7 @@ import { parseRequestHead } from "./grammar.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { ExchangeOwner } from "./http1-exchange.ts";
 import { PartialHead } from "./partial-head.ts";
+import { RepeatedSection } from "./repeated-section.ts";
 import { refusalText } from "./refusal-reply.ts";
 import { RequestBody } from "./request-body.ts";
 import type { BodyOwner } from "./request-body.ts";
@@ -42,6 +43,7 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
 
   readonly #front: FrontState;
   readonly #head = new PartialHead();
+  readonly #section: RepeatedSection;
   readonly #deadlines: ConnectionDeadlines;
   readonly #onClosed: () => void;
   /** Bytes read that nobody can take yet; while there are some, reading stands still. */
@@ -60,6 +62,7 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
     this.#front = front;
     this.#onClosed = onClosed;
     this.dates = front.dates;
+    this.#section = new RepeatedSection(front.sections);
     this.socket = adoptSocket(accepted, this);
     const { socket } = this;
     this.facts = {
@@ -150,7 +153,7 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
       return to;
     }
     const at = this.#head.at;
-    const parsed = parseRequestHead(head, limits);
+    const parsed = parseRequestHead(head, limits, this.#section);
     if (parsed.refused !== null) {
       this.refuse(new GatewayError(parsed.refused, parsed.detail));
       return to;
@@ -376,6 +379,7 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
   onClose(error: Error | null): void {
     this.mode = "closed";
     this.#held = null;
+    this.#section.forget();
     this.#deadlines.cancel();
     const exchange = this.exchange;
     this.exchange = null;

@@ -7,6 +7,7 @@ import { ClientCounts } from "../client-counts.ts";
 import type { ConnectionFacts, Exchange, Scheme } from "../exchange.ts";
 import { Connection } from "./connection.ts";
 import type { Http1Exchange } from "./http1-exchange.ts";
+import type { SectionBudget } from "./repeated-section.ts";
 import { DateLine } from "./response-head.ts";
 
 export interface Http1FrontOptions {
@@ -36,11 +37,15 @@ export interface Http1Front {
   idle(): Promise<void>;
 }
 
+/** Some ten thousand connections' worth. */
+const KEPT_SECTIONS_BYTES = 16 << 20;
+
 /** What connections share. */
 export class FrontState implements Http1Front {
   readonly options: Http1FrontOptions;
   readonly dates: DateLine;
   readonly clients = new ClientCounts();
+  readonly sections: SectionBudget = { leftBytes: KEPT_SECTIONS_BYTES };
   draining = false;
   readonly #connections = new Set<Connection>();
   #toFlush: Http1Exchange[] = [];

@@ -6,6 +6,7 @@
 import { parseAuthority } from "./authority.ts";
 import { fieldLines, readFieldLines, refusal } from "./field-lines.ts";
 import type { Refusal, WireLimits } from "./field-lines.ts";
+import type { RepeatedSection } from "./repeated-section.ts";
 import type { Scheme } from "../exchange.ts";
 
 export type { Refusal, WireLimits } from "./field-lines.ts";
@@ -56,18 +57,52 @@ const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
 
 /**
  * Parses `head`, Latin-1 text up to and including CRLF CRLF. A leading CRLF has been taken off by the caller (RFC 9112 section 2.2).
+ * `before`: what the same connection sent before.
  */
-export function parseRequestHead(head: string, limits: WireLimits): RequestHead | Refusal {
+export function parseRequestHead(head: string, limits: WireLimits, before: RepeatedSection | null = null): RequestHead | Refusal {
   const methodEnd = head.indexOf(" ");
   TARGET.lastIndex = methodEnd + 1;
   if (methodEnd > 0 && TARGET.test(head)) {
     const targetEnd = TARGET.lastIndex;
     if (head.startsWith(" HTTP/1.1\r\n", targetEnd) && targetEnd - methodEnd - 1 <= limits.targetBytes) {
       const method = head.slice(0, methodEnd);
-      if (COMMON_METHODS.has(method)) return finishRequest(head, targetEnd + 11, method, head.slice(methodEnd + 1, targetEnd), "1.1", "", "", limits);
+      if (COMMON_METHODS.has(method)) {
+        const target = head.slice(methodEnd + 1, targetEnd);
+        return before === null
+          ? finishRequest(head, targetEnd + 11, method, target, "1.1", "", "", limits)
+          : finishRepeated(head, targetEnd + 11, method, target, before, limits);
+      }
     }
   }
   return parseRareRequestLine(head, limits);
+}
+
+function finishRepeated(head: string, fieldsAt: number, method: string, target: string, before: RepeatedSection, limits: WireLimits): RequestHead | Refusal {
+  const said = before.of(head, fieldsAt);
+  if (said === null) {
+    if (before.missed()) before.keep(head, fieldsAt, (section) => readSection(section, limits));
+    return finishRequest(head, fieldsAt, method, target, "1.1", "", "", limits);
+  }
+  const { authority, keepAlive, expectContinue } = said;
+  const fields = said.fields.slice();
+  return {
+    refused: null,
+    method,
+    target,
+    version: "1.1",
+    authority,
+    absoluteScheme: "",
+    fields,
+    bodyLength: 0,
+    keepAlive,
+    expectContinue,
+    upgradeProtocol: "",
+  };
+}
+
+function readSection(section: string, limits: WireLimits): RequestHead | null {
+  const said = finishRequest(section, 0, "GET", "/", "1.1", "", "", limits);
+  return said.refused === null ? said : null;
 }
 
 const COMMON_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
