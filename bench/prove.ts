@@ -6,14 +6,18 @@ import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { assignedUnchanged } from "./prove/assigned-unchanged.ts";
+import { brokenArm } from "./prove/broken-arm.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
 import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
 import { coldVisitors } from "./prove/cold-visitors.ts";
+import { configDeploys } from "./prove/config-deploys.ts";
 import { deployWait } from "./prove/deploy-wait.ts";
+import { experimentStatistics } from "./prove/experiment-statistics.ts";
 import { fleetOf100 } from "./prove/fleet-of-100.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { fixtureErrors, projects, refusedDeploys, seenInBrowser } from "./prove/held-by-tests.ts";
+import { goalCounts } from "./prove/goal-counts.ts";
 import { hostileRules } from "./prove/hostile-rules.ts";
 import { htmlEdits } from "./prove/html-edits.ts";
 import { killedSandbox } from "./prove/killed-sandbox.ts";
@@ -61,6 +65,7 @@ const CLAIMS: readonly Claim[] = [
   fleetOf100,
   rollback,
   manyDeploys,
+  configDeploys,
   tailUnderLoad,
   fixtureErrors,
   refusedDeploys,
@@ -72,6 +77,9 @@ const CLAIMS: readonly Claim[] = [
   layeredUnits,
   assignedUnchanged,
   htmlEdits,
+  experimentStatistics,
+  goalCounts,
+  brokenArm,
 ];
 
 const HELP = `npm run prove -- [options]

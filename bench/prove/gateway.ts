@@ -23,6 +23,8 @@ export interface Gateway {
   /** Everything that it printed so far. */
   output(): string;
   status(): Promise<Status>;
+  /** The JSON of any answer of the admin API, refusals too. */
+  admin(path: string): Promise<unknown>;
   /** In Prometheus' text format. */
   metrics(): Promise<string>;
   /** Resolves when the output after `from` matches. */
@@ -92,6 +94,7 @@ export async function runGateway(folder: string, command: "start" | "dev", env: 
       output: () => output.text,
       printed: (pattern, from) => output.printed(pattern, from),
       status: async () => JSON.parse(await readAdmin(adminUrl!, "/v1/status")) as Status,
+      admin: async (path) => (await askAdmin(adminUrl!, path)).json(),
       metrics: () => readAdmin(adminUrl!, "/metrics"),
       stop,
     };
@@ -101,8 +104,12 @@ export async function runGateway(folder: string, command: "start" | "dev", env: 
   }
 }
 
+function askAdmin(adminUrl: string, path: string): Promise<Response> {
+  return fetch(`${adminUrl}${path}`, { headers: { authorization: `Bearer ${TOKEN}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
+}
+
 async function readAdmin(adminUrl: string, path: string): Promise<string> {
-  const answer = await fetch(`${adminUrl}${path}`, { headers: { authorization: `Bearer ${TOKEN}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
+  const answer = await askAdmin(adminUrl, path);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`the gateway's ${path} is ${answer.status}: ${text}`);
   return text;

@@ -53,7 +53,8 @@ test(
   async (t) => {
     const { gateway, agent, command, api, report } = await openStage(t);
     const users = 60;
-    const visits = Array.from({ length: users }, (_, i) => new Shopper(gateway.url, agent).shop(i % 3 === 0 ? 10 + i : null));
+    const shoppers = Array.from({ length: users }, () => new Shopper(gateway.url, agent));
+    const visits = shoppers.map((shopper, i) => shopper.shop(i % 3 === 0 ? 10 + i : null));
     const [worker] = (await gateway.status()).workers;
     process.kill(worker!.pid, "SIGKILL");
     await Promise.all(visits);
@@ -66,11 +67,10 @@ test(
         goals.reduce((total, arm) => total + of(arm[goal]!), 0);
       return all(0, ({ units }) => units) === buyers.length && all(1, ({ sum: own }) => own!) === sum ? told : null;
     });
-    assert.equal(
-      counted.arms.reduce((total, { units }) => total + units, 0),
-      users,
-      "each visitor once",
-    );
+    const units = counted.arms.reduce((total, arm) => total + arm.units, 0);
+    // Whoever never got the first answer has no cookie, and comes as somebody else.
+    const broken = shoppers.reduce((total, shopper) => total + shopper.broken, 0);
+    assert.ok(units >= users && units <= users + broken, `each visitor once: ${units}, ${broken} broken connections`);
     assert.deepEqual(counted.quality.lost, { exposures: 0, goals: 0, errors: 0 }, "the journal of the killed worker was brought to the store");
     assert.ok(counted.quality.repeated > 0, "repetitions were told, and counted once");
 

@@ -64,6 +64,8 @@ export class Shopper {
   readonly #base: URL;
   readonly #agent: http.Agent;
   readonly #cookies = new Map<string, string>();
+  /** Times that a connection broke before the answer was there. */
+  broken = 0;
 
   constructor(base: string, agent: http.Agent) {
     this.#base = new URL(base);
@@ -75,6 +77,7 @@ export class Shopper {
       try {
         return await this.#once(method, target);
       } catch (thrown) {
+        this.broken++;
         if (attempt >= attempts) throw thrown;
         await new Promise((resolve) => setTimeout(resolve, 25 * attempt));
       }
