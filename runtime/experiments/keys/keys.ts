@@ -3,7 +3,7 @@
  * keeps it in a file of its own, so that neither a restart nor an emptied Redis makes everybody a new visitor.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { defineScript, type Store, type StoreScript } from "../../store/store.ts";
 import type { SealKeys } from "../assign/assign.ts";
@@ -66,17 +66,19 @@ export async function signingKeys(parts: KeyParts): Promise<SealKeys> {
   return (await agreeOnKeys(parts)).keys;
 }
 
-/** The file's; else a new one, which the first process writes. */
+/** The file's; else a new one, that of the process which was first. */
 async function keptKey(file: string, warn: KeyParts["warn"]): Promise<string> {
   const fresh = randomBytes(32).toString("hex");
   if (file === "") return fresh;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(file, `${fresh}\n`, { mode: 0o600, flag: "wx", flush: true });
+    // A link appears with its content, or not at all: nobody reads half a key.
+    const part = await written(file, fresh);
+    await link(part, file).finally(() => unlink(part));
     return fresh;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") {
-      warn(`${file} cannot be written: ${String(thrown)}; visitors are new ones after a restart, unless the store remembers the key`);
+      warn(`${file} cannot be written: ${String(thrown)}; ${LOST}`);
       return fresh;
     }
   }
@@ -87,13 +89,19 @@ async function keptKey(file: string, warn: KeyParts["warn"]): Promise<string> {
   return fresh;
 }
 
-/** Whole or not at all. */
+const LOST = "visitors are new ones after a restart, unless the store remembers the key";
+
 async function keep(file: string, key: string, warn: KeyParts["warn"]): Promise<void> {
-  const part = `${file}.${randomBytes(6).toString("hex")}`;
   try {
-    await writeFile(part, `${key}\n`, { mode: 0o600 });
-    await rename(part, file);
+    await rename(await written(file, key), file);
   } catch (thrown) {
-    warn(`${file} cannot be written: ${String(thrown)}; visitors are new ones after a restart, unless the store remembers the key`);
+    warn(`${file} cannot be written: ${String(thrown)}; ${LOST}`);
   }
+}
+
+/** A file beside it, for its owner alone. */
+async function written(file: string, key: string): Promise<string> {
+  const part = `${file}.${randomBytes(6).toString("hex")}`;
+  await writeFile(part, `${key}\n`, { mode: 0o600 });
+  return part;
 }
