@@ -74,7 +74,11 @@ async function keptKey(file: string, warn: KeyParts["warn"]): Promise<string> {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     // A link appears with its content, or not at all: nobody reads half a key.
     const part = await written(file, fresh);
-    await link(part, file).finally(() => unlink(part));
+    try {
+      await link(part, file);
+    } finally {
+      await unlink(part);
+    }
     return fresh;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") {
