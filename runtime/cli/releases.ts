@@ -14,13 +14,16 @@ const LONGEST_MESSAGE = 60;
 
 export function releases(options: AdminPlace, terminal: Terminal): Promise<number> {
   return shown(terminal, async () => {
-    const answer = await callAdmin(options, "/v1/releases");
+    const [answer, shadow] = await Promise.all([
+      callAdmin(options, "/v1/releases"),
+      callAdmin(options, "/v1/shadow") as Promise<unknown> as Promise<SeenShadow>,
+    ]);
     const { releases: kept, history, here } = answer as unknown as { releases: ShelfEntry[]; history: Head[]; here: { release: string; epoch: number } };
     const rows = kept.map(({ id, uploadedUnixMs, author, message, commit, signedBy, rules }) => {
       const last = history.find(({ release }) => release === id);
       const epoch = last === undefined ? "" : `${last.epoch === history[0]?.epoch ? "* " : "  "}${last.epoch}`;
       return [
-        epoch,
+        shadow.terms?.release === id ? "shadow" : epoch,
         id,
         when(uploadedUnixMs),
         author,
@@ -30,10 +33,10 @@ export function releases(options: AdminPlace, terminal: Terminal): Promise<numbe
         message.slice(0, LONGEST_MESSAGE),
       ];
     });
-    terminal.result(answer, () =>
+    terminal.result({ ...answer, shadow: shadow.terms }, () =>
       rows.length === 0
         ? [`nothing was deployed yet; this gateway serves what lies in its rules folder (${here.release})`]
-        : table(["  epoch", "release", "handed in", "by", "commit", "rules", "", "message"], rows),
+        : [...table(["  epoch", "release", "handed in", "by", "commit", "rules", "", "message"], rows), ...shadowLines(shadow)],
     );
     return 0;
   });

@@ -83,6 +83,7 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
   const status = await stage.sluice(gateway, ["status"]);
   assert.match(status.out, /^shadow: release [0-9a-f]{12}, 100% of the requests$/m);
   assert.match(status.out, /e\.g\. GET \/away different: answered by: upstream → rule; status: 200 → 403 {2}\(shop\.ts rules\/shop\.ts:4:9\)/);
+  assert.match((await stage.sluice(gateway, ["releases"])).out, /^shadow +[0-9a-f]{12} /m);
   const health = (await stage.api(gateway, "/v1/status")).value as unknown as { quarantined: string[]; workers: { sandbox: { restarts: number } }[] };
   assert.deepEqual([health.quarantined, health.workers[0]!.sandbox.restarts], [[], 0], "its failures are its own");
 

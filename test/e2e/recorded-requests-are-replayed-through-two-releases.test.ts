@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { request } from "node:http";
+import path from "node:path";
 import { test } from "node:test";
 import type { Replay } from "../../runtime/cli/replay.ts";
+import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
 import type { Recording } from "../../runtime/observe/recordings/recordings.ts";
 import { type Gateway, openStage, startEchoOrigin, until } from "./deploy-stage.ts";
 
+const READER = "reader-token-0123456789";
 const SHOP = `import { defineRule, redirect, respond } from "sluice";
 
 export default defineRule({
@@ -33,7 +37,10 @@ function get({ port }: Gateway, target: string, headers: Record<string, string> 
 test("recorded requests are played to the serving release and the next one, and those decided differently are listed", { timeout: 120_000 }, async (t) => {
   const origin = await startEchoOrigin(t);
   const stage = openStage(t, { upstreams: { origin: { targets: [origin] } }, record: { share: "100%" } });
-  const gateway = await stage.gateway("edge");
+  writeFileSync(path.join(stage.dir, "reader"), READER);
+  const gateway = await stage.gateway("edge", {
+    admin: { host: "127.0.0.1", port: 0, tokens: [{ name: "reader", roles: ["read", "upload", "activate"], token: { file: path.join(stage.dir, "reader") } }] },
+  });
   stage.rule("shop.ts", SHOP);
   assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
 
@@ -55,11 +62,14 @@ test("recorded requests are played to the serving release and the next one, and 
   assert.equal(JSON.stringify(kept).includes("secret"), false);
   assert.deepEqual(kept[0]!.headers, [["user-agent", "replay test"]]);
 
-  const alike = await stage.sluice(gateway, ["plan", "--replay"]);
+  const alike = await stage.sluice(gateway, ["plan", "--replay", "--json"]);
   assert.equal(alike.code, 0, alike.out + alike.err);
-  assert.match(alike.out, /replay: 14 recorded requests, all decided alike$/m);
-  const same = (JSON.parse((await stage.sluice(gateway, ["plan", "--replay", "--json"])).out) as { replay: Replay }).replay;
-  assert.deepEqual([same.played, same.reproduced, same.comparable], [14, 14, 14], "with the clock, the random numbers and the replies of then");
+  const { replay: same } = JSON.parse(alike.out) as { replay: Replay };
+  assert.deepEqual(
+    [same.played, same.different, same.reproduced, same.comparable],
+    [14, [], 14, 14],
+    "with the clock, the random numbers and the replies of then",
+  );
 
   stage.rule(
     "shop.ts",
@@ -89,6 +99,12 @@ test("recorded requests are played to the serving release and the next one, and 
   const told = await stage.sluice(gateway, ["plan", "--replay"]);
   assert.match(told.out, /replay: 14 recorded requests, 4 decided differently\n {2}~ GET \/sale\?from=~[0-9a-f]+, GET \/sale\n/);
 
+  assert.equal((await stage.api(gateway, "/v1/recordings", undefined, READER)).value["code"], "ROLE_MISSING");
+  assert.match((await stage.sluice(gateway, ["recordings"])).out, /^14 requests, .*\n {2}[0-9a-f]{12}: 14$/m);
   assert.equal((await stage.sluice(gateway, ["recordings", "purge"])).code, 0);
   assert.deepEqual((await stage.api(gateway, "/v1/recordings")).value["recordings"], []);
+  const { entries } = readAudit(path.join(gateway.dir, ".sluice", AUDIT_FILE));
+  const audited = entries.map(({ actor, action, outcome }) => `${actor}: ${action}: ${outcome}`);
+  for (const line of ["admin: GET /v1/recordings: done", "reader: GET /v1/recordings: refused", "admin: POST /v1/recordings/purge: done"])
+    assert.ok(audited.includes(line), line);
 });
