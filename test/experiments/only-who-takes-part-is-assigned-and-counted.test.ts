@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { after, test } from "node:test";
 import { QA_COOKIE, signQaToken } from "../../runtime/experiments/assign/assign.ts";
 import { setLive } from "../../runtime/experiments/live/live.ts";
-import { type Answer, Browser, experiment, ExperimentsGateway, IPHONE, visitorOfEach } from "./experiments-gateway.ts";
+import { type Answer, Browser, CHROME, experiment, ExperimentsGateway, IPHONE, visitorOfEach } from "./experiments-gateway.ts";
 
 const HALVES = "variants: { control: 50, bold: 50 }";
 /** Names its variant in a header, control's too, so that everybody is seen. */
@@ -213,4 +213,35 @@ test("stop and ship reach a running worker, and a restart of the experiment too"
   await decide({ kind: "running" });
   await until(async () => (await variants("/plain")).size === 2);
   assert.equal(variantOf(await bold!.ask("/plain")), "bold");
+});
+
+test("explain says which variants a request would get and why, and counts nothing", async () => {
+  const { bold } = await visitorOfEach(gateway, "/plain", variantOf, ["control", "bold"]);
+  gateway.counted.length = 0;
+  const cookie = [...bold!.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+  const explain = async (headers: readonly string[]) => {
+    const ask = { method: "GET", scheme: "http", authority: "shop.example", target: "/plain", headers, client: "192.0.2.1" } as const;
+    const { matched, steps } = await gateway.worker.explain(ask);
+    assert.deepEqual(
+      matched.map(({ name }) => name),
+      ["plain.ts"],
+    );
+    return steps.flatMap((step) => (step.step === "experiments" ? step.variants : []));
+  };
+  assert.deepEqual(await explain(["user-agent", CHROME, "cookie", cookie]), [
+    { experiment: "plain", variant: "bold", reason: "sticky", why: "the unit has seen it before (its cookie says so)", counted: true },
+  ]);
+  const [bot] = await explain(["user-agent", "Googlebot/2.1", "cookie", cookie]);
+  assert.deepEqual([bot?.variant, bot?.reason, bot?.counted], ["control", "bot", false]);
+  assert.deepEqual(gateway.counted, []);
+});
+
+test("log lines and tail name what a visitor was exposed to", async () => {
+  const { bold } = await visitorOfEach(gateway, "/plain", variantOf, ["control", "bold"]);
+  await bold!.ask("/plain");
+  await bold!.ask("/elsewhere");
+  assert.deepEqual(
+    gateway.records.slice(-2).map(({ variants: seen }) => seen),
+    ["plain=bold", ""],
+  );
 });
