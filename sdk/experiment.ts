@@ -44,11 +44,11 @@ export function claim(name: string, verify: ClaimOptions): UnitPlace {
   return Object.freeze({ kind: "claim", name, verify: Object.freeze({ ...verify }) });
 }
 
-/** What one variant changes. Nothing given: nothing changed, which is what control usually is. */
+/** What one variant changes. Nothing given: nothing changed, which is what control usually is; changes of control are seen by everyone who is in no variant, too. */
 export interface VariantChanges {
-  /** Edits of the page, made with `html`, in this order. Pages that are no HTML pass unchanged. */
+  /** Edits of the page, made with `html`, in this order, after those of rules. What is no HTML passes unchanged; HTML pages below `when` are what is counted. */
   readonly html?: readonly HtmlEdit[];
-  /** Response headers: a value replaces, null deletes. */
+  /** Response headers, after `onResponse`: a value replaces, null deletes. */
   readonly headers?: Readonly<Record<string, string | null>>;
   /** The same for the request that the origin sees. The cache keeps the answers of different values apart. */
   readonly originHeaders?: Readonly<Record<string, string | null>>;
@@ -56,9 +56,9 @@ export interface VariantChanges {
   readonly cookies?: Readonly<Record<string, string>>;
   /** Another path at the origin, with its leading `/`; the browser's address stays. */
   readonly path?: string;
-  /** Another upstream of the config. */
+  /** Another upstream of the config; also where a rule has picked one. */
   readonly upstream?: string;
-  /** Sends the browser elsewhere, with 302; the exposure is counted before. Excludes all others. */
+  /** Sends the browser elsewhere, with 302, and with its query unless the redirect has one; the exposure is counted before. Excludes all others. */
   readonly redirect?: string;
 }
 
