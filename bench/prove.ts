@@ -34,6 +34,7 @@ import { rollback } from "./prove/rollback.ts";
 import { ruleTests } from "./prove/rule-tests.ts";
 import { sameVariant } from "./prove/same-variant.ts";
 import { savedRule } from "./prove/saved-rule.ts";
+import { replayedRequests, shadowUnderLoad } from "./prove/shadow-and-replay.ts";
 import { slowClients } from "./prove/slow-clients.ts";
 import { swappedReleases } from "./prove/swapped-releases.ts";
 import { tailUnderLoad } from "./prove/tail-under-load.ts";
@@ -67,6 +68,8 @@ const CLAIMS: readonly Claim[] = [
   manyDeploys,
   configDeploys,
   tailUnderLoad,
+  shadowUnderLoad,
+  replayedRequests,
   fixtureErrors,
   refusedDeploys,
   slowClients,
