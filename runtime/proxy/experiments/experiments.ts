@@ -13,8 +13,7 @@ export { ExchangeExperiments } from "./exchange-experiments.ts";
 export { WHY } from "./why.ts";
 export { takeQaLink } from "./gateway-marks.ts";
 export { changeRequest } from "./request-changes.ts";
-export { ExperimentSeat, type SeatParts, type VerifyToken } from "./seat.ts";
-export { ExperimentTable, type ExperimentEntry } from "./table.ts";
+export { ExperimentSeat } from "./seat.ts";
 
 /** null: nothing of this request concerns an experiment. `asked`: the request as it was received. */
 export function beginExperiments(life: Life, seat: ExperimentSeat, table: ExperimentTable, asked: Matchable, qa: QaLink | null): ExchangeExperiments | null {
