@@ -1,6 +1,7 @@
 /** `sluice check`: config, rules, types. Everything that is wrong, in one list. */
 import { createCompiler, typecheck } from "../compile/compile.ts";
 import { loadConfig } from "../config/config.ts";
+import { holding } from "./release-words.ts";
 import type { Terminal } from "./terminal.ts";
 
 export async function check(configFile: string, terminal: Terminal): Promise<number> {
@@ -16,7 +17,7 @@ export async function check(configFile: string, terminal: Terminal): Promise<num
   }
   const { id, rules } = compiled.release;
   terminal.result({ release: id, rules: rules.map((rule) => rule.manifest), problems: [] }, () => [
-    `release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}`,
+    `release ${id}: ${holding(rules)}`,
     ...rules.map(
       ({ manifest }) => `  ${manifest.name}  ${manifest.experiment === undefined ? manifest.phases.join(", ") : `experiment ${manifest.experiment.key}`}`,
     ),

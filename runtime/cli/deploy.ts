@@ -6,6 +6,7 @@ import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { type CanaryOptions, canaryPolicy, endLines, followCanary } from "./canary.ts";
 import { buildRelease } from "./release-build.ts";
 import type { Rollout } from "../control/rollouts.ts";
+import { holding } from "./release-words.ts";
 import { exitCode, gatewayTable, rollOut } from "./rollout-progress.ts";
 import { beginShadow, endShadow } from "./shadow.ts";
 import type { Terminal } from "./terminal.ts";
@@ -71,7 +72,7 @@ async function deployed(options: DeployOptions, config: ResolvedConfig, startedM
   if (options.shadow === true) return beginShadow(options, built, options.share ?? DEFAULT_SHARE, options.timeoutMs, terminal);
   const { id, rules } = built.package.release;
   const base = options.base ?? (shelf["head"] as { epoch: number } | null)?.epoch ?? 0;
-  terminal.say(`release ${id}: ${rules.length} rule${rules.length === 1 ? "" : "s"}, on top of epoch ${base}`);
+  terminal.say(`release ${id}: ${holding(rules)}, on top of epoch ${base}`);
   await callAdmin(options, "/v1/releases", built);
   const rollout = await rollOut(options, { release: id, base, kind: "deploy", message, canary }, terminal);
   if (canary !== null && wait && rollout.state === "serving") return canaryEnd(options, rollout, startedMs, terminal);

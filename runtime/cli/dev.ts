@@ -11,6 +11,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { runUntilStopped, type Supervisor } from "../supervisor/supervisor.ts";
 import { outsideSources } from "./outside-sources.ts";
 import { problemPage } from "./problem-page.ts";
+import { holding } from "./release-words.ts";
 import { announce, processLog, startGateway } from "./start.ts";
 import { formatProblem, type Terminal } from "./terminal.ts";
 
@@ -147,11 +148,10 @@ class DevSession {
       return;
     }
     await this.#supervisor!.showProblem(null);
-    const count = result.release.rules.length;
     this.#serving = result.release.id;
     this.#release = result.release;
     this.#watchOutside(result);
-    this.#terminal.say(`release ${this.#serving} is live: ${count} rule${count === 1 ? "" : "s"}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
+    this.#terminal.say(`release ${this.#serving} is live: ${holding(result.release.rules)}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
     this.#terminal.warnings(result.warnings);
     void this.#checkTypes();
   }

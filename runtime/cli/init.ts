@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { lstat, mkdir, realpath, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isCheckout, packageRoot } from "./package-root.ts";
-import { CONFIG_TEXT, RULE_TEST_TEXT, RULE_TEXT, tsconfigText } from "./project-text.ts";
+import { CONFIG_TEXT, EXPERIMENT_TEST_TEXT, EXPERIMENT_TEXT, RULE_TEST_TEXT, RULE_TEXT, tsconfigText } from "./project-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 export async function init(dir: string, terminal: Terminal): Promise<number> {
@@ -28,7 +28,7 @@ export async function init(dir: string, terminal: Terminal): Promise<number> {
     "next:",
     ...(dir === "." ? [] : [`  cd ${dir}`]),
     `  npx sluice check   # compile, type-check, validate`,
-    `  npx sluice test    # run the rule test`,
+    `  npx sluice test    # run the tests of the rule and of the experiment`,
     `  npx sluice dev     # serve it on http://127.0.0.1:8080; edit rules/hello.ts and reload`,
   ]);
   return 0;
@@ -82,6 +82,8 @@ function projectFiles(folder: string): Record<string, string> {
     "sluice.config.ts": CONFIG_TEXT,
     "rules/hello.ts": RULE_TEXT,
     "rules/hello.test.ts": RULE_TEST_TEXT,
+    "rules/headline.ts": EXPERIMENT_TEXT,
+    "rules/headline.test.ts": EXPERIMENT_TEST_TEXT,
     "tsconfig.json": tsconfigText(conditions),
     ".gitignore": "node_modules/\n.sluice/\n",
   };

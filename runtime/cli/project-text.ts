@@ -50,6 +50,39 @@ test("passes everything else to the site", async () => {
 })
 `;
 
+export const EXPERIMENT_TEXT = `import { defineExperiment, html } from "sluice"
+
+// Half of the visitors read another headline on the home page. Pages stay as they are: the gateway edits them on their way.
+export default defineExperiment({
+  key: "headline",
+  when: { path: "/" },
+  variants: { control: 50, friendly: 50 },
+  apply: { friendly: { html: [html.setText("h1", "Good to see you")] } },
+  // What counts, seen in the traffic. The report: npx sluice experiments report headline
+  goals: { signedUp: { when: { method: "POST", path: "/signup" } } },
+  guardrails: { errors: { maxIncrease: "1%" } },
+})
+`;
+
+export const EXPERIMENT_TEST_TEXT = `import { expect, gateway, test } from "sluice/testing"
+
+const page = "<!doctype html><h1>Welcome</h1><p>to the site</p>"
+const gw = await gateway({
+  rules: "./headline.ts",
+  upstreams: { site: () => ({ headers: { "content-type": "text/html" }, body: page }) },
+})
+
+test("friendly reads another headline", async () => {
+  const res = await gw.request("/", { variants: { headline: "friendly" } })
+  expect(res.text()).toBe(page.replace("Welcome", "Good to see you"))
+})
+
+test("control is the page as the site sends it", async () => {
+  const res = await gw.request("/", { variants: { headline: "control" } })
+  expect(res.text()).toBe(page)
+})
+`;
+
 /** Compiler options for rules; `more` resolves `sluice` where it runs from its sources. */
 export function tsconfigText(more: string): string {
   return `{

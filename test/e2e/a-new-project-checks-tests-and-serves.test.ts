@@ -28,10 +28,11 @@ describe("a project that sluice init made outside the checkout", () => {
   test("passes its own check and its own test", async () => {
     const checked = await sluice(folder, ["check"]);
     assert.equal(checked.code, 0, checked.text);
+    assert.match(checked.text, /1 rule and 1 experiment\n(.*\n)* {2}headline\.ts {2}experiment headline/);
     assert.match(checked.text, /hello\.ts {2}onRequest, onResponse/);
     const tested = await sluice(folder, ["test"]);
     assert.equal(tested.code, 0, tested.text);
-    assert.match(tested.text, /pass 2\b/);
+    assert.match(tested.text, /pass 4\b/);
   });
 
   test("is not overwritten by a second init", async () => {
@@ -60,7 +61,7 @@ describe("a project that sluice init made outside the checkout", () => {
     before(async () => {
       dev = startSluice(folder, ["dev"]);
       url = (await dev.printed(/listening on (\S+)/))[1]!;
-      await dev.printed(/is live: 1 rule/);
+      await dev.printed(/is live: 1 rule and 1 experiment/);
     });
     after(() => dev.stop());
 

@@ -40,11 +40,11 @@ describe("the package from npm pack, installed in an empty folder", () => {
     assert.equal(checked.code, 0, checked.text);
     const tested = await sluice(project, ["test"], bin);
     assert.equal(tested.code, 0, tested.text);
-    assert.match(tested.text, /pass 2\b/);
+    assert.match(tested.text, /pass 4\b/);
 
     const dev = startSluice(project, ["dev"], bin);
     const [, url] = await dev.printed(/listening on (\S+)/);
-    await dev.printed(/is live: 1 rule/);
+    await dev.printed(/is live: 1 rule and 1 experiment/);
     assert.equal(await (await fetch(`${url}/hello?name=Ada`)).text(), "hello, Ada\n");
     assert.equal(await dev.stop(), 0);
   });
