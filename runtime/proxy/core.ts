@@ -77,7 +77,7 @@ export class Core {
   /** Asked once per exchange: who watches it from beginning to end, for recordings and shadow releases. Null: nobody, ever. */
   witness: ((life: Life) => Witness | null) | null = null;
   /** `sluice dev` while a save is broken: answers page loads with what is wrong, null for everything else. */
-  problemPage: ((exchange: Exchange) => GatewayResponse | null) | null = null;
+  problemPage: ((exchange: Exchange, inputs: GatewayInputs) => GatewayResponse | null) | null = null;
 
   readonly #limiter: Limiter;
   readonly #startSandbox: () => Promise<Sandbox>;

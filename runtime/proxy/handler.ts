@@ -45,7 +45,7 @@ function begin(exchange: Exchange, core: Core, inputs: GatewayInputs, table: Hoo
 
 async function live(life: Life): Promise<void> {
   const { exchange, core, plan } = life;
-  let response = life.error !== null ? failed(life, life.error) : core.problemPage === null ? null : core.problemPage(exchange);
+  let response = life.error !== null ? failed(life, life.error) : core.problemPage === null ? null : core.problemPage(exchange, life.inputs);
 
   const { limits } = life.table.routing;
   if (response === null && limits !== null) {

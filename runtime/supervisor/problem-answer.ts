@@ -1,6 +1,7 @@
 /** In `sluice dev`, while a save is broken: what the worker answers to page loads instead of serving them. */
 import { bodyOf, type Exchange } from "../proxy/exchange.ts";
 import { Fields } from "../proxy/fields.ts";
+import type { GatewayInputs } from "../proxy/gateway-inputs.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 
 export interface ShownProblem {
@@ -12,14 +13,14 @@ export interface ShownProblem {
 }
 
 const PROBLEM_STATUS = 503;
-export const PROBLEM_COOKIE = "sluice-dev";
+const PROBLEM_COOKIE = "sluice-dev";
 
-export function problemAnswer({ html, id, everyRequest }: ShownProblem): (exchange: Exchange) => GatewayResponse | null {
+export function problemAnswer({ html, id, everyRequest }: ShownProblem): (exchange: Exchange, inputs: GatewayInputs) => GatewayResponse | null {
   const page = Buffer.from(html);
   const line = Buffer.from("The rules do not compile; the terminal of `sluice dev` shows where.\n");
-  return ({ method, fields }) => {
+  return ({ method, fields }, inputs) => {
     const isPage = (method === "GET" || method === "HEAD") && (fields.joined("accept") ?? "").includes("text/html");
-    const waved = hasCookie(fields, id);
+    const waved = inputs.cookie(PROBLEM_COOKIE) === id;
     if (!everyRequest && (!isPage || waved)) return null;
     const body = isPage ? page : line;
     const type = isPage ? "text/html; charset=utf-8" : "text/plain; charset=utf-8";
@@ -33,9 +34,4 @@ export function problemAnswer({ html, id, everyRequest }: ShownProblem): (exchan
       tunnel: null,
     };
   };
-}
-
-function hasCookie(fields: Fields, id: string): boolean {
-  const wanted = `${PROBLEM_COOKIE}=${id}`;
-  return fields.getAll("cookie").some((header) => header.split(";").some((pair) => pair.trim() === wanted));
 }
