@@ -7,6 +7,7 @@ import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { assignedUnchanged } from "./prove/assigned-unchanged.ts";
 import { brokenArm } from "./prove/broken-arm.ts";
+import { canaryAa, canaryHolds, canaryThrows } from "./prove/canary.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
 import { cacheCrowd, cacheHitRatio, purgeByTag } from "./prove/cache-over-gateways.ts";
 import { coldVisitors } from "./prove/cold-visitors.ts";
@@ -66,6 +67,9 @@ const CLAIMS: readonly Claim[] = [
   fleetOf100,
   rollback,
   manyDeploys,
+  canaryThrows,
+  canaryAa,
+  canaryHolds,
   configDeploys,
   tailUnderLoad,
   shadowUnderLoad,

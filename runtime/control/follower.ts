@@ -300,7 +300,8 @@ export class Follower {
     const prepared = this.#prepared;
     if (prepared?.number === rollout && prepared.taken.release.digest === digest) return prepared;
     if (prepared !== null) await this.#discard();
-    const taken = await this.#take(id, digest);
+    const known = this.#beside?.release.digest === digest ? this.#beside : null;
+    const taken = known ?? (await this.#take(id, digest));
     const release = await (isBeside ? seat.inspectBeside(taken) : seat.inspect(taken, false));
     if (id !== seat.current().id) await seat.prepare(release, taken);
     return { taken, release };
@@ -334,6 +335,7 @@ export class Follower {
     if (head?.epoch === epoch) return;
     try {
       await shelf.giveBack(good);
+      if (good.canary) await shelf.giveBack(good.canary);
       await store.run(RESTORE, [KEYS.head, KEYS.history], [epoch, JSON.stringify(rest), HISTORY_KEPT]);
       log("warn", "store-restored", { release: good.head.release, epoch });
     } catch (thrown) {

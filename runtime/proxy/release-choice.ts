@@ -128,7 +128,13 @@ export function runCanary(core: Core, loaded: HookTable | null, terms: CanaryTer
   canary.partition = partitionOf(terms.release);
   const before = running === canary ? core.choice!.measure : null;
   const measure = before?.step === terms.step ? before : new CanaryMeasure(terms.step, core.clock, before?.isWarm === true);
-  core.choice = new ReleaseChoice(canary, () => core.table, terms, measure, core.visitorOf);
+  core.choice = new ReleaseChoice(
+    canary,
+    () => core.table,
+    terms,
+    measure,
+    (inputs) => core.visitorOf(inputs),
+  );
   if (running !== null && running !== canary) running.retire();
 }
 

@@ -4,7 +4,7 @@ import { releaseId } from "../../runtime/compile/compile.ts";
 import type { Release } from "../../runtime/compile/release.ts";
 import { resolveConfig } from "../../runtime/config/config.ts";
 import type { CanaryConfig, ReleasesConfig } from "../../runtime/config/resolved.ts";
-import { systemClock } from "../../runtime/clock.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { AuditFacts } from "../../runtime/control/audit.ts";
 import { Steward, type OwnCounts } from "../../runtime/control/canary/steward.ts";
 import { type CanaryShare, Follower } from "../../runtime/control/follower.ts";
@@ -30,6 +30,8 @@ export interface Member {
   readonly told: string[];
   /** Id of the release that serves. */
   serves(): string;
+  /** What runs beside it. */
+  canary(): CanaryShare | null;
   /** As on its disk. */
   kept(): LastGood | null;
   /** From now on it takes nothing, and says this. */
@@ -42,6 +44,10 @@ export interface MemberOptions {
   readonly begun?: LastGood | null;
   /** What it counted of the canary at a step. */
   readonly counts?: (step: number) => OwnCounts;
+  /** Of the follower alone: when it tries again. */
+  readonly clock?: Clock;
+  /** Why its listeners do not answer with a release; "". */
+  readonly probe?: (release: string) => string;
 }
 
 export function releaseOf(code: string): Release {
@@ -58,7 +64,7 @@ export function member(
   t: TestContext,
   store: Store,
   name: string,
-  { releases = UNSIGNED, begun = null, counts = () => ({ counts: null, missing: "" }) }: MemberOptions = {},
+  { releases = UNSIGNED, begun = null, counts = () => ({ counts: null, missing: "" }), clock = systemClock, probe = () => "" }: MemberOptions = {},
 ): Member {
   const told: string[] = [];
   const audited: AuditFacts[] = [];
@@ -77,7 +83,7 @@ export function member(
     facts: { host: name, pid: 1, version: "0", startedUnixMs: 0 },
     store,
     shelf,
-    clock: systemClock,
+    clock,
     begun,
     audit,
     log: () => undefined,
@@ -112,7 +118,7 @@ export function member(
         serves = canary!.release;
         canary = null;
       },
-      probe: async () => "",
+      probe: async (release) => probe(release),
     },
   });
   const rollouts = new Rollouts({ store, shelf, follower, clock: systemClock, audit });
@@ -135,6 +141,7 @@ export function member(
     audited,
     told,
     serves: () => serves.id,
+    canary: () => canary?.share ?? null,
     kept: () => kept,
     refuseWith: (reason) => void (refusal = reason),
     close,

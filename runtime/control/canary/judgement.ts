@@ -16,8 +16,9 @@ const CPU_UNITS = 50;
 const CPU_FLOOR_US = 500;
 const LATENCY_FLOOR_MS = 5;
 const P95 = 0.95;
-/** No exchange on the canary for so long (or for a step, when that is shorter): traffic has stopped. */
-const IDLE_MS = 60_000;
+/** No exchange on the canary for as long as a step lasts: traffic has stopped. Not less than what counts take to come, not more than a minute. */
+const IDLE_LEAST_MS = 5000;
+const IDLE_MOST_MS = 60_000;
 
 export interface Interval {
   readonly low: number;
@@ -80,7 +81,7 @@ function verdictOf(
   if (breach.length > 0) return { verdict: "rollback", reason: breach.map(told).join("; ") };
   if (missing.length > 0) return hold(missing.join("; "));
   if (counts === null || counts.canary.units === 0) return hold("no traffic on the canary");
-  const idleLimitMs = Math.min(IDLE_MS, canary.stepMs);
+  const idleLimitMs = Math.min(IDLE_MOST_MS, Math.max(IDLE_LEAST_MS, canary.stepMs));
   if (counts.idleMs === null || counts.idleMs > idleLimitMs) return hold("traffic on the canary has stopped");
   const broken = metrics.filter(({ outcome }) => outcome === "broken");
   if (broken.length > 0) return hold(`cannot be measured: ${broken.map(nameOf).join(", ")}`);
