@@ -88,7 +88,7 @@ function readResponse(text: string, toHead: boolean, pieces: readonly number[]):
     informational: () => void ours.informational++,
     responseWhole(answer, body, overrun) {
       Object.assign(ours, { status: answer.status, fields: answer.fields, keepAlive: answer.keepAlive && !overrun, ended: true });
-      ours.body = body?.toString("latin1") ?? "";
+      body.read({ chunk: (bytes) => ((ours.body += bytes.toString("latin1")), true), end: () => undefined, error: () => undefined });
     },
     responseBegins: (answer) => void Object.assign(ours, { status: answer.status, fields: answer.fields, keepAlive: answer.keepAlive }),
     responseBytes: (body) => void (ours.body += body.toString("latin1")),

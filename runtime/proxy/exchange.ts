@@ -13,6 +13,8 @@ export interface BodySink {
    * False asks the source to pause; whoever returned false calls `source.resume()` later.
    */
   chunk(bytes: Buffer): boolean;
+  /** The same for a piece that is at hand as Latin-1 text, a character a byte. Left out by sinks that would have to make bytes of it. */
+  chunkText?(latin1: string): boolean;
   /** The body is complete. */
   end(trailers: Fields | null): void;
   /** The body broke off; nothing more follows. */
@@ -128,6 +130,11 @@ export function bodyOf(bytes: Buffer): BodySource {
   return new BytesBody(bytes, false);
 }
 
+/** The same for bytes that are at hand as Latin-1 text. */
+export function bodyOfText(latin1: string): BodySource {
+  return latin1 === "" ? NO_BODY : new BytesBody(latin1, false);
+}
+
 /** The same for what is kept in the cache. */
 export function storedBody(bytes: Buffer): BodySource {
   return new BytesBody(bytes, true);
@@ -136,18 +143,18 @@ export function storedBody(bytes: Buffer): BodySource {
 class BytesBody implements BodySource {
   readonly length: number;
   readonly stored: Buffer | undefined;
-  #bytes: Buffer;
+  readonly #bytes: Buffer | string;
   #sink: BodySink | null = null;
   #paused = false;
 
-  constructor(bytes: Buffer, isStored: boolean) {
+  constructor(bytes: Buffer | string, isStored: boolean) {
     this.#bytes = bytes;
     this.length = bytes.length;
-    this.stored = isStored ? bytes : undefined;
+    this.stored = isStored && typeof bytes !== "string" ? bytes : undefined;
   }
   read(sink: BodySink): void {
     this.#sink = sink;
-    if (this.length > 0 && !sink.chunk(this.#bytes)) {
+    if (this.length > 0 && !this.#give(sink)) {
       this.#paused = true;
       return;
     }
@@ -163,6 +170,11 @@ class BytesBody implements BodySource {
   }
   cancel(): void {
     this.#sink = null;
+  }
+  #give(sink: BodySink): boolean {
+    const bytes = this.#bytes;
+    if (typeof bytes !== "string") return sink.chunk(bytes);
+    return sink.chunkText === undefined ? sink.chunk(Buffer.from(bytes, "latin1")) : sink.chunkText(bytes);
   }
   #finish(): void {
     const sink = this.#sink;

@@ -112,6 +112,12 @@ class Delivery implements BodySink {
     this.#out.onDrain ??= () => this.#body.resume();
     return false;
   }
+  chunkText(latin1: string): boolean {
+    const out = this.#out;
+    if (out.chunkText === undefined ? out.chunk(Buffer.from(latin1, "latin1")) : out.chunkText(latin1)) return true;
+    out.onDrain ??= () => this.#body.resume();
+    return false;
+  }
   end(trailers: Fields | null): void {
     this.#out.end(trailers);
   }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.ts";
 import type { UpstreamConfig } from "../config/resolved.ts";
 import { type ErrorCode, GatewayError } from "../errors.ts";
-import { type BodySource, bodyOf, NO_BODY, type UpstreamRequest } from "../proxy/exchange.ts";
+import { type BodySource, NO_BODY, type UpstreamRequest } from "../proxy/exchange.ts";
 import type { Fields } from "../proxy/fields.ts";
 import { Deadline } from "../proxy/http1/deadline.ts";
 import { Link, type LinkEvents } from "./link.ts";
@@ -226,9 +226,8 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     this.#call?.informational(status, fields);
   }
 
-  responseWhole(answer: Answer, bytes: Buffer | null, overrun: boolean): void {
+  responseWhole(answer: Answer, body: BodySource, overrun: boolean): void {
     const call = this.#call!;
-    const body = bytes === null ? NO_BODY : bodyOf(Buffer.from(bytes));
     const nowMs = this.#owner.clock.now();
     this.#finish(answer.keepAlive && !overrun, this.#keepAliveMs(answer), nowMs);
     call.answered(answer, body, null, nowMs);

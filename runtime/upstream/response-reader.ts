@@ -1,5 +1,6 @@
 /** The bytes of a connection to responses: heads, bodies by length, chunked or until close (RFC 9112 section 6.3). */
 import type { ErrorCode } from "../errors.ts";
+import { bodyOf, bodyOfText, type BodySource, NO_BODY } from "../proxy/exchange.ts";
 import { Fields } from "../proxy/fields.ts";
 import { ChunkedDecoder, parseResponseHead, type ResponseHead, type WireLimits } from "../proxy/http1/grammar.ts";
 
@@ -14,8 +15,8 @@ export interface ResponseProblem {
 /** Views of bytes are valid during the call only. `overrun`: bytes came behind the response, so that the connection can't be trusted. */
 export interface ResponseEvents {
   informational(status: number, fields: Fields): void;
-  /** Head and whole body came in one read; null for no body. Nothing follows. */
-  responseWhole(answer: Answer, bytes: Buffer | null, overrun: boolean): void;
+  /** Head and whole body came in one read. Nothing follows, and the body is its taker's own. */
+  responseWhole(answer: Answer, body: BodySource, overrun: boolean): void;
   /** Bytes, or -1 when unknown; `responseBytes` and `responseEnds` follow. */
   responseBegins(answer: Answer, length: number): void;
   responseBytes(bytes: Buffer): void;
@@ -158,7 +159,7 @@ export class ResponseReader {
     if (answer.refused !== null) return { code: answer.refused, detail: answer.detail };
     const bodyAt = at + head.length - before;
     if (answer.status === 101) return this.#switch(answer, buffer, bodyAt, length);
-    if (answer.status >= 200) return this.#begin(answer, buffer, bodyAt, length);
+    if (answer.status >= 200) return this.#begin(answer, buffer, bodyAt, length, text, end + 4);
     if (--this.#informationalLeft < 0) return { code: "UPSTREAM_MALFORMED", detail: `more than ${INFORMATIONAL_RESPONSES} informational responses` };
     this.#events.informational(answer.status, new Fields(answer.fields));
     return bodyAt;
@@ -173,13 +174,16 @@ export class ResponseReader {
     return length;
   }
 
-  #begin(answer: Answer, buffer: Buffer, bodyAt: number, length: number): number {
+  /** `text` from `textAt` on is the same as `buffer` from `bodyAt` on, as far as it goes. */
+  #begin(answer: Answer, buffer: Buffer, bodyAt: number, length: number, text: string, textAt: number): number {
     const kind = this.#withoutBody ? "none" : answer.bodyKind;
     const size = kind === "length" ? answer.declaredLength : 0;
     const available = length - bodyAt;
     if (kind === "none" || (kind === "length" && size <= available)) {
       this.#state = "done";
-      this.#events.responseWhole(answer, size === 0 ? null : buffer.subarray(bodyAt, bodyAt + size), size < available);
+      const inText = textAt + size <= text.length;
+      const body = size === 0 ? NO_BODY : inText ? bodyOfText(text.slice(textAt, textAt + size)) : bodyOf(Buffer.from(buffer.subarray(bodyAt, bodyAt + size)));
+      this.#events.responseWhole(answer, body, size < available);
       return length;
     }
     this.#answer = answer;

@@ -15,9 +15,9 @@ function readIn(pieces: readonly Buffer[], method: string): Seen {
   const seen: Seen = { events: [], body: "", problem: "" };
   const reader = new ResponseReader(WIRE, {
     informational: (status, fields) => seen.events.push(`hint ${status} ${fields.list.join()}`),
-    responseWhole(answer, bytes) {
+    responseWhole(answer, body) {
       seen.events.push(`head ${answer.status} ${answer.fields.join()} ${answer.declaredLength}`, "end ");
-      seen.body += bytes?.toString("latin1") ?? "";
+      body.read({ chunk: (bytes) => ((seen.body += bytes.toString("latin1")), true), end: () => undefined, error: () => undefined });
     },
     responseBegins: (answer) => seen.events.push(`head ${answer.status} ${answer.fields.join()} ${answer.declaredLength}`),
     responseBytes: (bytes) => (seen.body += bytes.toString("latin1")),

@@ -114,26 +114,39 @@ export class Http1Exchange implements Exchange, BodySink {
   }
 
   chunk(bytes: Buffer): boolean {
-    if (this.#phase !== "streaming" || this.#framing === "none" || bytes.length === 0) return true;
-    const length = bytes.length;
-    this.#sentBytes += length;
-    if (this.#framing === "length" && this.#sentBytes > this.#declaredBytes) {
-      this.#sentBytes -= length;
-      this.abort(new Failure("INTERNAL", `a response body is longer than the ${this.#declaredBytes} bytes declared`));
-      return true;
-    }
+    const { length } = bytes;
+    if (this.#isJoined(length)) return this.chunkText(bytes.latin1Slice(0, length));
+    if (!this.#takes(length)) return true;
     const chunked = this.#framing === "chunked";
-    if (length <= JOINED_BYTES && this.#pending.length + length <= PENDING_BYTES) {
-      const text = bytes.toString("latin1");
-      this.#pending += chunked ? `${length.toString(16)}\r\n${text}\r\n` : text;
-      if (this.#sentBytes === this.#declaredBytes && this.#framing === "length") this.flush();
-      else this.#queueFlush();
-      return !this.#owner.writeBlocked;
-    }
     const before = chunked ? `${this.#pending}${length.toString(16)}\r\n` : this.#pending;
     this.#pending = "";
     // The socket may keep the bytes after this call, and they may be a view of the shared read buffer.
     return this.#owner.writeBytes(before, Buffer.from(bytes), chunked ? "\r\n" : "");
+  }
+
+  chunkText(latin1: string): boolean {
+    const { length } = latin1;
+    if (!this.#isJoined(length)) return this.chunk(Buffer.from(latin1, "latin1"));
+    if (!this.#takes(length)) return true;
+    this.#pending += this.#framing === "chunked" ? `${length.toString(16)}\r\n${latin1}\r\n` : latin1;
+    if (this.#sentBytes === this.#declaredBytes && this.#framing === "length") this.flush();
+    else this.#queueFlush();
+    return !this.#owner.writeBlocked;
+  }
+
+  #isJoined(length: number): boolean {
+    return length <= JOINED_BYTES && this.#pending.length + length <= PENDING_BYTES;
+  }
+
+  /** Counts a piece of the body. False: it is not sent. */
+  #takes(length: number): boolean {
+    if (this.#phase !== "streaming" || this.#framing === "none" || length === 0) return false;
+    if (this.#framing === "length" && this.#sentBytes + length > this.#declaredBytes) {
+      this.abort(new Failure("INTERNAL", `a response body is longer than the ${this.#declaredBytes} bytes declared`));
+      return false;
+    }
+    this.#sentBytes += length;
+    return true;
   }
 
   end(trailers: Fields | null): void {
