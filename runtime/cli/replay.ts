@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { ERRORS, type ErrorCode, GatewayError } from "../errors.ts";
 import { draw } from "../observe/draw.ts";
 import { callWord, type Json, type Recording } from "../observe/recordings/recordings.ts";
-import { ANSWERED_BY, CALL, type DecisionDifference, differencesOf } from "../proxy/decisions.ts";
+import { ANSWERED_BY, CALL, type DecisionDifference, differencesOf, failureKind } from "../proxy/decisions.ts";
 import { Rehearsal, type Rehearsed, type Scene } from "../proxy/rehearsal.ts";
 import type { Head } from "../proxy/witness.ts";
 import { buildKernel } from "../sandbox/kernel/build.ts";
@@ -37,7 +37,7 @@ export interface Replay {
   /** Of those that the serving release decided live: how many came out the same here, and of how many. */
   readonly reproduced: number;
   readonly comparable: number;
-  /** Hooks of the new release that failed in it: rule and message, with how often. */
+  /** Hooks of the new release that failed where those of the serving one did not: rule and message, with how often. */
   readonly failures: readonly { readonly rule: string; readonly place: string; readonly message: string; readonly requests: number }[];
 }
 
@@ -56,7 +56,11 @@ export async function replay(
 ): Promise<Replay> {
   const kernel = await buildKernel();
   const open = (side: ReplaySide): Promise<Rehearsal> => Rehearsal.open({ ...side, kernel, clock: systemClock });
-  const [old, now] = [await open(before), await open(after)];
+  const old = await open(before);
+  const now = await open(after).catch(async (thrown: unknown) => {
+    await old.close();
+    throw thrown;
+  });
   const results: { readonly recording: Recording; readonly was: Rehearsed; readonly is: Rehearsed }[] = [];
   const untilMs = performance.now() + deadlineMs;
   let next = 0;
@@ -85,12 +89,13 @@ function summary(
   const finished = results.filter(({ was, is }) => was.finished && is.finished);
   const live = finished.filter(({ recording }) => recording.release === serving);
   const failures = new Map<string, { rule: string; place: string; message: string; requests: number }>();
-  for (const { is } of finished)
+  for (const { was, is } of finished)
     for (const { rule, place, message } of is.failures) {
-      // One that only lacks a reply here says nothing of the release.
-      if (is.unanswered.length > 0) continue;
-      const known = failures.get(`${rule} ${place} ${message}`);
-      if (known === undefined) failures.set(`${rule} ${place} ${message}`, { rule, place, message, requests: 1 });
+      const kind = `${rule} ${failureKind(message)}`;
+      // One that only lacks a reply here says nothing of the release, and one that was there before is not its doing.
+      if (is.unanswered.length > 0 || was.failures.some((before) => `${before.rule} ${failureKind(before.message)}` === kind)) continue;
+      const known = failures.get(kind);
+      if (known === undefined) failures.set(kind, { rule, place, message, requests: 1 });
       else known.requests++;
     }
   return {

@@ -67,3 +67,11 @@ function joined(list: readonly string[]): Map<string, string> {
   }
   return values;
 }
+
+const MESSAGE_UNITS = 200;
+
+/** A failure as it is counted: numbers in it (times, ids) are often each exchange's own. */
+export function failureKind(message: string): string {
+  const alike = message.replaceAll(/\d+/g, "n");
+  return alike.length <= MESSAGE_UNITS ? alike : `${alike.slice(0, MESSAGE_UNITS)}…`;
+}

@@ -9,7 +9,7 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { DRAWS, draw } from "../observe/draw.ts";
 import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
-import { ANSWERED_BY, type DecidedBy, type DecisionDifference, type Decisions, differencesOf } from "./decisions.ts";
+import { ANSWERED_BY, type DecidedBy, type DecisionDifference, type Decisions, differencesOf, failureKind } from "./decisions.ts";
 import { Rehearsal, type Rehearsed, type Scene } from "./rehearsal.ts";
 import { replyText, type ShadowExample, type ShadowStatus } from "./shadow-status.ts";
 import type { Witness } from "./witness.ts";
@@ -37,6 +37,7 @@ const MAX_WAITING = 128;
 const MAX_EXAMPLES = 5;
 /** Kinds of differences that are counted apart. */
 const MAX_KINDS = 50;
+const MESSAGE_UNITS = 500;
 const NICE = 10;
 
 interface Waiting {
@@ -170,8 +171,8 @@ export class Shadow {
     } else if (failure !== undefined || !finished) {
       counts.failed++;
       const { rule = "", place = "", message = "it did not come to an end in time" } = failure ?? {};
-      this.#kind(`failed: ${rule} ${message}${place === "" ? "" : ` (${place})`}`);
-      this.#example(scene, { kind: "failed", rule, place, what: [message] });
+      this.#kind(`failed: ${rule} ${failureKind(message)}${place === "" ? "" : ` (${place})`}`);
+      this.#example(scene, { kind: "failed", rule, place, what: [message.slice(0, MESSAGE_UNITS)] });
     } else {
       const differences = differencesOf(decided, decisions, { before: by, after: now });
       if (differences.length === 0) {
