@@ -303,7 +303,7 @@ function runHooks(life: Life, phase: Phase, hooks: PhaseHooks, facts: string): H
   const recalled = sandbox.recall(run);
   if (recalled !== null) return recalled;
   const upstream = life.upstream === "" ? "" : `,"upstream":${life.core.quotedUpstream(life.upstream)}`;
-  const variants = life.experiments !== null && life.plan.asksExperiments ? life.experiments.extraText() : "";
+  const variants = life.experiments !== null && life.plan.asksExperiments !== null ? life.experiments.extraText(life.plan.asksExperiments) : "";
   run.extra = life.extraText(`${upstream}${variants}${response === null ? "" : `,"from":"${response.from}"`}${facts}`);
   return sandbox.run(run);
 }

@@ -1,6 +1,6 @@
 /** Which hooks a request meets: computed when a release is swapped in, then only looked up. */
 import { type LoadedRelease } from "../sandbox/sandbox.ts";
-import { PHASES, type Phase } from "../compile/release.ts";
+import { PHASES, type Phase, type RuleModule } from "../compile/release.ts";
 import { type ExperimentEntry, ExperimentTable, type GoalEntry } from "./experiments/table.ts";
 import { compileMatcher } from "./match/compile-matcher.ts";
 import type { RuleRead } from "../cache/cache.ts";
@@ -22,8 +22,9 @@ export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   readonly experiments: readonly ExperimentEntry[];
   /** Their goals that the request may reach. */
   readonly goals: readonly GoalEntry[];
-  /** May a rule ask for the variant of an experiment, or report a goal? */
-  readonly asksExperiments: boolean;
+  /** Experiments that a rule may ask for (`["*"]`: any); null: none. */
+  readonly asksExperiments: readonly string[] | null;
+  /** May a rule report a goal? */
   readonly tracks: boolean;
   /** Experiments that rules between cache and origin may ask for (`["*"]`: any): entries are keyed by them. null: none do. */
   readonly keyedExperiments: readonly string[] | null;
@@ -35,7 +36,7 @@ const NO_HOOKS: HookPlan = Object.freeze({
   matchReads: Object.freeze([]),
   experiments: Object.freeze([]),
   goals: Object.freeze([]),
-  asksExperiments: false,
+  asksExperiments: null,
   tracks: false,
   keyedExperiments: null,
 });
@@ -129,19 +130,21 @@ export class HookTable {
       const { name, when } = all[rule]!.manifest;
       return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read }));
     });
-    const asking = indices.filter((rule) => all[rule]!.manifest.asksExperiments !== undefined);
-    const keyed = [...new Set([...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])])].flatMap(
-      (rule) => all[rule]!.manifest.asksExperiments ?? [],
-    );
+    const between = new Set([...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])]);
     const experiments = {
       experiments: this.experiments === null ? NO_HOOKS.experiments : this.experiments.numbered(indices),
       goals: Object.freeze(matched.slice(indices.length).map((index) => this.experiments!.goals[index - all.length]!)),
-      asksExperiments: asking.length > 0,
+      asksExperiments: asked(all, indices),
       tracks: indices.some((rule) => all[rule]!.manifest.tracks === true),
-      keyedExperiments: keyed.length === 0 ? null : keyed.includes("*") ? ["*"] : keyed,
+      keyedExperiments: asked(all, [...between]),
     };
     return Object.freeze({ ...plan, ...experiments, matchReads, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
   }
+}
+
+function asked(all: readonly RuleModule[], rules: readonly number[]): readonly string[] | null {
+  const keys = new Set(rules.flatMap((rule) => all[rule]!.manifest.asksExperiments ?? []));
+  return keys.size === 0 ? null : keys.has("*") ? ["*"] : [...keys];
 }
 
 /** Beside each rule of `hooks` its path groups. */

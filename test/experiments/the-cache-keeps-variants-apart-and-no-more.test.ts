@@ -95,6 +95,22 @@ test("everybody is counted, whether the page came from the origin or from the ca
   }
 });
 
+test("caches in between are told what the origin says where config says so", async (t) => {
+  const open = await ExperimentsGateway.open({
+    modules: {
+      hero: experiment(
+        "hero",
+        `when: { path: "/hero" }, unit: header("x-user"), consent: "stateless", ${HALVES}, apply: { bold: { html: [html.setText("h1", "bold")] } }`,
+      ),
+    },
+    config: { experiments: { downstream: "origin" } },
+    origins: { site: () => ({ headers: { "content-type": "text/html", ...CACHED }, body: PAGE }) },
+  });
+  t.after(() => open.close());
+  const res = await new Browser(open).ask("/hero", { headers: { "x-user": "u1" } });
+  assert.deepEqual([res.headers["cache-control"], res.headers["set-cookie"]], ["public, max-age=600, s-maxage=900", undefined]);
+});
+
 test("what is stored holds no cookie of the gateway, and caches in between are told to keep nothing", async () => {
   const res = await new Browser(gateway).ask("/hero");
   assert.equal(res.headers["cache-control"], "private, max-age=600");

@@ -160,9 +160,10 @@ export class ExchangeExperiments implements AssignFacts {
     const assignment = this.assignment(key);
     return assignment === null ? null : JSON.stringify([assignment.variant, assignment.index === 0, assignment.counted]);
   }
-  /** All of them, as a member of `HookExtra` with its comma. */
-  extraText(): string {
-    const texts = this.table.entries.map(({ data }) => `"${data.key}":${this.variantText(data.key)!}`);
+  /** Of these, or of all (`["*"]`), as a member of `HookExtra` with its comma. */
+  extraText(keys: readonly string[]): string {
+    const asked = keys[0] === "*" ? this.table.entries.map(({ data }) => data.key) : keys;
+    const texts = asked.map((key) => `"${key}":${this.variantText(key)!}`);
     return `,"experiments":{${texts.join(",")}}`;
   }
   /** `life`: of this exchange, or of the one with the origin that it leads. */

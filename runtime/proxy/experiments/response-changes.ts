@@ -5,6 +5,7 @@ import { bodyOf, NO_BODY } from "../exchange.ts";
 import type { Fields } from "../fields.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
+import type { ExperimentEntry } from "./table.ts";
 
 /** Behind cache and rules, so that nobody else gets it. A promise where a page is edited for all who come after. */
 export function changeResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
@@ -17,7 +18,7 @@ export function changeResponse(experiments: ExchangeExperiments, response: Gatew
     const entry = matched[i]!;
     const asked = experiments.isAskedFor(entry.data.key);
     if (!entry.acts && !asked) continue;
-    if (experiments.table.isRunning(entry.data.key)) depends = true;
+    if (differs(experiments, entry, i)) depends = true;
     const variant = experiments.variantOf(i);
     // The gateway's own error pages stay as they are.
     if (variant === null || response.error !== null || experiments.redirected !== null) continue;
@@ -36,6 +37,20 @@ export function changeResponse(experiments: ExchangeExperiments, response: Gatew
     if (edited !== null) return edited;
   }
   return unchanged(experiments, response);
+}
+
+/** May somebody else who asks for the same be shown something else? Not where an experiment is stopped or shipped for all. */
+function differs(experiments: ExchangeExperiments, { data }: ExperimentEntry, index: number): boolean {
+  switch (experiments.table.stateOf(data.key)) {
+    case "running":
+      return true;
+    case "shipped":
+      if (data.audience || data.devices.length > 0) return true;
+      break;
+    case "stopped":
+      break;
+  }
+  return experiments.assignments![index]!.reason === "forced";
 }
 
 /** One set of edits after the other; null: it went on streaming, and the next one may begin. */

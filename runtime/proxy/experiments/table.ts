@@ -124,9 +124,8 @@ export class ExperimentTable {
     this.#live = new Map([...board.entries].map(([key, { state }]) => [key, state]));
     this.assigner.setLive(this.#live);
   }
-  isRunning(key: string): boolean {
-    const state = this.#live.get(key);
-    return state === undefined || state.kind === "running";
+  stateOf(key: string): LiveState["kind"] {
+    return this.#live.get(key)?.kind ?? "running";
   }
 }
 
