@@ -38,6 +38,16 @@ const Ask = z.strictObject({
   client: z.string().optional().describe("the address that asks"),
 });
 
+const Explained = z.looseObject({
+  release: z.string(),
+  request: z.looseObject({ method: z.string(), scheme: z.enum(["http", "https"]), authority: z.string(), target: z.string(), headers: z.array(z.string()) }),
+  matched: z
+    .array(z.looseObject({ name: z.string(), order: z.number(), when: z.array(z.unknown()), hooks: z.record(z.string(), z.string()) }))
+    .describe("rules, in running order; hooks: phase and file:line:column"),
+  unmatched: z.array(z.string()),
+  steps: z.array(z.looseObject({ step: z.string() })).describe("in the order of the request's life; what a step tells depends on its kind"),
+});
+
 /** Whoever may change what is served: rules run, and what they put into requests is shown. */
 export function explainEndpoint(source: ExplainSource): Endpoint {
   return {
@@ -46,7 +56,7 @@ export function explainEndpoint(source: ExplainSource): Endpoint {
     role: "activate",
     about: "Which routes, rules, limits, cache decision and upstream a request would get, and why. Nothing is sent to an origin.",
     asks: Ask,
-    answers: { 200: z.looseObject({ release: z.string(), steps: z.array(z.unknown()) }) },
+    answers: { 200: Explained },
     refusals: { 503: ["NO_WORKER"] },
     async answer({ body }) {
       const ask = readExplain(body);

@@ -109,7 +109,7 @@ function responsesOf(endpoint: Endpoint): Json {
 }
 
 /** Its own refusals and the listener's. */
-function refusalsOf({ role, method, parameters, refusals = {} }: Endpoint): Record<number, AdminCode[]> {
+function refusalsOf({ role, method, refusals = {} }: Endpoint): Record<number, AdminCode[]> {
   const all: Record<number, AdminCode[]> = {};
   const add = (status: number, codes: readonly AdminCode[]): void => {
     all[status] = [...new Set([...(all[status] ?? []), ...codes])];
@@ -120,7 +120,6 @@ function refusalsOf({ role, method, parameters, refusals = {} }: Endpoint): Reco
     add(401, ["UNAUTHORIZED"]);
     add(403, ["ROLE_MISSING"]);
   }
-  if (parameters !== undefined && method === "GET") add(404, ["NOT_FOUND"]);
   return all;
 }
 

@@ -7,7 +7,7 @@ import { GatewayError } from "../errors.ts";
 import type { Recordings } from "../observe/recordings/recordings.ts";
 import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
 import { PackageError } from "./release-package.ts";
-import { Order, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
+import { Order, ReleaseListShape, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
 import type { Follower } from "./follower.ts";
 import type { ReleaseShelf } from "./release-shelf.ts";
 import type { Rollout, Rollouts } from "./rollouts.ts";
@@ -59,7 +59,7 @@ export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
       method: "GET",
       role: "read",
       about: "The releases that are kept, newest first, and what served when.",
-      answers: { 200: z.looseObject({ releases: z.array(ShelfEntryShape), history: z.array(z.unknown()) }) },
+      answers: { 200: ReleaseListShape },
       refusals: REFUSALS,
       answer: at(list),
     },

@@ -1,7 +1,8 @@
 /** What `/v1/releases` and `/v1/rollouts` ask and answer, for the listener and the OpenAPI file. */
 import { z } from "zod";
 import { CanaryPolicyShape } from "./canary/shapes.ts";
-import type { ShelfEntry } from "./release-shelf.ts";
+import type { Head, HeadKind, ShelfEntry } from "./release-shelf.ts";
+import type { Rollout, RolloutGateway } from "./rollouts.ts";
 
 const LONGEST_TIMEOUT_MS = 600_000;
 
@@ -29,4 +30,46 @@ export const ShelfEntryShape: z.ZodType<ShelfEntry> = z.strictObject({
   codeBytes: z.int(),
 });
 
-export const RolloutShape = z.looseObject({ number: z.int(), release: z.string(), base: z.int(), state: z.string(), reason: z.string(), epoch: z.int() });
+const KINDS = ["deploy", "rollback", "canary", "step", "promotion", "canary-end"] as const satisfies readonly HeadKind[];
+
+/** With the canary that began or ended with it, if there was one. */
+export const HeadShape = z.looseObject({
+  epoch: z.int(),
+  release: z.string(),
+  digest: z.string(),
+  kind: z.enum(KINDS),
+  by: z.string(),
+  message: z.string(),
+  atUnixMs: z.number(),
+  rollout: z.int().describe("number of the rollout that made it head"),
+}) satisfies z.ZodType<Omit<Head, "canary" | "ended">>;
+
+const RolloutGatewayShape = z.looseObject({
+  name: z.string(),
+  host: z.string(),
+  live: z.boolean(),
+  state: z.string().describe("away, waiting, prepared, rejected, activating, serving, behind"),
+  reason: z.string(),
+  epoch: z.int(),
+  release: z.string(),
+}) satisfies z.ZodType<RolloutGateway>;
+
+export const RolloutShape = z.looseObject({
+  number: z.int(),
+  release: z.string(),
+  base: z.int(),
+  kind: z.enum(KINDS),
+  dryRun: z.boolean(),
+  state: z.enum(["preparing", "rejected", "expired", "checked", "active", "serving", "incomplete", "failed"]),
+  reason: z.string().describe("why it came to nothing, or is not complete"),
+  epoch: z.int().describe("0 until it is committed"),
+  gateways: z.array(RolloutGatewayShape),
+  tookMs: z.number(),
+}) satisfies z.ZodType<Omit<Rollout, "ended">>;
+
+export const ReleaseListShape = z.strictObject({
+  releases: z.array(ShelfEntryShape).describe("newest first"),
+  history: z.array(HeadShape).describe("what served when; newest first"),
+  head: HeadShape.nullable(),
+  here: z.looseObject({ release: z.string(), epoch: z.int() }).describe("what this gateway serves"),
+});
