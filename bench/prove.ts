@@ -15,6 +15,7 @@ import { configDeploys } from "./prove/config-deploys.ts";
 import { deployWait } from "./prove/deploy-wait.ts";
 import { experimentStatistics } from "./prove/experiment-statistics.ts";
 import { fleetOf100 } from "./prove/fleet-of-100.ts";
+import { foundInTheDemo } from "./prove/found-in-the-demo.ts";
 import { freshCloneDemo, freshCloneTests } from "./prove/fresh-clone.ts";
 import { fuzzing } from "./prove/fuzzing.ts";
 import { fixtureErrors, projects, refusedDeploys, seenInBrowser } from "./prove/held-by-tests.ts";
@@ -84,6 +85,7 @@ const CLAIMS: readonly Claim[] = [
   layeredUnits,
   assignedUnchanged,
   htmlEdits,
+  foundInTheDemo,
   experimentStatistics,
   goalCounts,
   brokenArm,

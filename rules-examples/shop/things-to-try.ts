@@ -7,7 +7,7 @@ interface Trial {
 }
 
 /** Where the demo's gateway keeps the token that its admin listener wants. */
-const TOKEN = "rules-examples/shop/.sluice/admin-token";
+const TOKEN = `${process.env.SHOP_STATE_DIR ?? "rules-examples/shop/.sluice"}/admin-token`;
 
 /** As typed in the checkout. */
 function experimentsCommand(words: string, adminUrl: string): string {
