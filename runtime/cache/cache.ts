@@ -33,6 +33,8 @@ export interface CacheExchange extends KeyedRequest {
   readonly shape: KeyShape;
   /** "" but for canaries, previews and shadows: what they fill nobody else may see. */
   readonly partition: string;
+  /** The others that are in use: what an unsafe request changes is out of date in them too. Left out: none. */
+  readonly otherPartitions?: readonly string[];
   /** As the client asked, before rules rewrote it. */
   readonly publicAuthority: string;
   readonly publicTarget: string;

@@ -301,9 +301,10 @@ export class Engine implements Cache {
   async #unsafe(exchange: CacheExchange, terms: RequestTerms): Promise<GatewayResponse> {
     const response = await this.#pass(exchange, "method", "");
     if (response.from === "upstream") {
-      const { partition, shape, scheme, authority, target, method, fields, upstream } = exchange;
+      const { partition, otherPartitions = [], shape, scheme, authority, target, method, fields, upstream } = exchange;
       for (const changed of invalidatedTargets(terms, response.status, response.fields, scheme, authority, target))
-        this.#admission.invalidate(keyOf(partition, { method, scheme, authority, target: changed, fields, upstream }, shape));
+        for (const place of [partition, ...otherPartitions])
+          this.#admission.invalidate(keyOf(place, { method, scheme, authority, target: changed, fields, upstream }, shape));
     }
     return response;
   }

@@ -45,6 +45,9 @@ class CachedLife implements CacheExchange {
     this.#askOrigin = askOrigin;
   }
 
+  get otherPartitions(): readonly string[] {
+    return this.#life.core.partitions.filter((other) => other !== this.partition);
+  }
   get method(): string {
     return this.#life.request.method;
   }

@@ -145,6 +145,11 @@ export class Core {
     return table;
   }
 
+  /** Of the cache, those that exchanges may use now. */
+  get partitions(): readonly string[] {
+    return [this.table.partition, ...(this.choice === null ? [] : [this.choice.canary.partition]), ...(this.previews?.partitions ?? [])];
+  }
+
   /** What rules do, for whoever compares releases while a canary runs. */
   measured(events: SandboxEvents): SandboxEvents {
     return {

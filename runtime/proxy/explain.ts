@@ -80,7 +80,7 @@ export class Explainer {
     core.experiments = real.experiments?.silent() ?? null;
     core.table = new HookTable(served.releaseId, served.loaded, core.table.routing, () => over.resolve());
     core.table.partition = served.partition;
-    core.previews = { ask: () => core.table };
+    core.previews = { ask: () => core.table, partitions: [] };
     core.trace = (life) => {
       recording.id = life.id;
       recording.matched = served.rulesOf(life.match.indices);

@@ -20,6 +20,8 @@ export interface ReleaseSource {
 export interface PreviewDoor {
   /** The release that the token names; the error says why it is refused. */
   ask(token: string): HookTable | GatewayError | Promise<HookTable | GatewayError>;
+  /** Of the cache. */
+  readonly partitions: readonly string[];
 }
 
 /** Each is an isolate in two processes. */
@@ -51,6 +53,10 @@ export class Previews implements PreviewDoor {
     this.#core = core;
     this.#source = source;
     this.#clock = core.clock;
+  }
+
+  get partitions(): readonly string[] {
+    return Array.from(this.#held.keys(), partitionOf);
   }
 
   ask(token: string): HookTable | GatewayError | Promise<HookTable | GatewayError> {

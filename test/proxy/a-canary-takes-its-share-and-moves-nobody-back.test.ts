@@ -114,6 +114,11 @@ test("an exchange stays on its release; log, header and cache tell which; promot
   assert.deepEqual([back.headers["sluice-release"], back.headers["set-cookie"]], [next.id, undefined]);
   assert.equal(seen.at(-1)!.cookie, "mine=1", "no origin sees cookies of the gateway");
 
+  // Whoever changes the page has changed it for both.
+  const before = seen.length;
+  await ask("/page", {}, outside, "POST");
+  for (const from of [inside, outside]) await ask("/page", {}, from);
+  assert.equal(seen.length, before + 3);
   worker.runCanary(null, { ...terms, share: 0, step: 4 });
   assert.equal((await ask("/own", {}, inside)).text, "old");
   worker.runCanary(null, { ...terms, share: 10_000, step: 5 });

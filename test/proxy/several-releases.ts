@@ -37,7 +37,7 @@ export interface Staged {
   readonly taken: string[];
   canary(release: Release, share: number, tag?: string): Promise<CanaryTerms>;
   /** `from`: the client's address. */
-  ask(target: string, headers?: Readonly<Record<string, string>>, from?: string): Promise<Answer>;
+  ask(target: string, headers?: Readonly<Record<string, string>>, from?: string, method?: string): Promise<Answer>;
 }
 
 export interface StageOptions {
@@ -104,15 +104,19 @@ export async function openWorker(t: TestContext, release: Release, { stored = []
       worker.runCanary(await worker.prepare(canary, {}), terms);
       return terms;
     },
-    ask: (target, headers = {}, from = "192.0.2.1") =>
+    ask: (target, headers = {}, from = "192.0.2.1", method = "GET") =>
       new Promise((resolve, reject) => {
         http
-          .get({ host: "127.0.0.1", port, path: target, agent: false, headers: { host: "shop.example", "x-forwarded-for": from, ...headers } }, (response) => {
-            let text = "";
-            response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-            response.on("error", reject).on("end", () => resolve({ status: response.statusCode!, headers: response.headers, text }));
-          })
-          .on("error", reject);
+          .request(
+            { method, host: "127.0.0.1", port, path: target, agent: false, headers: { host: "shop.example", "x-forwarded-for": from, ...headers } },
+            (response) => {
+              let text = "";
+              response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+              response.on("error", reject).on("end", () => resolve({ status: response.statusCode!, headers: response.headers, text }));
+            },
+          )
+          .on("error", reject)
+          .end();
       }),
   };
 }
