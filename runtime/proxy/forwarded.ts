@@ -88,7 +88,7 @@ export function addForwarded(fields: Fields, client: Client, peer: string, autho
       "x-forwarded-host",
       authority,
       "forwarded",
-      forwardedElement(peer, authority, client.scheme),
+      strangersElement(peer, authority, client.scheme),
       "x-request-id",
       requestId,
     );
@@ -113,6 +113,19 @@ function dropClaims(fields: Fields): void {
     const first = name.charCodeAt(0);
     if ((first === 120 /* x */ || first === 102) /* f */ && CLAIMS.has(name)) list.splice(i, 2);
   }
+}
+
+/** Of whoever came last: a connection's requests mostly come in a row, and joining and flattening the text costs 0.3 µs each time. */
+const last = { peer: "", authority: "", scheme: "", element: "" };
+
+function strangersElement(peer: string, authority: string, scheme: string): string {
+  if (peer !== last.peer || authority !== last.authority || scheme !== last.scheme) {
+    last.element = Buffer.from(forwardedElement(peer, authority, scheme), "latin1").toString("latin1");
+    last.peer = peer;
+    last.authority = authority;
+    last.scheme = scheme;
+  }
+  return last.element;
 }
 
 /** RFC 7239 section 6: an IPv6 address and anything with ":" stands in quotes, IPv6 in brackets as well. */
