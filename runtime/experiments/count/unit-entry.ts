@@ -149,6 +149,8 @@ function addValue(entry: UnitEntry, name: string, atMs: number, value: number, o
   const known = entry.goals.get(name) ?? { sum: 0, seen: [] };
   const repeated = known.seen.some(({ id, atMs: seenMs }) => id === onceId || (id === repeatId && Math.abs(atMs - seenMs) <= REPEAT_MS));
   if (repeated) {
+    // A page that was read after its 302 is known by its own id when it is read again.
+    if (!known.seen.some(({ id }) => id === onceId)) remember(known.seen, atMs, onceId);
     add(counts, "repeated", 1);
     return;
   }
@@ -161,8 +163,13 @@ function addValue(entry: UnitEntry, name: string, atMs: number, value: number, o
   add(counts, `sum:${variant}:${name}`, value);
   add(counts, `squares:${variant}:${name}`, sum * sum - known.sum * known.sum);
   known.sum = sum;
-  for (const id of [onceId, repeatId.replace("~", "")]) if (id !== "-") known.seen.push({ id, atMs });
-  while (known.seen.length > MOST_IDS) known.seen.shift();
+  remember(known.seen, atMs, onceId);
+  remember(known.seen, atMs, repeatId.replace("~", ""));
+}
+
+function remember(seen: { readonly id: string; readonly atMs: number }[], atMs: number, id: string): void {
+  if (id !== "-") seen.push({ id, atMs });
+  while (seen.length > MOST_IDS) seen.shift();
 }
 
 function add(counts: Counts, name: string, by: number): void {

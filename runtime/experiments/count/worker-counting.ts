@@ -51,7 +51,8 @@ interface Known {
 
 interface Queue {
   readonly events: JournalEvent[];
-  sending: boolean;
+  /** Resolves when what there is was sent, or could not be. */
+  sending: Promise<void> | null;
   /** The store knows of so many lost ones. */
   told: number;
 }
@@ -172,7 +173,7 @@ export class WorkerCounting implements Counting {
 
   #queue(run: string): Queue {
     let queue = this.#queues.get(run);
-    if (queue === undefined) this.#queues.set(run, (queue = { events: [], sending: false, told: 0 }));
+    if (queue === undefined) this.#queues.set(run, (queue = { events: [], sending: null, told: 0 }));
     return queue;
   }
 
@@ -190,9 +191,12 @@ export class WorkerCounting implements Counting {
     if (this.#pending > 0 || [...this.#queues].some(([run, { told }]) => told < this.#lostOf(run))) this.#flushIn(RETRY_MS);
   }
 
-  async #send(run: string, queue: Queue): Promise<void> {
-    if (queue.sending) return;
-    queue.sending = true;
+  /** One batch after the other: what comes meanwhile goes with it. */
+  #send(run: string, queue: Queue): Promise<void> {
+    return (queue.sending ??= this.#sendAll(run, queue).finally(() => (queue.sending = null)));
+  }
+
+  async #sendAll(run: string, queue: Queue): Promise<void> {
     try {
       while (queue.events.length > 0 || queue.told < this.#lostOf(run)) {
         const lost = this.#lost.get(run) ?? NOTHING_LOST;
@@ -207,8 +211,6 @@ export class WorkerCounting implements Counting {
     } catch (thrown) {
       // Kept, and sent again: the store knows by their numbers which of them it has.
       this.#tell(thrown);
-    } finally {
-      queue.sending = false;
     }
   }
 

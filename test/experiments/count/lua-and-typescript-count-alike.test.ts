@@ -65,7 +65,8 @@ function record(reply: StoreReply): Record<string, string> {
 const numbers = (reply: StoreReply): Record<string, number> =>
   Object.fromEntries(
     Object.entries(record(reply))
-      .map(([name, text]) => [name, Number(text)] as const)
+      // Lua adds up a batch first, TypeScript event by event: the last digit of a sum may differ.
+      .map(([name, text]) => [name, Number(Number(text).toPrecision(12))] as const)
       .filter(([, count]) => count !== 0)
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );

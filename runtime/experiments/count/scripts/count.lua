@@ -94,14 +94,29 @@ local function fail(entry)
   end
 end
 
+local function remember(seen, at, id)
+  if id ~= "-" then
+    seen[#seen + 1] = { id = id, at = at }
+  end
+  while #seen > MOST_IDS do
+    table.remove(seen, 1)
+  end
+end
+
 local function addValue(entry, words, at)
   local name, value, once, again = words[2], tonumber(words[5]), words[6], words[7]
   local goal = entry.goals[name] or { sum = 0, seen = {} }
+  local known, repeated = false, false
   for _, one in ipairs(goal.seen) do
-    if one.id == once or (one.id == again and math.abs(at - one.at) <= REPEAT_MS) then
-      add("repeated", 1)
-      return
+    known = known or one.id == once
+    repeated = repeated or one.id == once or (one.id == again and math.abs(at - one.at) <= REPEAT_MS)
+  end
+  if repeated then
+    if not known then
+      remember(goal.seen, at, once)
     end
+    add("repeated", 1)
+    return
   end
   local place = whole(entry.variant) .. ":" .. name
   if entry.goals[name] == nil then
@@ -114,14 +129,8 @@ local function addValue(entry, words, at)
   add("sum:" .. place, value)
   add("squares:" .. place, sum * sum - before * before)
   goal.sum = sum
-  for _, id in ipairs({ once, (string.gsub(again, "~", "")) }) do
-    if id ~= "-" then
-      goal.seen[#goal.seen + 1] = { id = id, at = at }
-    end
-  end
-  while #goal.seen > MOST_IDS do
-    table.remove(goal.seen, 1)
-  end
+  remember(goal.seen, at, once)
+  remember(goal.seen, at, (string.gsub(again, "~", "")))
 end
 
 -- False: it lies before the exposure, as far as that is known.

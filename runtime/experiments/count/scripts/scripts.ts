@@ -18,32 +18,44 @@ export const COUNT: StoreScript = defineScript({
     const [most, lifeMs, waitMs] = args.slice(0, 3).map(Number) as [number, number, number];
     const position = ((db.get(positionKey) as string | undefined) ?? "0 0 0 0").split(" ").map(Number);
     const counts: Counts = { enrolled: 0, waiting: 0, ...(db.get(countsKey) as Counts | undefined) };
-    // Whatever the store has no room for below is counted: of the counts themselves the room is taken first, and nothing is done without it.
     for (const name of namesOf(counts, args)) counts[name] ??= 0;
-    db.set(countsKey, { ...counts }, lifeMs);
-    const units = new Units(db, counts, { most, lifeMs, waitMs, nowMs });
-    let fresh = 0;
-    for (const text of args.slice(6)) {
-      const [, number, index, unit, event] = EVENT.exec(String(text))!;
-      if (Number(number) <= position[0]!) continue;
-      position[0] = Number(number);
-      fresh++;
-      units.count(buckets[Number(index) - 1]!, unit!, event!);
-    }
+    const events = args.slice(6).map((text) => EVENT.exec(String(text))!);
+    const fresh = events.filter(([, number]) => Number(number) > position[0]!);
     LOST.forEach((name, i) => {
       const more = Number(args[3 + i]) - position[1 + i]!;
       if (more <= 0) return;
       counts[name] = (counts[name] ?? 0) + more;
       position[1 + i] = Number(args[3 + i]);
     });
+    if (fresh.length > 0) position[0] = Number(fresh.at(-1)![1]);
+    // Room for all counts is taken first, and without it nothing is done: what has no room below can then be counted.
+    const hasRoom = reserve(db, countsKey, counts, lifeMs);
     db.set(positionKey, position.join(" "), lifeMs);
+    const units = new Units(db, counts, { most, hasRoom, lifeMs, waitMs, nowMs });
+    for (const [, , index, unit, event] of fresh) units.count(buckets[Number(index) - 1]!, unit!, event!);
     db.set(countsKey, counts, lifeMs);
-    return [fresh];
+    return [fresh.length];
   },
 });
 
+/** Units never fill the last of the store's memory, so that what they do can still be counted. False: it is full, and nobody new is taken in. */
+function reserve(db: EmbeddedDb, key: string, counts: Counts, lifeMs: number): boolean {
+  try {
+    db.set(key, { ...counts, reserve: RESERVE }, lifeMs);
+    return true;
+  } catch {
+    // STORE_FULL. Without the reserve it may fit; else the caller hears of it, and sends it again later.
+    db.set(key, { ...counts }, lifeMs);
+    return false;
+  }
+}
+
+const RESERVE = "-".repeat(4096);
+
 interface Bounds {
   readonly most: number;
+  /** False: nobody new is taken in. */
+  readonly hasRoom: boolean;
   readonly lifeMs: number;
   readonly waitMs: number;
   readonly nowMs: number;
@@ -61,14 +73,14 @@ class Units {
   }
 
   count(bucket: string, unit: string, event: string): void {
-    const { most, lifeMs, waitMs, nowMs } = this.#bounds;
+    const { most, hasRoom, lifeMs, waitMs, nowMs } = this.#bounds;
     const counts = this.#counts;
     const there = this.#bucket(bucket)[unit];
     const entry = there === undefined ? newEntry() : readEntry(there);
     const isExposure = event.startsWith("x");
     const lost = event.startsWith("e") ? "lost:errors" : "lost:goals";
     const enrols = entry.variant < 0 && isExposure;
-    if (enrols && counts["enrolled"]! >= most) return bump(counts, "full", 1);
+    if (enrols && (!hasRoom || counts["enrolled"]! >= most)) return bump(counts, "full", 1);
     if (there === undefined && !isExposure) {
       if (counts["waiting"]! * 20 >= most) this.#sweep(bucket);
       if (counts["waiting"]! * 10 >= most) return bump(counts, lost, 1);
