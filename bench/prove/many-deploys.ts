@@ -1,16 +1,12 @@
 /** Hundreds of deploys in a row, each handed in, voted on and probed as `sluice deploy` has it, under steady load and with WebSockets open. */
 import { once } from "node:events";
 import { WebSocket, WebSocketServer } from "ws";
-import { createCompiler, releaseId } from "../../runtime/compile/compile.ts";
-import type { Release, SourceMaps } from "../../runtime/compile/release.ts";
-import { loadConfig } from "../../runtime/config/config.ts";
-import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
-import { packageOf } from "../../runtime/control/release-package.ts";
 import { memoryBytes, tree } from "../load/processes.ts";
 import { figure } from "../load/results.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
-import { callGateway, makeProject, withGateways } from "./deploying.ts";
+import { makeProject, withGateways } from "./deploying.ts";
 import { type Gateway, pause } from "./gateway.ts";
+import { build, handIn, stampsAgree } from "./handing-in.ts";
 import { startOrigin } from "./origin.ts";
 import { PacedLoad } from "./paced-load.ts";
 
@@ -50,20 +46,25 @@ async function measure({ short, say }: Proof): Promise<Finding> {
   try {
     return await withGateways(1, config, async ([gateway]) => {
       const ids = new Map<string, string>();
-      const deployed = async (number: number): Promise<number> => deploy(gateway!, built, number, ids);
+      const deployed = async (number: number): Promise<number> => {
+        const word = `RELEASE_${number}`;
+        return handIn(
+          gateway!,
+          { ...built, rules: built.rules.map(({ manifest, code }) => ({ manifest, code: code.replaceAll("RELEASE_X", word) })) },
+          word,
+          number,
+          ids,
+        );
+      };
       await deployed(0);
       const sockets = await openSockets(gateway!);
-      const load = new PacedLoad({
+      using load = new PacedLoad({
         port: gateway!.port,
         connections: CONNECTIONS,
         perSecond: PER_SECOND,
         path: (n) => `/${n}`,
-        judge: (head, body) => {
-          const out = /\r\nx-out: (\S+)/i.exec(head)?.[1];
-          const release = /\r\nsluice-release: (\S+)/i.exec(head)?.[1];
-          // Both hooks and the gateway itself name one release.
-          return head.startsWith("HTTP/1.1 200") && body === out && ids.get(body) === release ? "" : `${head.slice(0, 15)} ${body} ${out} ${release}`;
-        },
+        // Both hooks and the gateway itself name one release.
+        judge: (head, body) => stampsAgree(head, body, ids),
       });
       await load.start();
       const tookMs: number[] = [];
@@ -94,39 +95,6 @@ async function measure({ short, say }: Proof): Promise<Finding> {
     project.remove();
     origin.close();
   }
-}
-
-interface Built {
-  readonly config: ResolvedConfig;
-  readonly release: Release;
-  readonly maps: SourceMaps;
-}
-
-async function build(folder: string): Promise<Built> {
-  const { config } = await loadConfig(folder);
-  await using compiler = createCompiler(config);
-  const { release, maps, problems } = await compiler.rebuild();
-  if (release === null) throw new Error(problems.map(({ text }) => text).join("\n"));
-  return { config, release, maps };
-}
-
-/** As `sluice deploy --wait`, without compiling: the project's release with another number in it. */
-async function deploy(gateway: Gateway, { config, release, maps }: Built, number: number, ids: Map<string, string>): Promise<number> {
-  const word = `RELEASE_${number}`;
-  const rules = release.rules.map(({ manifest, code }) => ({ manifest, code: code.replaceAll("RELEASE_X", word) }));
-  const id = releaseId(rules, config.shared);
-  ids.set(word, id);
-  const startedMs = performance.now();
-  const handed = packageOf({ id, format: 1, rules }, config.shared, maps, { author: "prove", message: word, commit: "", builtUnixMs: Date.now() });
-  await callGateway(gateway, "/v1/releases", { package: handed, maps });
-  let rollout = await callGateway(gateway, "/v1/rollouts", { release: id, base: number });
-  while (rollout["state"] === "preparing" || rollout["state"] === "active") {
-    if (performance.now() - startedMs > STEP_DEADLINE_MS) throw new Error(`deploy ${number} is still ${String(rollout["state"])}`);
-    await pause(20);
-    rollout = await callGateway(gateway, `/v1/rollouts/${String(rollout["number"])}`);
-  }
-  if (rollout["state"] !== "serving") throw new Error(`deploy ${number} ended ${String(rollout["state"])}: ${String(rollout["reason"])}`);
-  return performance.now() - startedMs;
 }
 
 /** `end` says how many were closed by then, and how many of the others echo no more. */

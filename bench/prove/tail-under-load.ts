@@ -41,7 +41,7 @@ async function measure({ short, say }: Proof): Promise<Finding> {
       config,
       async ([gateway]) => {
         const errors = new Errors();
-        const load = new PacedLoad({ port: gateway!.port, connections: CONNECTIONS, perSecond: PER_SECOND, path: () => errors.next(), judge });
+        using load = new PacedLoad({ port: gateway!.port, connections: CONNECTIONS, perSecond: PER_SECOND, path: () => errors.next(), judge });
         await load.start();
         await pause(short ? SHORT_PHASE_MS : WARM_UP_MS);
         load.take();

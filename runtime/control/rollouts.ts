@@ -3,7 +3,7 @@
  * until all serve. Should this gateway end meanwhile, the proposal expires and nothing has changed.
  */
 import type { Clock } from "../clock.ts";
-import { asGatewayError } from "../errors.ts";
+import { asGatewayError, GatewayError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
 import { BEAT_MS, proposalOf, TOPIC, type Proposal, type SeenGateway, type Vote } from "./board.ts";
@@ -90,6 +90,8 @@ export interface RolloutParts {
  * everybody was told to look. Such a one catches up when it speaks again. More than a beat, so that a busy one is waited for.
  */
 const SILENT_MS = 1.2 * BEAT_MS;
+/** How long it is asked whether a commit whose answer was lost was carried out. */
+const COMMIT_DOUBT_MS = 5_000;
 const LOOK_MS = 20;
 const LONGEST_LOOK_MS = 200;
 /** The proposal outlives whoever leads it by no more than this. */
@@ -214,7 +216,7 @@ export class Rollouts {
   async #collect(rollout: Rollout, untilMs: number): Promise<"prepared" | "rejected" | "expired"> {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
-      const [seen, votes] = await Promise.all([follower.board.look("", null), follower.board.votes()]);
+      const [seen, votes] = await this.#read(untilMs, () => Promise.all([follower.board.look("", null), follower.board.votes()]));
       rollout.gateways = seen.gateways.map((gateway) => votingRow(gateway, isWaitedFor(rollout, gateway), votes.get(gateway.name)));
       const rejected = rollout.gateways.filter(({ state }) => state === "rejected");
       if (rejected.length > 0) {
@@ -233,12 +235,12 @@ export class Rollouts {
 
   /** A commit whose answer was lost may have been carried out: the head tells. */
   async #commit(number: number, seen: number, head: Omit<Head, "epoch">): Promise<number> {
-    const { store, follower } = this.#parts;
+    const { store, follower, clock } = this.#parts;
     try {
       const [epoch] = await store.run(COMMIT, [KEYS.head, KEYS.proposal, KEYS.history], [number, seen, JSON.stringify(head), HISTORY_KEPT]);
       return Number(epoch);
     } catch (thrown) {
-      const now = (await follower.board.look("", null)).head;
+      const now = (await this.#read(clock.now() + COMMIT_DOUBT_MS, () => follower.board.look("", null))).head;
       if (now?.rollout === number) return now.epoch;
       throw thrown;
     }
@@ -247,7 +249,7 @@ export class Rollouts {
   async #watch(rollout: Rollout, untilMs: number): Promise<void> {
     const { follower, clock } = this.#parts;
     for (let waitMs = LOOK_MS; ; waitMs = Math.min(waitMs * 1.3, LONGEST_LOOK_MS)) {
-      const { gateways, head } = await follower.board.look("", null);
+      const { gateways, head } = await this.#read(untilMs, () => follower.board.look("", null));
       rollout.gateways = gateways.map((gateway) => servingRow(gateway, isWaitedFor(rollout, gateway), rollout.epoch));
       const live = rollout.gateways.filter(({ live }) => live);
       if (live.length > 0 && live.every(({ state }) => state === "serving")) {
@@ -277,6 +279,18 @@ export class Rollouts {
   async #wake(): Promise<void> {
     await this.#parts.store.publish(TOPIC, "look").catch(() => undefined);
     void this.#parts.follower.look();
+  }
+
+  /** A store that does not answer this once is no reason to give a rollout up: the deadline is. */
+  async #read<T>(untilMs: number, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (thrown) {
+        if (!(thrown instanceof GatewayError) || this.#closed || this.#parts.clock.now() >= untilMs) throw thrown;
+        await this.#pause(LONGEST_LOOK_MS);
+      }
+    }
   }
 
   #pause(ms: number): Promise<void> {

@@ -5,7 +5,6 @@
 import type net from "node:net";
 import os from "node:os";
 import type { Clock } from "../clock.ts";
-import { canonicalJson, inspectRelease, type Inspected } from "../compile/compile.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { SharedConfig } from "../config/schema.ts";
@@ -31,6 +30,7 @@ import { DeployedConfig } from "./deployed-config.ts";
 import type { Fleet, Plan, Served } from "./fleet.ts";
 import { probe, type ListeningAt } from "./probe.ts";
 import { WorkersShadow } from "./shadow-seat.ts";
+import { ReleaseInspections } from "./release-inspections.ts";
 import { reasonOf } from "./start-error.ts";
 
 type Log = (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -60,8 +60,8 @@ export interface DeploymentParts {
 
 /** How long a start waits for the store to say what serves. */
 const STORE_WAIT_MS = 3_000;
-/** Each is as large as a release. */
-const INSPECTIONS_KEPT = 4;
+/** For one call to the store. */
+const PATIENCE_MS = 2_000;
 
 export class Deployments {
   readonly #parts: DeploymentParts;
@@ -76,7 +76,7 @@ export class Deployments {
   #key: string;
   readonly tally: CanaryTally;
   readonly #configs: DeployedConfig;
-  readonly #inspections = new Map<string, { readonly config: ResolvedConfig; readonly inspected: Inspected }>();
+  readonly #inspections: ReleaseInspections;
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
@@ -84,6 +84,7 @@ export class Deployments {
     this.#key = ownGatewaysKey(parts.config().stateDir);
     this.tally = new CanaryTally(() => parts.clock.now());
     this.#configs = new DeployedConfig({ local: parts.local, serving: parts.config, log: parts.log });
+    this.#inspections = new ReleaseInspections(this.#configs);
   }
 
   /** Null until it follows. */
@@ -135,11 +136,12 @@ export class Deployments {
     const begun = newer ?? kept;
     if (begun === null) return null;
     try {
-      const { release, config } = await this.#inspect(begun, false);
+      const { release, config } = await this.#inspections.toServe(begun, false);
       this.#begun = begun;
       this.#configs.tellDrift(begun.release.config);
       const canary = await this.#firstCanary(begun, config);
       this.#begun = { ...begun, canary: canary?.taken ?? null };
+      if (canary !== null && !begun.canary) await writeLastGood(this.#parts.config().stateDir, this.#begun);
       return { config, release, maps: begun.maps, ...(canary === null ? {} : { canary: canary.start }) };
     } catch (thrown) {
       // Tried again by the follower, which tells the other gateways why.
@@ -154,7 +156,7 @@ export class Deployments {
     try {
       const taken = canary ?? (await this.#shelfOf(this.#store!).take(head.canary.release));
       if (taken === null || taken.release.digest !== head.canary.digest) throw new PackageError("it is not in the store");
-      const { release } = await this.#inspectBeside(taken, config);
+      const release = await this.#inspections.beside(taken, config);
       const { tag, release: id } = head.canary;
       const terms = { release: id, tag, share: shareOf(head.canary), step: head.epoch, key: this.#key };
       return { taken, start: { release, maps: taken.maps, terms } };
@@ -196,9 +198,7 @@ export class Deployments {
     if (shelf === undefined) throw new PackageError("this gateway is still starting");
     const taken = await shelf.take(id);
     if (taken === null) throw new PackageError("it is not in the store");
-    const { problem, release } = await this.#inspected(taken, this.#parts.config());
-    if (problem !== "") throw new PackageError(problem);
-    return { release, maps: taken.maps };
+    return { release: await this.#inspections.toShow(taken, this.#parts.config()), maps: taken.maps };
   }
 
   /** From now on this gateway takes part. */
@@ -262,7 +262,7 @@ export class Deployments {
       seat: new WorkersShadow({
         workers: () => fleet().serving,
         snapshots,
-        inspect: (taken) => this.#inspect(taken, true),
+        inspect: (taken) => this.#inspections.toServe(taken, true),
         warn: (event, facts) => log("warn", event, facts),
       }),
       audit: (facts) => audit.note(facts),
@@ -291,7 +291,8 @@ export class Deployments {
     const config = this.#parts.config().store;
     this.#storeConfig = JSON.stringify(config);
     const opened = await openStore({
-      config,
+      // No request waits for it, and a rollout must not fail because a busy machine answers late.
+      config: { ...config, timeoutMs: Math.max(config.timeoutMs, PATIENCE_MS) },
       clock,
       gateway,
       member: false,
@@ -353,25 +354,6 @@ export class Deployments {
     this.#parts.audit.note({ actor: "gateway", action, outcome: "refused", reason, facts: { release, epoch } });
   }
 
-  /** The release and the config as this gateway understands them. */
-  async #inspect(taken: Taken, asked: boolean): Promise<Pick<Served, "release" | "config">> {
-    const config = this.#configs.of(taken.release);
-    const { problem, differs, release } = await this.#inspected(taken, config);
-    if (problem !== "") throw new PackageError(problem);
-    // Another version of Sluice may read the same code differently: then its own reading counts.
-    if (differs !== "" && asked) throw new PackageError(`${differs}: its manifest does not tell what the code is`);
-    return { release, config };
-  }
-
-  /** A canary shares the workers, and with them the config, of what serves. */
-  async #inspectBeside(taken: Taken, serving: ResolvedConfig): Promise<Pick<Served, "release" | "config">> {
-    if (canonicalJson(taken.release.config) !== canonicalJson(serving.shared))
-      throw new PackageError("its config is not the one that serves, and both run in the same workers: deploy the config first, then the rules as a canary");
-    const { problem, differs, release } = await this.#inspected(taken, serving);
-    if (problem !== "" || differs !== "") throw new PackageError(problem || `${differs}: its manifest does not tell what the code is`);
-    return { release, config: serving };
-  }
-
   /** What this gateway counted at a step of the canary. */
   #counts(step: number): OwnCounts {
     const { canary } = this.#parts.fleet().plan;
@@ -383,25 +365,12 @@ export class Deployments {
     );
   }
 
-  /** Evaluated once under one config: a rollback need not wait for it again. */
-  async #inspected({ release, maps }: Taken, config: ResolvedConfig): Promise<Inspected> {
-    const known = this.#inspections.get(release.digest);
-    if (known?.config === config) return known.inspected;
-    const inspected = await inspectRelease(config, release.release, maps);
-    // A problem may have been one of the moment.
-    if (inspected.problem !== "") return inspected;
-    this.#inspections.delete(release.digest);
-    this.#inspections.set(release.digest, { config, inspected });
-    for (const old of this.#inspections.keys()) if (this.#inspections.size > INSPECTIONS_KEPT) this.#inspections.delete(old);
-    return inspected;
-  }
-
   #seat(): ReleaseSeat {
     const { fleet, inTurn, listeners, clock } = this.#parts;
     const served = (release: Release, taken: Taken): Served => ({ config: this.#configs.of(taken.release), release, maps: taken.maps });
     return {
       current: () => fleet().plan.release,
-      inspectBeside: async (taken) => (await this.#inspectBeside(taken, fleet().plan.config)).release,
+      inspectBeside: (taken) => this.#inspections.beside(taken, fleet().plan.config),
       canary: () => fleet().plan.canary?.terms ?? null,
       runCanary: (release, { maps }, share) =>
         inTurn(() => {
@@ -412,7 +381,7 @@ export class Deployments {
         }),
       endCanary: () => inTurn(() => fleet().endCanary()),
       promoteCanary: () => inTurn(() => fleet().promoteCanary()),
-      inspect: async (taken, asked) => (await this.#inspect(taken, asked)).release,
+      inspect: async (taken, asked) => (await this.#inspections.toServe(taken, asked)).release,
       prepare: (release, taken) => inTurn(() => fleet().prepare(served(release, taken))),
       activate: (release, taken) => inTurn(() => fleet().activate(served(release, taken))),
       discard: () => inTurn(() => fleet().discard()),
