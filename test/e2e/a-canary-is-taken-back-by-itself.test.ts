@@ -4,6 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 import type { CanaryAnswer } from "../../runtime/cli/canary.ts";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
+import { startRedis } from "../store/redis-server.ts";
 import { openStage, saying, until, type Gateway, type Stage } from "./deploy-stage.ts";
 
 const CONFIG = { trustedProxies: ["127.0.0.1"], workers: 2 };
@@ -13,6 +14,7 @@ interface Said {
   readonly status: number;
   readonly text: string;
   readonly release: string;
+  readonly cookie: string;
 }
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
@@ -26,7 +28,14 @@ function ask({ port }: Gateway, n: number, headers: Readonly<Record<string, stri
         let text = "";
         response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
         response
-          .on("end", () => resolve({ status: response.statusCode ?? 0, text, release: String(response.headers["sluice-release"] ?? "") }))
+          .on("end", () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              text,
+              release: String(response.headers["sluice-release"] ?? ""),
+              cookie: String(response.headers["set-cookie"] ?? ""),
+            }),
+          )
           .on("error", reject);
       })
       .on("error", reject);
@@ -126,4 +135,49 @@ test("a rule that throws is taken back by itself, and nobody else notices; a sou
   assert.equal(waited.code, 0, waited.out + waited.err);
   assert.match(waited.out, /canary [0-9a-f]{12} was promoted: promote was asked for/);
   assert.equal((await stage.sluice(gateway, ["promote"])).code, 1);
+});
+
+test("gateways on one Redis give each client the same answer: late ones, restarted ones, and with Redis gone", { timeout: 180_000 }, async (t) => {
+  t.after(() => agent.destroy());
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const stage = openStage(t, { ...CONFIG, workers: 1, store: { redis: redis.url } });
+  const [one, two] = await Promise.all([stage.gateway("one"), stage.gateway("two")]);
+  stage.rule("say.ts", saying("old"));
+  assert.equal((await stage.sluice(one, ["deploy", "--wait"])).code, 0);
+  stage.rule("say.ts", saying("new"));
+  const begun = await stage.sluice(two, ["deploy", "--canary", "50%", "--json"]);
+  assert.equal(begun.code, 0, begun.out + begun.err);
+  const clients = Array.from({ length: 40 }, (_, n) => n);
+  const split = async (gateway: Gateway): Promise<string> => (await Promise.all(clients.map((n) => ask(gateway, n)))).map(({ text }) => text[0]).join("");
+  const takesPart = async (gateway: Gateway): Promise<boolean> => (await split(gateway)).includes("n");
+  await until(async () => (await takesPart(one)) && (await takesPart(two)));
+  const same = await split(one);
+  assert.ok(same.includes("o") && same.includes("n"), same);
+  assert.equal(await split(two), same);
+  const late = await stage.gateway("late");
+  assert.equal(await split(late), same);
+
+  // A cookie and a preview of one gateway count on the others.
+  const [inside, outside] = [same.indexOf("n"), same.indexOf("o")];
+  const [cookie] = (await ask(one, inside)).cookie.split(";");
+  assert.equal((await ask(late, outside, { cookie: cookie! })).text, "new");
+  const { release } = JSON.parse(begun.out) as { release: string };
+  const { value } = await stage.api(two, `/v1/releases/${release}/preview`, {});
+  assert.equal((await ask(late, outside, { "sluice-preview": String(value["value"]) })).text, "new");
+
+  await redis.kill();
+  assert.deepEqual([await split(one), await split(two)], [same, same]);
+  await late.end("SIGTERM");
+  const restarted = await stage.gateway("late");
+  assert.equal(await split(restarted), same);
+  // Redis comes back empty and is given back what runs; then somebody takes the canary back, everywhere.
+  await redis.restart();
+  await until(async () => (await stage.api(two, "/v1/canary")).status === 200 && (await canary(stage, two)).running !== null);
+  await until(
+    async () => ((await stage.api(one, "/v1/status")).value["deployed"] as { gateways: { live: boolean }[] }).gateways.filter(({ live }) => live).length === 3,
+  );
+  const back = await stage.sluice(one, ["rollback", "--wait"]);
+  assert.equal(back.code, 0, back.out + back.err);
+  for (const gateway of [one, two, restarted]) assert.equal(await takesPart(gateway), false);
 });
