@@ -37,7 +37,7 @@ export class DefinitionPlaces {
     const definition = call?.arguments[0];
     if (call === undefined || definition === undefined) return null;
     let place: Node = call;
-    let value: Node = definition as Node;
+    let value: Node = definition;
     let left = wanted;
     while (left.length > 0) {
       const found = this.#below(value, left[0]!);
@@ -71,7 +71,7 @@ export class DefinitionPlaces {
     }
   }
   #makesExperiment({ callee }: CallExpression): boolean {
-    const called = unwrapped(callee as Node);
+    const called = unwrapped(callee);
     return called.type === "MemberExpression" ? nameOf(called) === "defineExperiment" : called.type === "Identifier" && called.name === "defineExperiment";
   }
 
@@ -88,7 +88,7 @@ export class DefinitionPlaces {
     const inside = property.value as Node;
     // Of what has parts the name is pointed at, of a plain value the value.
     const { type } = inside;
-    return { value: inside, place: type === "Literal" || type === "TemplateLiteral" || type === "UnaryExpression" ? inside : (property.key as Node) };
+    return { value: inside, place: type === "Literal" || type === "TemplateLiteral" || type === "UnaryExpression" ? inside : property.key };
   }
 
   #longestName(value: Node, rest: string): string {

@@ -1,6 +1,5 @@
 /** Experiments of a release: what comes out of the sandbox is looked at as a stranger's word, and what config and selectors say of it is told with its place. */
 import { z } from "zod";
-import type { HtmlEdit } from "../../sdk/html.ts";
 import { changesOf } from "../../sdk/experiment-changes.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { changedWithoutVersion, layerProblems, planOf } from "../experiments/assign/assign.ts";
@@ -118,7 +117,7 @@ export function experimentFaults(config: ResolvedConfig, data: ExperimentData): 
         near: upstream,
         path: ["apply", key, "upstream"],
       });
-    for (const { edit, selector, at, message } of findEditFaults(html as readonly HtmlEdit[]))
+    for (const { edit, selector, at, message } of findEditFaults(html))
       faults.push({
         text: `apply.${key}.html[${edit}]: the selector ${JSON.stringify(selector)} at character ${at + 1}: ${message}`,
         near: selector,
@@ -128,12 +127,10 @@ export function experimentFaults(config: ResolvedConfig, data: ExperimentData): 
   }
   for (const { name: goalName, traffic } of data.goals)
     if (traffic !== null)
-      faults.push(
-        ...validateMatchSpec(traffic.when).map((problem) => ({
-          ...matchFault(`goals.${goalName}.when`, problem),
-          path: ["goals", goalName, "when", problem.path.split(/[.[]/)[0]!],
-        })),
-      );
+      for (const problem of validateMatchSpec(traffic.when)) {
+        const { text, near } = matchFault(`goals.${goalName}.when`, problem);
+        faults.push({ text, near, path: ["goals", goalName, "when", problem.path.split(/[.[]/)[0]!] });
+      }
   if (typeof data.consent === "object") faults.push(...validateMatchSpec({ cookie: data.consent.cookie }).map((problem) => matchFault("consent", problem)));
   for (const unit of [data.unit, data.fallbackUnit]) {
     const secret = unit !== null && typeof unit === "object" && unit.kind === "claim" ? unit.verify.secret : undefined;

@@ -86,7 +86,7 @@ function implies(one: Compound, other: Compound): boolean {
 
 function meetSomewhere(a: ExperimentData, b: ExperimentData): boolean {
   if (a.devices.length > 0 && b.devices.length > 0 && !a.devices.some((device) => b.devices.includes(device))) return false;
-  const specs = (data: ExperimentData): readonly MatchSpec[] => (data.when.length === 0 ? [{}] : (data.when as readonly MatchSpec[]));
+  const specs = (data: ExperimentData): readonly MatchSpec[] => (data.when.length === 0 ? [{}] : data.when);
   return specs(a).some((one) => specs(b).some((other) => mayBothHold(one, other)));
 }
 
