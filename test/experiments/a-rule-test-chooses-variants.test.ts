@@ -17,6 +17,9 @@ test("all requests see the variant that the gateway is given, one sees another, 
 });
 
 test("variants that there are none of are named, with those that there are", async () => {
-  await assert.rejects(gw.request("/", { variants: { "hero-offre": "offer" } }), /"hero-offre" is no experiment of these rules; there is hero-offer/);
-  await assert.rejects(gw.request("/", { variants: { "hero-offer": "ofer" } }), /experiment "hero-offer" has no variant "ofer"; there is control, offer/);
+  await assert.rejects(
+    gw.request("/", { variants: { "hero-offre": "offer" } }),
+    /experiment "hero-offre".*hero-offer|"hero-offre" is no experiment.*hero-offer/,
+  );
+  await assert.rejects(gw.request("/", { variants: { "hero-offer": "ofer" } }), /hero-offer"? has no variant "ofer".*control, offer/);
 });
