@@ -31,11 +31,13 @@ function grouped(different: readonly ReplayedRequest[]): ReplayedRequest[][] {
 }
 
 function groupLines(group: readonly ReplayedRequest[]): string[] {
-  const shown = group.slice(0, SHOWN_REQUESTS);
-  const rest = group.length - shown.length;
+  const asked = [...Map.groupBy(group, ({ method, target }) => clean(`${method} ${target}`))].map(([request, all]) =>
+    all.length === 1 ? request : `${request} (${all.length})`,
+  );
+  const rest = asked.length - SHOWN_REQUESTS;
   return [
-    `  ~ ${shown.map(({ method, target }) => clean(`${method} ${target}`)).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`,
-    ...shown[0]!.differences.map((difference) => `      ${differenceText(difference)}`),
+    `  ~ ${asked.slice(0, SHOWN_REQUESTS).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`,
+    ...group[0]!.differences.map((difference) => `      ${differenceText(difference)}`),
   ];
 }
 

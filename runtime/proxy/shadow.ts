@@ -191,8 +191,12 @@ export class Shadow {
     if (known !== undefined || this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, (known ?? 0) + 1);
   }
 
+  /** The first few of each kind, no two alike. */
   #example({ received: { method, target } }: Scene, example: Omit<ShadowExample, "method" | "path">): void {
-    if (this.#examples.filter(({ kind }) => kind === example.kind).length < MAX_EXAMPLES) this.#examples.push({ method, path: pathOf(target), ...example });
+    const path = pathOf(target);
+    const same = this.#examples.filter(({ kind }) => kind === example.kind);
+    const known = same.some((one) => one.method === method && one.path === path && one.what.join() === example.what.join());
+    if (!known && same.length < MAX_EXAMPLES) this.#examples.push({ method, path, ...example });
   }
 
   #sceneOf({ life, received, startUnixMs, draws, variants, origin, cached, calls }: Witness): Scene {

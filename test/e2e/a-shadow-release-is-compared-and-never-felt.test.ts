@@ -97,6 +97,15 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
   await until(async () => ((await comparedOn(stage, gateway))?.dropped ?? 0) > 0);
 
   await shadowing((code) => code.replace("/count", "/counted"));
+  const workers = async () => (await stage.api(gateway, "/v1/status")).value["workers"] as { pid: number; state: string }[];
+  const [lost] = await workers();
+  process.kill(lost!.pid, "SIGKILL");
+  await until(async () => (await workers()).some(({ pid, state }) => pid !== lost!.pid && state === "serving"));
+  await until(async () => {
+    await visit("/");
+    return ((await comparedOn(stage, gateway))?.equal ?? 0) > 0;
+  });
+
   assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
   await until(async () => (await stage.api(gateway, "/v1/shadow")).value["terms"] === null);
   assert.notEqual((await ask(gateway, "/")).release, served, "promoted, and compared with nothing any more");
