@@ -183,11 +183,12 @@ export function knownKeys(path: readonly (string | number)[]): readonly string[]
   return KEYS.find(([place]) => fits(place, path))?.[1] ?? [];
 }
 
-/** What stands at `path`, for a message. Below `secrets`, as a token and as a password somebody may have written the secret itself; a URL of Redis may hold one. */
+/** What stands at `path`, for a message. Below `secrets`, as a token, a key and a password somebody may have written the secret itself; a URL of Redis may hold one. */
 function shownAt(config: unknown, path: readonly PropertyKey[]): string {
   const value = valueAt(config, path);
   return (path[0] === "secrets" ||
     (path[0] === "admin" && path[1] === "tokens") ||
+    (path[0] === "experiments" && (path[1] === "key" || path[1] === "previousKeys")) ||
     (path[0] === "store" && path[1] === "redis" && !SHOWN_OF_REDIS.has(path[2]))) &&
     value !== undefined
     ? "a value that is not shown"
