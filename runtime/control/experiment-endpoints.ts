@@ -45,14 +45,15 @@ export function experimentEndpoints(desk: () => ExperimentDesk | null): Endpoint
       const data = open.experiments().find(({ key }) => key === asked.params["key"]);
       return data === undefined ? unknownExperiment(asked.params["key"]!, open) : run(asked, open, data);
     });
-  return [...looking(at, one), ...deciding(one)];
+  const listed = at(list);
+  // A release without experiments has an empty list.
+  return [...looking((asked) => (desk() === null ? json(200, { experiments: [], leads: false }) : listed(asked)), one), ...deciding(one)];
 }
 
-type Run = (asked: Asked, desk: ExperimentDesk) => Promise<Answer>;
 type RunOne = (asked: Asked, desk: ExperimentDesk, data: ExperimentData) => Promise<Answer>;
 type At<R> = (run: R) => Endpoint["answer"];
 
-function looking(at: At<Run>, one: At<RunOne>): Endpoint[] {
+function looking(list: Endpoint["answer"], one: At<RunOne>): Endpoint[] {
   return [
     {
       path: "/v1/experiments",
@@ -61,7 +62,7 @@ function looking(at: At<Run>, one: At<RunOne>): Endpoint[] {
       about: "The experiments of the release that serves, with what is known of each in one sentence.",
       answers: { 200: Listed },
       refusals: { 503: REFUSALS[503]! },
-      answer: at(list),
+      answer: list,
     },
     {
       path: "/v1/experiments/{key}",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { readAudit } from "../../runtime/control/audit.ts";
 import type { Report } from "../../runtime/experiments/study/report.ts";
+import { type ApiDocument, holdToDocument } from "../control/held-to-its-document.ts";
 import { startGateway } from "../support/running-gateway.ts";
 import { HERO, openShop, Shopper } from "../support/shoppers.ts";
 import { sluice } from "./sluice-command.ts";
@@ -35,23 +36,26 @@ async function openStage(t: TestContext) {
     return done.text;
   };
   const token = (await readFile(join(gateway.folder, "state/admin-token"), "utf8")).trim();
+  const document = (await (await fetch(`${admin}/v1/openapi.json`, { headers: { authorization: `Bearer ${token}` } })).json()) as ApiDocument;
+  const held = await holdToDocument(admin, document);
+  t.after(() => held.close());
   const api = async (path: string, body?: object): Promise<unknown> => {
     const asked = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const answer = await fetch(`${admin}/v1/experiments${path}`, {
+    const answer = await fetch(`${held.url}/v1/experiments${path}`, {
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(10_000),
       ...asked,
     });
     return answer.json();
   };
-  return { shop, gateway, agent, admin, command, api, report: async () => (await api("/hero-copy")) as Report };
+  return { shop, gateway, agent, held, command, api, report: async () => (await api("/hero-copy")) as Report };
 }
 
 test(
   "goals are counted once through retries, refreshes, redirects and a killed worker, and told in the terminal and on a page",
   { timeout: 180_000 },
   async (t) => {
-    const { gateway, agent, command, api, report } = await openStage(t);
+    const { gateway, agent, command, api, held, report } = await openStage(t);
     const users = 60;
     const shoppers = Array.from({ length: users }, () => new Shopper(gateway.url, agent));
     const visits = shoppers.map((shopper, i) => shopper.shop(i % 3 === 0 ? 10 + i : null));
@@ -104,6 +108,7 @@ test(
     assert.equal((await report()).live.state.kind, "running");
     assert.deepEqual(await api("/hero-cpoy"), { code: "EXPERIMENT_UNKNOWN", found: '"hero-cpoy"', expected: '"hero-copy"' });
     assert.deepEqual(await api("/hero-copy/ship", { variant: "blod" }), { code: "VARIANT_UNKNOWN", found: '"blod"', expected: "one of control, bold" });
+    assert.deepEqual(held.faults, [], "the answers are as the OpenAPI document says");
   },
 );
 
