@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { wrap } from "./load/text-table.ts";
 import type { Claim, Finding } from "./prove/claim.ts";
 import { assignedUnchanged } from "./prove/assigned-unchanged.ts";
+import { hooksBesidePeers, oneConnection, plainProxying } from "./prove/beside-peers.ts";
 import { brokenArm } from "./prove/broken-arm.ts";
 import { canaryAa, canaryHolds, canaryThrows } from "./prove/canary.ts";
 import { cacheHit } from "./prove/cache-hit.ts";
@@ -43,6 +44,9 @@ import { tailUnderLoad } from "./prove/tail-under-load.ts";
 import { twoHookRule } from "./prove/two-hook-rule.ts";
 
 const CLAIMS: readonly Claim[] = [
+  plainProxying,
+  hooksBesidePeers,
+  oneConnection,
   twoHookRule,
   matchedRules,
   cacheHit,
