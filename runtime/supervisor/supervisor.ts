@@ -15,8 +15,6 @@ import { explainEndpoint } from "../control/explain.ts";
 import { recordingEndpoints } from "../control/recordings.ts";
 import { shadowEndpoints } from "../control/shadow.ts";
 import { tailEndpoint } from "../control/tail.ts";
-import type { WorkerSnapshot } from "../observe/snapshot.ts";
-import { MetricsBook } from "../observe/metrics.ts";
 import { Deployments } from "./deployments.ts";
 import { Experiments } from "./experiments.ts";
 import { Fleet, type Plan, type Served } from "./fleet.ts";
@@ -27,6 +25,7 @@ import { reasonOf, StartError } from "./start-error.ts";
 import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
 import { Tails } from "./tails.ts";
 import { WORKER_ENTRY, type WorkerProcess } from "./worker-process.ts";
+import { UNRESPONSIVE_MS, WorkerWatch } from "./worker-watch.ts";
 
 export { StartError } from "./start-error.ts";
 export { runUntilStopped } from "./signals.ts";
@@ -82,8 +81,6 @@ export interface Supervisor {
 
 const SNAPSHOT_EVERY_MS = 1_000;
 const SCRAPE_DEADLINE_MS = 1_000;
-/** A worker that has not answered for this long holds connections and serves none. */
-const UNRESPONSIVE_MS = 30_000;
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const gateway = new Gateway(options);
@@ -94,12 +91,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 class Gateway implements Supervisor {
   readonly #options: SupervisorOptions;
   readonly #clock: Clock;
-  readonly #book = new MetricsBook();
-  readonly #restarts = new Map<string, number>();
+  readonly #watch: WorkerWatch;
   readonly #inheritedFds: readonly number[];
   readonly #startedUnixMs: number;
   readonly #name = randomBytes(8).toString("hex");
-  readonly #lastAnswerMs = new Map<number, number>();
   readonly #tails = new Tails();
   readonly #debugKey: string;
   readonly #store: GatewayStore;
@@ -124,6 +119,7 @@ class Gateway implements Supervisor {
     this.#debugKey = debugKey(options.config.stateDir);
     this.#clock = options.clock ?? systemClock;
     this.#store = new GatewayStore({ clock: this.#clock, random: options.random ?? Math.random, gateway: this.#name, log: options.log });
+    this.#watch = new WorkerWatch({ clock: this.#clock, onSnapshot: (worker, snapshot) => this.#deployments?.tally.update(worker, snapshot) });
     this.#startedUnixMs = this.#clock.unixMs();
     this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
   }
@@ -185,7 +181,7 @@ class Gateway implements Supervisor {
       config: () => this.#fleet?.plan.config ?? this.#local,
       fleet: () => this.#running,
       listeners: () => this.#sockets,
-      snapshots: () => (this.#fleet?.workers ?? []).flatMap(({ number }) => this.#book.latest(number) ?? []),
+      snapshots: () => (this.#fleet?.workers ?? []).flatMap(({ number }) => this.#watch.book.latest(number) ?? []),
       keyChanged: (key) => this.#fleet?.previewKey(key) ?? Promise.resolve(),
       inTurn: (change) => this.#inTurn(change),
     });
@@ -229,12 +225,10 @@ class Gateway implements Supervisor {
       onWantRelease: (worker, id) => void this.#giveRelease(worker, id),
       onPreviewRefused: (release, reason) =>
         this.#openAudit(this.#local).note({ actor: "", action: "preview", outcome: "refused", reason, facts: { release } }),
-      onSnapshot: (worker, snapshot) => this.#told(worker, snapshot),
+      onSnapshot: (worker, snapshot) => this.#watch.told(worker, snapshot),
       onEnded: (worker, end) => {
-        this.#book.ended(worker);
+        this.#watch.ended(worker, end);
         this.#deployments?.tally.ended(worker);
-        this.#lastAnswerMs.delete(worker);
-        if (end.how !== "asked") this.#restarts.set(end.how, (this.#restarts.get(end.how) ?? 0) + 1);
       },
     });
     if (this.#deployments !== null) await this.#fleet.previewKey(this.#deployments.key);
@@ -249,11 +243,6 @@ class Gateway implements Supervisor {
       // A worker that is gone waits for nothing.
       await worker.giveRelease(id, null, reasonOf(thrown)).catch(() => undefined);
     }
-  }
-
-  #told(worker: number, snapshot: WorkerSnapshot): void {
-    this.#book.update(worker, snapshot);
-    this.#deployments?.tally.update(worker, snapshot);
   }
 
   get #running(): Fleet {
@@ -365,24 +354,8 @@ class Gateway implements Supervisor {
     });
   }
 
-  /** Newest counts of all workers. One that never answers is ended, so that a sound one takes its place. */
-  async #poll(deadlineMs: number): Promise<void> {
-    const workers = (this.#fleet?.workers ?? []).filter(({ state }) => state === "serving" || state === "draining");
-    await Promise.allSettled(
-      workers.map(async (worker) => {
-        const nowMs = this.#clock.now();
-        const lastMs = this.#lastAnswerMs.get(worker.number) ?? nowMs;
-        this.#lastAnswerMs.set(worker.number, lastMs);
-        if (nowMs - lastMs > UNRESPONSIVE_MS) {
-          worker.killUnresponsive(`has not answered for ${Math.round((nowMs - lastMs) / 1000)} s`);
-          return;
-        }
-        const snapshot = await worker.snapshot(deadlineMs);
-        if (worker.state === "ended") return;
-        this.#lastAnswerMs.set(worker.number, this.#clock.now());
-        this.#told(worker.number, snapshot);
-      }),
-    );
+  #poll(deadlineMs: number): Promise<void> {
+    return this.#watch.poll(this.#fleet?.workers ?? [], deadlineMs);
   }
 
   status(): SupervisorStatus {
@@ -392,8 +365,8 @@ class Gateway implements Supervisor {
       startedUnixMs: this.#startedUnixMs,
       nowUnixMs: this.#clock.unixMs(),
       fleet: this.#fleet,
-      snapshotOf: (worker) => this.#book.latest(worker),
-      restarts: this.#restarts,
+      snapshotOf: (worker) => this.#watch.book.latest(worker),
+      restarts: this.#watch.restarts,
       lastReload: this.#lastReload,
       addresses: this.addresses,
       storeProcess: this.#store.status,
@@ -403,13 +376,13 @@ class Gateway implements Supervisor {
   async metrics(): Promise<string> {
     await this.#poll(SCRAPE_DEADLINE_MS);
     const fleet = this.#fleet;
-    return this.#book.render({
+    return this.#watch.book.render({
       version: this.#options.version,
       release: fleet?.plan.release.id ?? "",
       startedUnixMs: this.#startedUnixMs,
       workersWanted: fleet?.wanted ?? 0,
       workersServing: fleet?.serving.length ?? 0,
-      workerRestarts: this.#restarts,
+      workerRestarts: this.#watch.restarts,
       embeddedStore: this.#store.status,
     });
   }
