@@ -23,7 +23,7 @@ export function listLines(experiments: readonly Summary[]): string[] {
 
 export function reportLines(report: Report): string[] {
   return [
-    `${report.experiment}, version ${report.version}: ${stateText(report)}`,
+    `${report.experiment}, version ${report.version}: ${spelled(stateText(report))}`,
     "",
     ...wrapped(report.verdict.sentence, WIDTH - 2).map((line) => `  ${line}`),
     "",
