@@ -164,6 +164,8 @@ export interface Result {
   readonly rule: string;
   /** Code of the gateway's error ("UPSTREAM_TIMEOUT", "RULE_CPU", …); "" when there was none. */
   readonly code: string;
+  /** Experiment → variant, of the experiments that acted on this request. */
+  readonly variants: Readonly<Record<string, string>>;
   /** What upstreams were asked during this request, in order. */
   readonly upstreamRequests: readonly UpstreamRequest[];
   /** What `fetch` fakes were asked. */

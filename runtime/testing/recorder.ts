@@ -15,6 +15,8 @@ export interface Kept {
   readonly hooks: HookRecord[];
   readonly calls: CallRecord[];
   readonly effects: EffectRecord[];
+  /** Experiment → variant, of those that acted on it. */
+  variants: () => Readonly<Record<string, string>>;
   /** Resolves with the exchange when it is over; null: it was none, but bytes that the front refused. */
   readonly over: Promise<ExchangeRecord | null>;
 }
@@ -62,7 +64,7 @@ export class Recorder {
 
   begin(id: string, traced: boolean): Kept {
     const { promise, resolve } = Promise.withResolvers<ExchangeRecord | null>();
-    const lists = { upstreamRequests: [], fetches: [], logs: [], metrics: [], hooks: [], calls: [], effects: [] };
+    const lists = { upstreamRequests: [], fetches: [], logs: [], metrics: [], hooks: [], calls: [], effects: [], variants: () => ({}) };
     const kept: Open = { ...lists, traced, over: promise, end: resolve };
     this.#open.set(id, kept);
     return kept;
@@ -83,9 +85,10 @@ export class Recorder {
     return Object.fromEntries(Object.entries(services).map(([name, service]) => [name, this.#heard(name, service)]));
   }
 
-  /** For requests that want their changes told. */
-  trace(id: string): Trace | null {
+  /** For requests that want their changes told. `variants`: what experiments show, asked when the request is over. */
+  trace(id: string, variants: Kept["variants"]): Trace | null {
     const kept = this.#open.get(id);
+    if (kept !== undefined) kept.variants = variants;
     return kept?.traced === true ? { effect: (effect) => void kept.effects.push(effect) } : null;
   }
 

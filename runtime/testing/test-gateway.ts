@@ -105,7 +105,7 @@ class TestGateway implements Public.Gateway {
     );
     this.#worker = worker;
     this.#cleanups.push(() => worker.close());
-    worker.core.trace = (life) => this.#recorder.trace(life.id);
+    worker.core.trace = (life) => this.#recorder.trace(life.id, () => life.experiments?.shown ?? {});
     const client = new TestClient(worker.addresses[0]!.port);
     this.#client = client;
     this.#cleanups.push(() => client.close());
@@ -125,6 +125,7 @@ class TestGateway implements Public.Gateway {
         upstream: record?.upstream ?? "",
         rule: record?.rule ?? "",
         code: record?.code ?? "",
+        variants: kept.variants(),
         ...{ upstreamRequests, fetches, logs, metrics, hooks, calls, effects },
         cpuMs: hooks.reduce((sum, hook) => sum + hook.cpuMs, 0),
       };
@@ -194,7 +195,8 @@ function testConfig(options: Public.GatewayOptions, folder: string, upstreams: r
     },
     { baseDir: folder, file: "" },
   );
-  return { ...config, secrets };
+  // A test leaves nothing behind.
+  return { ...config, secrets, stateDir: "" };
 }
 
 async function ruleFiles(given: readonly string[], folder: string): Promise<{ name: string; file: string }[]> {
