@@ -9,8 +9,8 @@ const browser = await launchChromium();
 after(() => browser.close());
 
 /** A page of a fresh visitor; fails the test on anything that the browser complains about. */
-async function visit(run: (page: Page, context: BrowserContext) => Promise<void>): Promise<void> {
-  const context = await browser.newContext({ baseURL: shop.url, viewport: { width: 1280, height: 900 } });
+async function visit(run: (page: Page, context: BrowserContext) => Promise<void>, userAgent?: string): Promise<void> {
+  const context = await browser.newContext({ baseURL: shop.url, viewport: { width: 1280, height: 900 }, ...(userAgent === undefined ? {} : { userAgent }) });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];
@@ -89,3 +89,25 @@ test("a visitor fills the basket and orders", () =>
     await page.waitForURL("**/checkout/thanks*");
     assert.equal(await page.locator("h1").innerText(), "Thank you, Ada L.");
   }));
+
+test("some visitors see the offer of an experiment, shown as it is meant, and keep it; others see the page as it is; a browser that says it is none does, too", async () => {
+  // A headless browser counts as a bot, which sees control.
+  await visit(async (page) => {
+    await page.goto("/");
+    assert.equal(await page.locator(".offer").count(), 0);
+  });
+  const seen = new Set<boolean>();
+  for (let visitors = 0; visitors < 60 && seen.size < 2; visitors++) {
+    await visit(async (page) => {
+      await page.goto("/");
+      const offered = (await page.locator(".hero .offer").count()) === 1;
+      seen.add(offered);
+      const button = await page.locator(".hero a.cta").innerText();
+      assert.equal(button === "Choose your pot", offered);
+      if (offered) assert.equal(await page.evaluate('getComputedStyle(document.querySelector(".hero .offer")).fontWeight'), "600");
+      await page.reload();
+      assert.equal((await page.locator(".hero .offer").count()) === 1, offered);
+    }, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36");
+  }
+  assert.equal(seen.size, 2);
+});
