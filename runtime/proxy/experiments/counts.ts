@@ -8,7 +8,7 @@ import { HeldBody } from "../held-body.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
 import { wantsPage } from "./request-changes.ts";
-import type { ExperimentEntry } from "./table.ts";
+import type { ExperimentEntry, Page } from "./table.ts";
 
 /** `page`: the response as it was before variants changed it. A promise where a goal's value is read from the body. */
 export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): Promise<void> | null {
@@ -36,11 +36,6 @@ function countGoals(experiments: ExchangeExperiments, counting: Counting, respon
     exchange.body = body;
     counting.completed(reached, exchange);
   });
-}
-
-/** What matters of a response for whether variants may differ there. */
-export interface Page {
-  readonly isPage: boolean;
 }
 
 export function pageOf(experiments: ExchangeExperiments, response: GatewayResponse): Page {

@@ -7,7 +7,7 @@ import { ExchangeExperiments } from "./exchange-experiments.ts";
 import type { QaLink } from "./gateway-marks.ts";
 import { changeResponse } from "./response-changes.ts";
 import type { ExperimentSeat } from "./seat.ts";
-import type { ExperimentTable } from "./table.ts";
+import type { ExperimentTable, Page } from "./table.ts";
 
 export { ExchangeExperiments } from "./exchange-experiments.ts";
 export { WHY } from "./why.ts";
@@ -30,12 +30,12 @@ export function beginExperiments(life: Life, seat: ExperimentSeat, table: Experi
 /** The answer as its variants say, counted, and about to leave. */
 export function settleResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
   const page = pageOf(experiments, response);
-  const changed = changeResponse(experiments, response);
+  const changed = changeResponse(experiments, response, page);
   if (changed instanceof Promise) return changed.then((answer) => counted(experiments, answer, page));
   return counted(experiments, changed, page);
 }
 
-function counted(experiments: ExchangeExperiments, response: GatewayResponse, page: ReturnType<typeof pageOf>): GatewayResponse | Promise<GatewayResponse> {
+function counted(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): GatewayResponse | Promise<GatewayResponse> {
   const counting = countResponse(experiments, response, page);
   experiments.isSettled = true;
   return counting === null ? response : counting.then(() => response);

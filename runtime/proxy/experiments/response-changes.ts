@@ -5,10 +5,10 @@ import { bodyOf, NO_BODY } from "../exchange.ts";
 import type { Fields } from "../fields.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
-import type { ExperimentEntry } from "./table.ts";
+import type { ExperimentEntry, Page } from "./table.ts";
 
 /** Behind cache and rules, so that nobody else gets it. A promise where a page is edited for all who come after. */
-export function changeResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
+export function changeResponse(experiments: ExchangeExperiments, response: GatewayResponse, { isPage }: Page): GatewayResponse | Promise<GatewayResponse> {
   const { life, matched } = experiments;
   if (response.tunnel !== null || experiments.assignments === null) return response;
   const https = life.client.scheme === "https";
@@ -18,7 +18,8 @@ export function changeResponse(experiments: ExchangeExperiments, response: Gatew
     const entry = matched[i]!;
     const asked = experiments.isAskedFor(entry.data.key);
     if (!entry.acts && !asked) continue;
-    if (differs(experiments, entry, i)) depends = true;
+    const { head, origin, redirect, page } = entry.touches;
+    if ((asked || head || origin || redirect || (page && isPage)) && differs(experiments, entry, i)) depends = true;
     const variant = experiments.variantOf(i);
     // The gateway's own error pages stay as they are.
     if (variant === null || response.error !== null || experiments.redirected !== null) continue;

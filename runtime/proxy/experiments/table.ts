@@ -35,6 +35,11 @@ export interface Touches {
   readonly redirect: boolean;
 }
 
+/** What matters of a response for whether variants may differ there. */
+export interface Page {
+  readonly isPage: boolean;
+}
+
 export interface ExperimentEntry {
   /** Of its module in the release. */
   readonly number: number;
