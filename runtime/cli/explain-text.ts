@@ -1,8 +1,11 @@
 /** An explanation for people: one step after the other, what changed indented below it. */
 import type { Explanation, ExplainStep } from "../proxy/explanation.ts";
 
-export function explanationLines({ release, request, matched, unmatched, steps }: Explanation): string[] {
-  const lines = [`${request.method} ${request.scheme}://${request.authority}${request.target} from ${request.client}, on release ${release}`, ""];
+export function explanationLines({ release, beside, request, matched, unmatched, steps }: Explanation): string[] {
+  const lines = [
+    `${request.method} ${request.scheme}://${request.authority}${request.target} from ${request.client}, on ${beside === "" ? "" : `the ${beside} `}release ${release}`,
+    "",
+  ];
   lines.push(matched.length === 0 ? "no rule matches" : `rules that match, in this order (onResponse in the opposite one):`);
   for (const { name, order, when, hooks } of matched) {
     lines.push(`  ${name}  (order ${order}, when ${when.length === 0 ? "always" : JSON.stringify(when)})`);

@@ -5,6 +5,7 @@ import type { SeenShadow } from "../control/shadow.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { shadowLines } from "./shadow.ts";
 import type { CanaryView } from "../control/canary/steward.ts";
+import { shareOf } from "../control/canary/canary.ts";
 import { viewLines } from "./canary.ts";
 import { table } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -21,7 +22,13 @@ export function releases(options: AdminPlace, terminal: Terminal): Promise<numbe
     const { releases: kept, history, here } = answer as unknown as { releases: ShelfEntry[]; history: Head[]; here: { release: string; epoch: number } };
     const rows = kept.map(({ id, uploadedUnixMs, author, message, commit, signedBy, rules }) => {
       const last = history.find(({ release }) => release === id);
-      const epoch = last === undefined ? "" : `${last.epoch === history[0]?.epoch ? "* " : "  "}${last.epoch}`;
+      const canary = history[0]?.canary;
+      const epoch =
+        canary?.release === id
+          ? `  canary ${shareOf(canary) / 100}%`
+          : last === undefined
+            ? ""
+            : `${last.epoch === history[0]?.epoch ? "* " : "  "}${last.epoch}`;
       return [
         shadow.terms?.release === id ? "shadow" : epoch,
         id,

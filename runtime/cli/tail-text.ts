@@ -23,7 +23,7 @@ export function tailLines(given: TailEvent | TailNotice, colours: boolean): stri
       const from = event.from === "upstream" ? event.target : [event.from, event.rule].filter(Boolean).join(" ");
       const why = event.code === "" ? "" : `  ${paint(event.failed ? "red" : "yellow", event.code)} ${event.detail}`;
       return lines(
-        `${clockTime(event.atMs)} ${status} ${event.method} ${event.host}${event.path}  ${paint("dim", `${took(event.durationMs)}  ${from}  ${event.client}  ${event.id}`)}${event.variants === "" ? "" : `  ${event.variants}`}${why}`,
+        `${clockTime(event.atMs)} ${status} ${event.method} ${event.host}${event.path}  ${paint("dim", `${took(event.durationMs)}  ${from}  ${event.client}  ${event.id}`)}${event.beside === "" ? "" : `  ${paint("yellow", `${event.beside} ${event.release}`)}`}${event.variants === "" ? "" : `  ${event.variants}`}${why}`,
       );
     }
     case "log":

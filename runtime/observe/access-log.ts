@@ -67,6 +67,7 @@ export class AccessLog {
       upstream: record.upstream,
       target: record.upstreamTarget,
       release: record.release,
+      ...(record.beside === undefined || record.beside === "" ? {} : { beside: record.beside }),
       rule: record.rule,
       ...(record.variants === undefined || record.variants === "" ? {} : { variants: record.variants }),
       durationMs: round(record.durationMs),

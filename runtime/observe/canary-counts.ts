@@ -3,6 +3,9 @@
 /** Upper bounds of latencies in ms, each a tenth above the last: from 0.1 ms to a minute. */
 export const LATENCY_BOUNDS_MS: readonly number[] = Array.from({ length: 140 }, (_, i) => 0.1 * 1.1 ** i);
 
+/** Of which the CPU is compared. All of it is told every second. */
+const RULES_LIMIT = 200;
+
 export interface CpuSums {
   /** Clients whose first exchange ran the rule. */
   readonly units: number;
@@ -85,6 +88,7 @@ export class Arm {
   }
   cpu(rule: string, us: number): void {
     let sums = this.#cpu.get(rule);
+    if (sums === undefined && this.#cpu.size >= RULES_LIMIT) return;
     if (sums === undefined) this.#cpu.set(rule, (sums = { units: 0, sum: 0, sumOfSquares: 0 }));
     sums.units++;
     sums.sum += us;

@@ -46,6 +46,7 @@ export class Counts {
     // 499: nobody was left to answer.
     const status = record.status === 0 ? "4xx" : (STATUS_CLASSES[Math.trunc(record.status / 100)] ?? OTHER);
     this.#counters.sluice_requests_total.add(1, method, status, route, record.from);
+    if (record.beside !== undefined && record.beside !== "") this.#counters.sluice_canary_requests_total.add(1, record.beside, record.release, status);
     this.#histograms.sluice_request_duration_seconds.observe(record.durationMs / 1000, route);
     this.#received.value += record.receivedBytes;
     this.#sent.value += record.sentBytes;

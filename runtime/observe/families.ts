@@ -18,6 +18,11 @@ const LATENCY_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 
 export const COUNTERS = {
   sluice_requests_total: { help: "Exchanges that are over.", labels: ["method", "status", "route", "from"], seriesLimit: 4000 },
+  sluice_canary_requests_total: {
+    help: "Exchanges on a release that runs beside the one that serves: as canary, or as preview.",
+    labels: ["as", "release", "status"],
+    seriesLimit: 500,
+  },
   sluice_errors_total: { help: "Exchanges that ended with a code of the gateway's error table.", labels: ["code"], seriesLimit: 100 },
   sluice_refused_total: { help: "Inputs on the wire that were no request and were refused.", labels: ["code"], seriesLimit: 100 },
   sluice_received_bytes_total: { help: "Request body bytes received from clients.", labels: [], seriesLimit: 1 },

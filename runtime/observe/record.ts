@@ -20,6 +20,8 @@ export interface ExchangeRecord {
   readonly upstream: string;
   readonly upstreamTarget: string;
   readonly release: string;
+  /** The release runs beside the one that serves. Left out or "": it serves. */
+  readonly beside?: "" | "canary" | "preview";
   /** Rule that answered or failed, or "". */
   readonly rule: string;
   /** What the visitor was exposed to: `experiment=variant …`, bounded. Left out: nothing. */

@@ -39,6 +39,8 @@ export type TailEvent =
       readonly upstream: string;
       readonly target: string;
       readonly release: string;
+      /** It runs beside the one that serves; "": it is the one. */
+      readonly beside: "" | "canary" | "preview";
       readonly rule: string;
       /** `experiment=variant …`, or "". */
       readonly variants: string;

@@ -189,6 +189,7 @@ export function exchangeEvent(record: ExchangeRecord, worker: number, key: strin
     upstream: record.upstream,
     target: record.upstreamTarget,
     release: record.release,
+    beside: record.beside ?? "",
     rule: record.rule,
     variants: record.variants ?? "",
     durationMs: Math.round(record.durationMs * 1000) / 1000,

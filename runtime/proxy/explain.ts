@@ -80,6 +80,7 @@ export class Explainer {
     core.experiments = real.experiments?.silent() ?? null;
     core.table = new HookTable(served.releaseId, served.loaded, core.table.routing, () => over.resolve());
     core.table.partition = served.partition;
+    core.table.beside = served.beside;
     core.previews = { ask: () => core.table, partitions: [] };
     core.trace = (life) => {
       recording.id = life.id;
@@ -239,6 +240,7 @@ class Recording {
     const matched = new Set(this.matched);
     return {
       release: this.#table.releaseId,
+      beside: this.#table.beside,
       request,
       matched: this.matched.map((number) => {
         const { name, order, when } = rules[number]!.manifest;

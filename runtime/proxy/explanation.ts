@@ -85,6 +85,8 @@ export type ExplainStep =
 
 export interface Explanation {
   readonly release: string;
+  /** It runs beside the one that serves; "": it is the one. */
+  readonly beside: "" | "canary" | "preview";
   readonly request: ExplainAsk;
   /** In running order; `onResponse` runs in the opposite one. */
   readonly matched: readonly ExplainedRule[];

@@ -49,6 +49,8 @@ export class HookTable {
   readonly releaseId: string;
   /** In the cache; "" but for a release that is not promoted: what its exchanges fill nobody else may see. */
   partition = "";
+  /** As what it runs beside the release that serves; "": it serves. */
+  beside: "" | "canary" | "preview" = "";
   readonly routing: Routing;
   /** null: the release has none. */
   readonly experiments: ExperimentTable | null;

@@ -276,6 +276,7 @@ export class Life implements ExchangeHandle {
       upstream: this.upstream,
       upstreamTarget: this.upstreamTarget,
       release: this.table.releaseId,
+      beside: this.table.beside,
       rule: this.rule,
       variants: this.experiments === null ? "" : this.experiments.variants,
       durationMs: this.core.clock.now() - exchange.startedAtMs,

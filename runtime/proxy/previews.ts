@@ -95,6 +95,7 @@ export class Previews implements PreviewDoor {
       const { release, maps } = await this.#source.take(id);
       const table = await this.#core.hold(release, maps);
       table.partition = partitionOf(id);
+      table.beside = "preview";
       this.#held.set(id, table);
       this.#makeRoom();
       return table;

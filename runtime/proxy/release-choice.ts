@@ -5,6 +5,7 @@
 import { CookieMemory, fnv32a, seal, unseal, type SealKeys } from "../experiments/assign/assign.ts";
 import { CanaryMeasure } from "./canary-measure.ts";
 import { clientKey } from "./client-counts.ts";
+import type { Fields } from "./fields.ts";
 import type { Client } from "./forwarded.ts";
 import type { GatewayInputs } from "./gateway-inputs.ts";
 import type { Core } from "./core.ts";
@@ -29,6 +30,7 @@ export const CANARY_COOKIE = "sluice_canary";
 const MAX_AGE_S = 30 * 24 * 60 * 60;
 /** Tag, unit and MAC: anything longer is not ours. */
 const COOKIE_CHARACTERS = 80;
+const SHARED = /\b(?:public|s-maxage)\b/i;
 
 /** An exchange's part in a canary. */
 export class CanaryExchange {
@@ -58,9 +60,10 @@ export class CanaryExchange {
     this.cpu.set(rule, (this.cpu.get(rule) ?? 0) + us);
   }
   /** Behind the cache, so that nobody else gets the cookie. */
-  answer(fields: { append(name: string, value: string): void }, tookMs: number): void {
+  answer(fields: Pick<Fields, "append" | "joined">, tookMs: number): void {
     this.answeredMs = tookMs;
-    if (this.#cookie !== "") fields.append("set-cookie", this.#cookie);
+    // What a cache between here and the client may keep, it would give to everybody with the cookie of one.
+    if (this.#cookie !== "" && !SHARED.test(fields.joined("cache-control") ?? "")) fields.append("set-cookie", this.#cookie);
   }
 }
 
@@ -126,6 +129,7 @@ export function runCanary(core: Core, loaded: HookTable | null, terms: CanaryTer
   const canary = loaded ?? running;
   if (canary === null || canary.releaseId !== terms.release) throw new Error(`release ${terms.release} is not loaded here`);
   canary.partition = partitionOf(terms.release);
+  canary.beside = "canary";
   const before = running === canary ? core.choice!.measure : null;
   const measure = before?.step === terms.step ? before : new CanaryMeasure(terms.step, core.clock, before?.isWarm === true);
   core.choice = new ReleaseChoice(
@@ -151,5 +155,6 @@ export function promoteCanary(core: Core, release: string): void {
   if (choice?.canary.releaseId !== release) throw new Error(`release ${release} is no canary here`);
   core.choice = null;
   choice.canary.partition = "";
+  choice.canary.beside = "";
   core.serve(choice.canary);
 }

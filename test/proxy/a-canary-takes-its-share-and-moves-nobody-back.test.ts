@@ -108,7 +108,14 @@ test("an exchange stays on its release; log, header and cache tell which; promot
     assert.equal(a.headers["set-cookie"]?.length, 1, "the cache keeps no cookie of the gateway");
   }
   assert.equal(seen.length, 2);
-  assert.deepEqual(new Set(records.map(({ release }) => release)), new Set([old.id, next.id]));
+  assert.deepEqual(new Set(records.map(({ release, beside }) => `${release} ${beside}`)), new Set([`${old.id} `, `${next.id} canary`]));
+  const explained = async (client: string): Promise<string> => {
+    const ask = { method: "GET", scheme: "http", authority: "shop.example", target: "/page", headers: [], client } as const;
+    const { beside, release } = await worker.explain(ask);
+    return `${beside} ${release}`;
+  };
+  assert.deepEqual([await explained(inside), await explained(outside)], [`canary ${next.id}`, ` ${old.id}`]);
+  assert.ok(worker.snapshot().observed.counters["sluice_canary_requests_total"]!.some(([labels]) => labels.join(" ") === `canary ${next.id} 2xx`));
   const [pair] = (await ask("/page", {}, inside)).headers["set-cookie"]![0]!.split(";");
   const back = await ask("/fresh", { cookie: `mine=1; ${pair}; sluice_visitor=x` }, outside);
   assert.deepEqual([back.headers["sluice-release"], back.headers["set-cookie"]], [next.id, undefined]);

@@ -39,6 +39,7 @@ export interface CanaryEnd {
 }
 
 export const WHOLE = 10_000;
+const RULES_KEPT = 10;
 
 /** A new head but for what the store gives it. */
 export type HeadChange = Omit<Head, "epoch" | "rollout">;
@@ -98,7 +99,14 @@ function served({ release, digest }: Head): Pick<Head, "release" | "digest"> {
   return { release, digest };
 }
 function pastOf({ past }: Canary, picture: Picture | null): readonly Picture[] {
-  return picture === null ? past : [...past, picture];
+  return picture === null ? past : [...past, shortened(picture)];
+}
+
+/** Heads are sent to every gateway every second: of many rules those stay that say most. */
+function shortened(picture: Picture): Picture {
+  const weight = { breach: 0, broken: 1, suspect: 2, fine: 3, "no-data": 4 } as const;
+  const rules = picture.metrics.filter(({ rule }) => rule !== "").sort((a, b) => weight[a.outcome] - weight[b.outcome]);
+  return { ...picture, metrics: [...picture.metrics.filter(({ rule }) => rule === ""), ...rules.slice(0, RULES_KEPT)] };
 }
 
 export function shareOf({ steps, at }: Canary): number {
