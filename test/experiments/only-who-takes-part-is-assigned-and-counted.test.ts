@@ -31,10 +31,11 @@ const gateway = await ExperimentsGateway.open({
     consent: experiment("consent", `when: { path: "/consent" }, consent: { cookie: { agreed: "yes" } }, ${HALVES}, ${SHOWN}`),
     stateless: experiment("stateless", `when: { path: "/stateless" }, consent: "stateless", unit: cookie("sid"), ${HALVES}, ${SHOWN}`),
     account: experiment("account", `when: { path: "/account" }, unit: claim("sub", { secret: "jwt" }), fallbackUnit: "visitor", ${HALVES}, ${SHOWN}`),
+    unreadable: experiment("unreadable", `when: { path: "/unreadable" }, unit: claim("sub", { secret: "broken" }), ${HALVES}, ${SHOWN}`),
     tracker: `export default defineRule({ when: { path: "/signup" }, onRequest(req, ctx) { ctx.track("signed", 7); return respond(200, "signed up") } })`,
     lost: `export default defineRule({ when: { path: "/lost" }, onRequest(req, ctx) { return respond(200, ctx.experiment(req.path.slice(1)).variant) } })`,
   },
-  secrets: { jwt: SECRET },
+  secrets: { jwt: SECRET, broken: "{ no key" },
   origins: {
     site: ({ target, headers }) =>
       target === "/buy"
@@ -144,6 +145,13 @@ test("a claim is believed when its token verifies, and a login moves nobody", as
   assert.equal(seen.size, 2, "a forged token is nobody, so each is a visitor of its own");
 });
 
+test("a claim whose key cannot be read is nobody's, and breaks no page", async () => {
+  gateway.counted.length = 0;
+  const res = await new Browser(gateway).ask("/unreadable", { headers: { authorization: `Bearer ${token({ sub: "one" })}` } });
+  assert.deepEqual([res.status, variantOf(res), gateway.counted], [200, "control", []]);
+  assert.equal(gateway.notes.filter((note) => note.includes("experiment unreadable")).length, 1);
+});
+
 test("a QA link forces variants wherever its tester goes, counts nothing, and is seen by nobody behind the gateway", async () => {
   const nowMs = Date.now();
   const link = signQaToken({ variants: { plain: "bold", mobile: "bold" }, expiresAtMs: nowMs + 60_000 }, seat.keys, nowMs);
@@ -152,7 +160,8 @@ test("a QA link forces variants wherever its tester goes, counts nothing, and is
   const res = await tester.ask(`/plain?a=1&${QA_COOKIE}=${link}&b=2`);
   assert.deepEqual([variantOf(res), res.headers["x-target"]], ["bold", "/plain?a=1&b=2"]);
   assert.equal(gateway.records.at(-1)!.target, "/plain?a=1&b=2");
-  assert.equal(variantOf(await tester.ask("/mobile")), "bold");
+  assert.equal(variantOf(await tester.ask("/mobile", { headers: { referer: `http://shop.example/plain?a=1&${QA_COOKIE}=${link}` } })), "bold");
+  assert.equal(gateway.asked.at(-1)!.headers["referer"], "http://shop.example/plain?a=1");
   assert.equal(gateway.asked.at(-1)!.headers.cookie, undefined);
   assert.deepEqual(gateway.counted, []);
   await tester.ask(`/plain?${QA_COOKIE}=`);

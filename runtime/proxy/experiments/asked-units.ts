@@ -12,6 +12,8 @@ export interface Said {
 }
 
 const MAX_UNIT_UNITS = 512;
+/** A key set is fetched once in a while; a request waits this long for it. */
+const VERIFY_MS = 1000;
 
 /** null: it was known from before. Functions that fail say nothing: then the unit is not in the experiment. */
 export function runFunctions(
@@ -96,16 +98,41 @@ export async function claimsOf(experiments: ExchangeExperiments, { data }: Exper
     const token = tokenIn(experiments, verify);
     if (token === null) continue;
     const { secret, jwksUrl, issuer, audience, algorithms } = verify;
-    const claims = await verifyToken({
-      token,
-      ...(secret === undefined ? {} : { key: config.secrets[secret] ?? "" }),
-      ...(jwksUrl === undefined ? {} : { jwksUrl }),
-      ...(issuer === undefined ? {} : { issuer: listed(issuer) }),
-      ...(audience === undefined ? {} : { audience: listed(audience) }),
-      ...(algorithms === undefined ? {} : { algorithms: [...algorithms] }),
-    });
+    const claims = await inTime(
+      experiments,
+      data.key,
+      verifyToken({
+        token,
+        ...(secret === undefined ? {} : { key: config.secrets[secret] ?? "" }),
+        ...(jwksUrl === undefined ? {} : { jwksUrl }),
+        ...(issuer === undefined ? {} : { issuer: listed(issuer) }),
+        ...(audience === undefined ? {} : { audience: listed(audience) }),
+        ...(algorithms === undefined ? {} : { algorithms: [...algorithms] }),
+      }),
+    );
     const value = claims === null ? undefined : claims[name];
     if ((typeof value === "string" && value !== "" && value.length <= MAX_UNIT_UNITS) || typeof value === "number") tell(name, String(value));
+  }
+}
+
+/** What can't be verified, or not in time, is no claim: an experiment holds up nobody, and breaks nothing. */
+async function inTime<T>({ seat }: ExchangeExperiments, experiment: string, verifying: Promise<T | null>): Promise<T | null> {
+  const { clock } = seat.parts;
+  const late = Promise.withResolvers<null>();
+  const timer = clock.after(VERIFY_MS, () => {
+    seat.warnOnce(
+      experiment,
+      `experiment ${experiment}: the key set of its unit's claim did not come within ${VERIFY_MS} ms: until it does, nobody has that unit`,
+    );
+    late.resolve(null);
+  });
+  try {
+    return await Promise.race([verifying, late.promise]);
+  } catch (thrown) {
+    seat.warnOnce(experiment, `experiment ${experiment}: the claim of its unit cannot be verified: ${String(thrown)}`);
+    return null;
+  } finally {
+    timer.cancel();
   }
 }
 

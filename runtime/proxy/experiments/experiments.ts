@@ -1,10 +1,11 @@
 /** The door of experiments in the life of a request: `handler.ts` calls these in its order. */
+import { QA_COOKIE } from "../../experiments/assign/assign.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { Life } from "../life.ts";
 import type { Matchable } from "../match/match.ts";
 import { countResponse, countTracked, pageOf } from "./counts.ts";
 import { ExchangeExperiments } from "./exchange-experiments.ts";
-import type { QaLink } from "./gateway-marks.ts";
+import { cleanReferer, type QaLink } from "./gateway-marks.ts";
 import { changeResponse } from "./response-changes.ts";
 import type { ExperimentSeat } from "./seat.ts";
 import type { ExperimentTable, Page } from "./table.ts";
@@ -18,6 +19,7 @@ export { ExperimentSeat } from "./seat.ts";
 /** null: nothing of this request concerns an experiment. `asked`: the request as it was received. */
 export function beginExperiments(life: Life, seat: ExperimentSeat, table: ExperimentTable, asked: Matchable, qa: QaLink | null): ExchangeExperiments | null {
   table.follow(seat.board);
+  if (life.inputs.cookie(QA_COOKIE) !== null) cleanReferer(life.request.fields);
   const { plan } = life;
   const matched = plan.experiments;
   const { goals } = plan;

@@ -24,6 +24,13 @@ export function takeQaLink(target: string): { readonly target: string; readonly 
   return { target: others.length === 0 ? target.slice(0, mark) : `${target.slice(0, mark)}?${others.join("&")}`, link: { token } };
 }
 
+/** The page that a tester comes from may have been called by the link. */
+export function cleanReferer(fields: Fields): void {
+  const referer = fields.get("referer");
+  const taken = referer === undefined ? null : takeQaLink(referer);
+  if (taken !== null) fields.set("referer", taken.target);
+}
+
 /** The first cookie of that name (RFC 6265 section 5.4), as it is spelled; null: there is none. */
 export function cookieIn(fields: Fields, name: string): string | null {
   const { list } = fields;

@@ -44,6 +44,7 @@ export class ExperimentSeat {
   #visitors: VisitorReader;
   #stickies: StickyReader;
   readonly pages: DerivedPages;
+  readonly #warned = new Set<string>();
   readonly #whenClosed: (() => void)[] = [];
   readonly #told = new WeakSet<Assignment>();
   readonly #watch: LiveWatch | null;
@@ -99,6 +100,13 @@ export class ExperimentSeat {
   }
   told(assignment: Assignment): void {
     if (assignment.isShared === true) this.#told.add(assignment);
+  }
+
+  /** One line for each experiment: the same would be said of every request. */
+  warnOnce(experiment: string, text: string): void {
+    if (this.#warned.has(experiment)) return;
+    this.#warned.add(experiment);
+    this.parts.warn(text);
   }
 
   newVisitor(): Buffer {
