@@ -56,18 +56,22 @@ export class Recorder {
     this.#limit = parts.config.share * DRAWS;
   }
 
+  /** Beyond the rate nothing is watched in vain. */
   wants(id: string): boolean {
-    return draw(`record ${id}`) < this.#limit;
+    if (draw(`record ${id}`) >= this.#limit) return false;
+    const second = Math.floor(this.#parts.clock.now() / 1000);
+    if (second !== this.#second) this.#inSecond = 0;
+    this.#second = second;
+    if (++this.#inSecond <= PER_SECOND) return true;
+    this.#dropped++;
+    return false;
   }
 
   take(witness: Witness): void {
     if (!witness.seen || !witness.settled || witness.life.exchange.upgradeProtocol !== "") return;
     const { clock } = this.#parts;
-    const second = Math.floor(clock.now() / 1000);
-    if (second !== this.#second) this.#inSecond = 0;
-    this.#second = second;
-    const line = ++this.#inSecond > PER_SECOND ? "" : JSON.stringify(recordingOf(witness, this.#sanitizer, this.#headers));
-    if (line === "" || line.length > LONGEST_UNITS) {
+    const line = JSON.stringify(recordingOf(witness, this.#sanitizer, this.#headers));
+    if (line.length > LONGEST_UNITS) {
       this.#dropped++;
       return;
     }

@@ -41,7 +41,7 @@ export function addedUp(all: readonly ShadowStatus[]): ShadowStatus | null {
   const sum = (name: "compared" | "equal" | "different" | "failed" | "notCompared" | "dropped"): number => all.reduce((total, one) => total + one[name], 0);
   const kinds = new Map<string, number>();
   for (const { kind, exchanges } of all.flatMap((one) => one.kinds)) kinds.set(kind, (kinds.get(kind) ?? 0) + exchanges);
-  const examples = all.flatMap((one) => one.examples);
+  const examples = [...new Map(all.flatMap((one) => one.examples).map((example) => [JSON.stringify(example), example])).values()];
   return {
     tag: first.tag,
     release: first.release,

@@ -80,8 +80,12 @@ export class Shadow {
     return shadow;
   }
 
+  /** What would only be dropped at its end is not watched. */
   wants(id: string): boolean {
-    return draw(`shadow ${id}`) < this.#limit;
+    if (draw(`shadow ${id}`) >= this.#limit) return false;
+    if (this.#waiting.length < MAX_WAITING) return true;
+    this.#counts.dropped++;
+    return false;
   }
 
   take(witness: Witness): void {

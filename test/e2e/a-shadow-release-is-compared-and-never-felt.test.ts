@@ -93,7 +93,7 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
       'if (req.path === "/waits") await new Promise((resolve) => setTimeout(resolve, 4500));\n    if (req.path === "/count")',
     ),
   );
-  await Promise.all(Array.from({ length: 160 }, () => visit("/waits")));
+  await Promise.all(Array.from({ length: 240 }, () => visit("/waits")));
   await until(async () => ((await comparedOn(stage, gateway))?.dropped ?? 0) > 0);
 
   await shadowing((code) => code.replace("/count", "/counted"));
