@@ -192,7 +192,8 @@ export class Fleet {
   /** What previews are signed with, on every worker and those to come. */
   async previewKey(key: string): Promise<void> {
     this.#previewKey = key;
-    await Promise.allSettled(this.serving.map((worker) => worker.previewKey(key)));
+    const ready = this.workers.filter(({ state }) => state === "serving" || state === "standby");
+    await Promise.allSettled(ready.map((worker) => worker.previewKey(key)));
   }
   get signsPreviewsWith(): string {
     return this.#previewKey;

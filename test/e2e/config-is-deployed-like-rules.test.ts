@@ -5,7 +5,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
-import WebSocket, { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { LAST_GOOD_FILE } from "../../runtime/control/last-good.ts";
 import { ask, openStage, until, type Gateway } from "./deploy-stage.ts";
 
