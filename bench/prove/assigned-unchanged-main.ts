@@ -90,7 +90,7 @@ async function controlCookies(worker: Worker): Promise<string[]> {
 
 function ask(worker: Worker): Promise<{ readonly fields: Fields; readonly changed: boolean }> {
   return new Promise((resolve) => {
-    const asking = new Asking("");
+    const asking = new Asking("", connectionOf(0));
     let text = "";
     asking.onText = (piece) => (text += piece);
     asking.onEnd = () => resolve({ fields: asking.answered!, changed: text.includes("Buy it now") });
@@ -102,7 +102,8 @@ function ask(worker: Worker): Promise<{ readonly fields: Fields; readonly change
 async function cpuUs(worker: Worker, cookies: readonly string[]): Promise<number> {
   const before = process.cpuUsage();
   for (let i = 0; i < BATCH; i++) {
-    handle(new Asking(cookies[i % cookies.length]!), worker.core);
+    const visitor = i % cookies.length;
+    handle(new Asking(cookies[visitor]!, connectionOf(visitor)), worker.core);
     if (i % PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   const { user, system } = process.cpuUsage(before);
@@ -113,11 +114,17 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-const CONNECTION: ConnectionFacts = { id: "proof", remoteAddress: "192.0.2.1", remotePort: 1, localAddress: "127.0.0.1", localPort: 80, scheme: "http" };
+/** Each browser has its own. */
+const connections: ConnectionFacts[] = [];
+
+function connectionOf(visitor: number): ConnectionFacts {
+  const facts = { id: `${visitor}`, remoteAddress: "192.0.2.1", remotePort: visitor, localAddress: "127.0.0.1", localPort: 80, scheme: "http" } as const;
+  return (connections[visitor] ??= facts);
+}
 
 /** A browser's request that came from nowhere. */
 class Asking implements Exchange {
-  readonly connection = CONNECTION;
+  readonly connection: ConnectionFacts;
   readonly version = "1.1";
   readonly method = "GET";
   readonly target = "/";
@@ -144,10 +151,12 @@ class Asking implements Exchange {
     error: () => this.onComplete?.(0, false),
   };
 
-  constructor(cookie: string) {
+  constructor(cookie: string, connection: ConnectionFacts) {
+    this.connection = connection;
     this.fields = new Fields([
       "user-agent",
-      USER_AGENT,
+      // Another text each time, as it is cut out of a head.
+      ` ${USER_AGENT}`.slice(1),
       "accept",
       "text/html,application/xhtml+xml,*/*;q=0.8",
       "accept-language",

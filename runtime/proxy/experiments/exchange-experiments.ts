@@ -1,17 +1,16 @@
 /** Experiments in one exchange: who asks, which variants it sees, and what came of them. Assigned once, on the request as it was received. */
 import type { Assignment, StickyEntry } from "../../experiments/assign/plan.ts";
 import type { AssignFacts, UnitSource } from "../../experiments/assign/assign.ts";
-import { QA_COOKIE, STICKY_COOKIE, verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
+import { QA_COOKIE, verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
 import type { Phase } from "../../compile/release.ts";
 import type { Life } from "../life.ts";
 import type { Matchable } from "../match/match.ts";
 import { claimsOf, runFunctions, type Said } from "./asked-units.ts";
 import { cookieIn, type QaLink } from "./gateway-marks.ts";
-import type { ExperimentSeat } from "./seat.ts";
+import type { ExperimentSeat, KnownClient } from "./seat.ts";
 import type { ExperimentEntry, ExperimentTable, GoalEntry, VariantTable } from "./table.ts";
-import { type UserAgent, userAgentOf } from "./user-agents.ts";
+import type { UserAgent } from "./user-agents.ts";
 
-const NO_STICKY: readonly StickyEntry[] = Object.freeze([]);
 const MAX_TRACKED = 100;
 /** In a log line. */
 const MAX_VARIANTS_UNITS = 300;
@@ -54,9 +53,7 @@ export class ExchangeExperiments implements AssignFacts {
   #askedFor: Set<string> | null = null;
   readonly #said = new Map<string, Said>();
   readonly #claims = new Map<string, string>();
-  #visitor: string | null | undefined = undefined;
-  #sticky: readonly StickyEntry[] | null = null;
-  #userAgent: UserAgent | null = null;
+  #known: KnownClient | null = null;
   #forced: Readonly<Record<string, string>> | null | undefined = undefined;
   /** For goals: the unit as its experiment would assign it where it acts. */
   #elsewhere = false;
@@ -196,8 +193,11 @@ export class ExchangeExperiments implements AssignFacts {
     if (tracked.length < MAX_TRACKED) tracked.push({ goal, value });
   }
 
+  get #client(): KnownClient {
+    return (this.#known ??= this.seat.clientOf(this.life.exchange.connection, this.life.inputs, this.asked.fields.get("user-agent")));
+  }
   get userAgent(): UserAgent {
-    return (this.#userAgent ??= userAgentOf(this.asked.fields.get("user-agent")));
+    return this.#client.userAgent;
   }
 
   // AssignFacts.
@@ -241,15 +241,13 @@ export class ExchangeExperiments implements AssignFacts {
     return this.#forced === null ? null : Object.hasOwn(this.#forced, experiment) ? this.#forced[experiment]! : null;
   }
   sticky(): readonly StickyEntry[] {
-    if (this.#sticky !== null) return this.#sticky;
-    const cookie = this.life.inputs.cookie(STICKY_COOKIE);
-    return (this.#sticky = cookie === null ? NO_STICKY : this.seat.stickies.read(cookie));
+    return this.#client.entries;
   }
 
   /** The cookie's; else a new one, but not for goals, and not where nothing may be kept in the browser. */
   #visitorUnit(experiment: string): string | null {
-    if (this.#visitor === undefined) this.#visitor = this.seat.visitorOf(this.life.inputs);
-    if (this.#visitor !== null) return this.#visitor;
+    const { visitor } = this.#client;
+    if (visitor !== null) return visitor;
     if (this.newVisitor !== "") return this.newVisitor;
     if (this.#elsewhere || this.table.find(experiment)!.data.consent === "stateless") return null;
     return (this.newVisitor = visitorIdOf(this.seat.newVisitor()));

@@ -2,12 +2,15 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
-import { type SealKeys, StickyReader, VISITOR_COOKIE, VisitorReader } from "../../experiments/assign/assign.ts";
-import type { Assignment } from "../../experiments/assign/plan.ts";
+import { type SealKeys, STICKY_COOKIE, StickyReader, VISITOR_COOKIE, VisitorReader } from "../../experiments/assign/assign.ts";
+import type { Assignment, StickyEntry } from "../../experiments/assign/plan.ts";
 import type { Counting } from "../../experiments/count/counting.ts";
 import { LiveWatch, type LiveBoard, NOTHING_DECIDED } from "../../experiments/live/live.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Store } from "../../store/store.ts";
+import type { ConnectionFacts } from "../exchange.ts";
+import type { GatewayInputs } from "../gateway-inputs.ts";
+import { type UserAgent, userAgentOf } from "./user-agents.ts";
 import { DerivedPages } from "./derived-pages.ts";
 
 export interface SeatParts {
@@ -23,6 +26,19 @@ export interface SeatParts {
   /** A unit was exposed, for the metrics. */
   readonly onExposure: (experiment: string, variant: string) => void;
   readonly warn: (text: string) => void;
+}
+
+/** What a client's cookies and its User-Agent say. */
+export interface KnownClient {
+  readonly visitor: string | null;
+  readonly entries: readonly StickyEntry[];
+  readonly userAgent: UserAgent;
+}
+
+interface LastClient extends KnownClient {
+  readonly userAgentText: string | undefined;
+  readonly visitorCookie: string | null;
+  readonly stickyCookie: string | null;
 }
 
 export type VerifyToken = (call: {
@@ -46,6 +62,7 @@ export class ExperimentSeat {
   readonly pages: DerivedPages;
   readonly #warned = new Set<string>();
   readonly #whenClosed: (() => void)[] = [];
+  #last = new WeakMap<ConnectionFacts, LastClient>();
   readonly #told = new WeakSet<Assignment>();
   readonly #watch: LiveWatch | null;
   #board: LiveBoard = NOTHING_DECIDED;
@@ -81,9 +98,27 @@ export class ExperimentSeat {
     this.#keys = [...keys, ...this.#keys];
     this.#visitors = new VisitorReader(this.#keys);
     this.#stickies = new StickyReader(this.#keys);
+    this.#last = new WeakMap();
   }
-  get stickies(): StickyReader {
-    return this.#stickies;
+
+  /** A browser says the same over and over on its connections: comparing takes a tenth of looking up. */
+  clientOf(connection: ConnectionFacts, inputs: GatewayInputs, userAgentText: string | undefined): KnownClient {
+    const visitorCookie = inputs.cookie(VISITOR_COOKIE);
+    const stickyCookie = inputs.cookie(STICKY_COOKIE);
+    const last = this.#last.get(connection);
+    if (last !== undefined && last.visitorCookie === visitorCookie && last.stickyCookie === stickyCookie && last.userAgentText === userAgentText) return last;
+    const visitor = this.#visitors.read(visitorCookie);
+    const entries = stickyCookie === null ? NO_STICKY : this.#stickies.read(stickyCookie);
+    const client: LastClient = {
+      visitor,
+      entries,
+      userAgent: userAgentOf(userAgentText),
+      visitorCookie: visitorCookie === null ? null : owned(visitorCookie),
+      stickyCookie: stickyCookie === null ? null : owned(stickyCookie),
+      userAgentText: userAgentText === undefined ? undefined : owned(userAgentText),
+    };
+    this.#last.set(connection, client);
+    return client;
   }
 
   get board(): LiveBoard {
@@ -126,6 +161,13 @@ export class ExperimentSeat {
     this.#watch?.close();
     await this.parts.counting?.close();
   }
+}
+
+const NO_STICKY: readonly StickyEntry[] = Object.freeze([]);
+
+/** A copy: what was cut out of a request head keeps all of it. */
+function owned(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 /** Of `cache.memory`, for edited forms of stored pages. */
