@@ -175,7 +175,7 @@ export interface ExperimentsOptions {
   readonly downstream?: "private" | "origin";
   /**
    * Units that are told apart for each version of an experiment; further ones see their variant and are not counted (the report says how many).
-   * 1,000,000 by default, some 50 bytes each in Redis, 110 in the embedded store (whose `store.memory` has to be large enough: 64 MiB hold some
+   * 1,000,000 by default, some 55 bytes each in Redis, 110 in the embedded store (whose `store.memory` has to be large enough: 64 MiB hold some
    * 400,000).
    */
   readonly maxUnits?: number;

@@ -8,6 +8,7 @@
  * Writes go to the page cache (some 4 µs); nothing waits for the disk. A machine that loses its power may lose the last seconds.
  */
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 
 /** By kind of event, since the worker's start: exposures, goals, errors. */
@@ -22,8 +23,8 @@ export interface JournalEvent {
 /** What a worker that is gone left behind. */
 export interface Leftover {
   readonly worker: string;
-  readonly events: readonly JournalEvent[];
-  readonly lost: ReadonlyMap<string, Lost>;
+  /** A file at a time, with turns for others in between: a mebibyte takes some 10 ms. */
+  readonly read: () => Promise<{ readonly events: readonly JournalEvent[]; readonly lost: ReadonlyMap<string, Lost> }>;
   /** Deletes it. */
   readonly forget: () => void;
 }
@@ -125,18 +126,19 @@ export function leftovers(dir: string, most: number): readonly Leftover[] {
 }
 
 function leftover({ worker, files }: { worker: string; files: { file: string; place: number }[] }): Leftover {
-  const events: JournalEvent[] = [];
-  let lost: ReadonlyMap<string, Lost> = new Map();
-  for (const { file, place } of files.sort((a, b) => a.place - b.place)) {
-    const text = textOf(file);
-    if (place < 0) lost = lostIn(text);
-    // Behind the last line's end stands what was not written whole.
-    else for (const line of text.split("\n").slice(0, -1)) events.push(...eventIn(line));
-  }
   return {
     worker,
-    events,
-    lost,
+    async read() {
+      const events: JournalEvent[] = [];
+      let lost: ReadonlyMap<string, Lost> = new Map();
+      for (const { file, place } of files.sort((a, b) => a.place - b.place)) {
+        const text = await textOf(file);
+        if (place < 0) lost = lostIn(text);
+        // Behind the last line's end stands what was not written whole.
+        else for (const line of text.split("\n").slice(0, -1)) events.push(...eventIn(line));
+      }
+      return { events, lost };
+    },
     forget: () => {
       for (const { file } of files) rmSync(file, { force: true });
     },
@@ -158,9 +160,9 @@ function lostIn(text: string): ReadonlyMap<string, Lost> {
 }
 
 /** Another worker may have finished it just now. */
-function textOf(file: string): string {
+async function textOf(file: string): Promise<string> {
   try {
-    return readFileSync(file, "latin1");
+    return await readFile(file, "latin1");
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return "";
     throw thrown;
