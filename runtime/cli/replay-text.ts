@@ -6,8 +6,6 @@ import { groupKey, type Replay, type ReplayedRequest } from "./replay.ts";
 const SHOWN_GROUPS = 20;
 const SHOWN_REQUESTS = 3;
 const SHOWN_UNITS = 120;
-/** Whoever reads a plan need not read what lets somebody in. */
-const HIDDEN = /header (authorization|cookie|set-cookie|proxy-authorization|x-api-key)$/;
 
 export function replayLines({ played, different, unfinished, reproduced, comparable, failures }: Replay, available: number): string[] {
   if (available === 0) return ['replay: no request is recorded; config\'s record: { share: "1%" } keeps some'];
@@ -44,7 +42,7 @@ function groupLines(group: readonly ReplayedRequest[]): string[] {
 function differenceText({ what, before, after, rule, place }: DecisionDifference): string {
   const where = rule === "" ? "" : `  (${rule}${place === "" ? "" : ` ${place}`})`;
   if (what.startsWith("call ")) return `${after === null ? "no longer calls" : "new call, not made:"} ${clean(what.slice(5))}${where}`;
-  const told = (value: string | null): string => (value === null ? "(as it came)" : HIDDEN.test(what) ? "(not shown)" : clean(value));
+  const told = (value: string | null): string => (value === null ? "(as it came)" : clean(value));
   return `${what}: ${told(before)} → ${told(after)}${where}`;
 }
 

@@ -78,13 +78,30 @@ export async function replay(
   } finally {
     await Promise.all([old.close(), now.close()]);
   }
-  return summary(results, recordings.length, before.release.id);
+  return summary(results, recordings.length, before.release.id, veil({ ...before.config.secrets, ...after.config.secrets }));
+}
+
+/** Lets somebody in, whoever made it. */
+const ADMITS = /header (authorization|cookie|set-cookie|proxy-authorization|x-api-key)$/;
+const SHORTEST_SECRET = 4;
+
+type Veil = (what: string, text: string | null) => string | null;
+
+/** A plan is read by many, and printed by machines: what rules made of secrets does not stand in it. */
+function veil(secrets: Readonly<Record<string, string>>): Veil {
+  const known = Object.entries(secrets).filter(([, value]) => value.length >= SHORTEST_SECRET);
+  return (what, text) => {
+    if (text === null) return null;
+    if (ADMITS.test(what)) return "(not shown)";
+    return known.reduce((shown, [name, value]) => shown.replaceAll(value, `(secret ${name})`), text);
+  };
 }
 
 function summary(
   results: readonly { readonly recording: Recording; readonly was: Rehearsed; readonly is: Rehearsed }[],
   asked: number,
   serving: string,
+  veiled: Veil,
 ): Replay {
   const finished = results.filter(({ was, is }) => was.finished && is.finished);
   const live = finished.filter(({ recording }) => recording.release === serving);
@@ -95,7 +112,7 @@ function summary(
       // One that only lacks a reply here says nothing of the release, and one that was there before is not its doing.
       if (is.unanswered.length > 0 || was.failures.some((before) => `${before.rule} ${failureKind(before.message)}` === kind)) continue;
       const known = failures.get(kind);
-      if (known === undefined) failures.set(kind, { rule, place, message, requests: 1 });
+      if (known === undefined) failures.set(kind, { rule, place, message: veiled("", message)!, requests: 1 });
       else known.requests++;
     }
   return {
@@ -103,7 +120,15 @@ function summary(
     different: finished
       .map(({ recording, was, is }): ReplayedRequest => {
         const { method, host, target, atUnixMs } = recording;
-        return { method, host, target, atUnixMs, differences: differencesOf(was.decisions, is.decisions, { before: was.by, after: is.by }) };
+        const differences = differencesOf(was.decisions, is.decisions, { before: was.by, after: is.by });
+        const shown = differences.map(({ what, before, after, rule, place }): DecisionDifference => ({
+          what,
+          before: veiled(what, before),
+          after: veiled(what, after),
+          rule,
+          place,
+        }));
+        return { method, host, target, atUnixMs, differences: shown };
       })
       .filter(({ differences }) => differences.length > 0)
       .sort((a, b) => a.atUnixMs - b.atUnixMs),

@@ -199,7 +199,8 @@ export class Shadowing {
     const words = await store.getMany(names.map(reportKey));
     return names.map((name, i) => {
       const report = words[i] ? (JSON.parse(words[i].toString()) as ShadowReport) : null;
-      return { gateway: name, ...(report?.tag === terms.tag ? report : { ...NOTHING, tag: terms.tag }) };
+      const { state, reason, compared } = report?.tag === terms.tag ? report : NOTHING;
+      return { gateway: name, tag: terms.tag, state, reason, compared };
     });
   }
 }

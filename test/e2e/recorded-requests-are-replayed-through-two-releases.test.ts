@@ -12,6 +12,7 @@ const READER = "reader-token-0123456789";
 const SHOP = `import { defineRule, redirect, respond } from "sluice";
 
 export default defineRule({
+  secrets: ["shopKey"],
   async onRequest(req, ctx) {
     if (req.path === "/sale") return redirect("/winter");
     if (req.query.get("beta") !== null) req.headers.set("x-in", "beta");
@@ -35,8 +36,9 @@ function get({ port }: Gateway, target: string, headers: Record<string, string> 
 }
 
 test("recorded requests are played to the serving release and the next one, and those decided differently are listed", { timeout: 120_000 }, async (t) => {
+  process.env["SHOP_KEY"] = "the-key-of-the-shop";
   const origin = await startEchoOrigin(t);
-  const stage = openStage(t, { upstreams: { origin: { targets: [origin] } }, record: { share: "100%" } });
+  const stage = openStage(t, { upstreams: { origin: { targets: [origin] } }, record: { share: "100%" }, secrets: { shopKey: { env: "SHOP_KEY" } } });
   writeFileSync(path.join(stage.dir, "reader"), READER);
   const gateway = await stage.gateway("edge", {
     admin: { host: "127.0.0.1", port: 0, tokens: [{ name: "reader", roles: ["read", "upload", "activate"], token: { file: path.join(stage.dir, "reader") } }] },
@@ -74,6 +76,8 @@ test("recorded requests are played to the serving release and the next one, and 
   stage.rule(
     "shop.ts",
     SHOP.replace("/winter", "/spring")
+      .replace('"1")', '"1 " + ctx.secrets.shopKey)')
+      .replace("onResponse(res, req)", "onResponse(res, req, ctx)")
       .replace('"x-in", "beta"', '"x-in", "gamma"')
       .replace(
         'if (req.path === "/flagged"',
@@ -90,14 +94,15 @@ test("recorded requests are played to the serving release and the next one, and 
       differences.map(({ what, before, after, rule, place }) => `${what}: ${before} → ${after} (${rule} ${place})`),
     ]),
     [
-      ["/sale?from=~", ["response header location: /winter → /spring (shop.ts rules/shop.ts:4:9)"]],
-      ["/sale", ["response header location: /winter → /spring (shop.ts rules/shop.ts:4:9)"]],
-      ["/basket?beta=~", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:4:9)"]],
-      ["/basket", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:4:9)"]],
+      ["/plain", ["response header x-shop: 1 → 1 (secret shopKey) (shop.ts rules/shop.ts:13:44)"]],
+      ["/sale?from=~", ["response header location: /winter → /spring (shop.ts rules/shop.ts:5:9)"]],
+      ["/sale", ["response header location: /winter → /spring (shop.ts rules/shop.ts:5:9)"]],
+      ["/basket?beta=~", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:5:9)"]],
+      ["/basket", ["call fetch GET https://prices.example.com/now: null → not made (shop.ts rules/shop.ts:5:9)"]],
     ],
   );
   const told = await stage.sluice(gateway, ["plan", "--replay"]);
-  assert.match(told.out, /replay: 14 recorded requests, 4 decided differently\n {2}~ GET \/sale\?from=~[0-9a-f]+, GET \/sale\n/);
+  assert.match(told.out, /replay: 14 recorded requests, 5 decided differently\n {2}~ GET \/sale\?from=~[0-9a-f]+, GET \/sale\n/);
 
   assert.equal((await stage.api(gateway, "/v1/recordings", undefined, READER)).value["code"], "ROLE_MISSING");
   assert.match((await stage.sluice(gateway, ["recordings"])).out, /^14 requests, .*\n {2}[0-9a-f]{12}: 14$/m);
