@@ -45,7 +45,7 @@ export interface PageEdits extends HtmlVerbs<void> {
    * A throw, or a limit crossed: with `onFailure: "open"` the rest of the page passes without this rule's callbacks; with `"closed"` the answer is 503,
    * or breaks off when the page is on its way already.
    * Limits: CPU counts to the hook's (50 ms), time that the page waits for callbacks to the exchange's wall time (5 s); 10,000 elements a page; 256 edits of one
-   * element; 1 MiB of edits for one piece of the page. The page has no ETag: nobody knows what callbacks make of it.
+   * element; 1 MiB of edits for one piece of the page, 8 MiB of elements and edits for all of it. The page has no ETag: nobody knows what callbacks make of it.
    *
    * @example
    * import { defineRule } from "sluice"

@@ -15,6 +15,8 @@ import type { Segment } from "./segment.ts";
 
 /** Of one page, in one hook call. */
 const MAX_ELEMENTS = 10_000;
+/** Of questions and answers together, which are kept until the page is over: a re-run hears them again. */
+const MAX_KEPT_UNITS = 8 * 1024 * 1024;
 /** As the kernel's, for one callback and element. */
 const MAX_EDITS = 256;
 const NO_MORE = "{}";
@@ -45,6 +47,7 @@ export class SegmentElements implements ElementPort {
   #error: GatewayError | null = null;
   #over = false;
   #elements = 0;
+  #keptUnits = 0;
 
   constructor(segment: Segment, host: ElementHost) {
     this.#segment = segment;
@@ -67,6 +70,7 @@ export class SegmentElements implements ElementPort {
     const question = this.#question;
     const answers = this.#read(args, question?.elements ?? []);
     this.#segment.sentAs = 0;
+    this.#keptUnits += args.length;
     this.#waiting = write();
     this.#question = null;
     if (question !== null) {
@@ -104,8 +108,10 @@ export class SegmentElements implements ElementPort {
     const json = JSON.stringify({ elements });
     const leftMs = ruleWallMs - this.#segment.pending.run.exchange.ruleWallMs;
     this.#elements += elements.length;
+    this.#keptUnits += json.length;
     if (!this.#over) {
-      if (this.#elements > MAX_ELEMENTS) this.#stop("calls", `more than ${MAX_ELEMENTS} elements of one page have callbacks`);
+      if (this.#keptUnits > MAX_KEPT_UNITS) this.#stop("calls", `the elements of a page and what was made of them take more than ${MAX_KEPT_UNITS} characters`);
+      else if (this.#elements > MAX_ELEMENTS) this.#stop("calls", `more than ${MAX_ELEMENTS} elements of one page have callbacks`);
       else if (json.length > crossingBytes)
         this.#stop("calls", `the elements of one piece of a page take ${json.length} characters, at most ${crossingBytes} may enter a rule`);
       else if (leftMs <= 0) this.#stop("wall", "the exchange's wall time for rules was used up before the page was");

@@ -132,7 +132,7 @@ test("a goal that a rule tracks and no experiment has is refused", async () => {
 });
 
 test("a changed experiment needs a new version; more traffic does not, nor does one that is new", async () => {
-  const definition = (change: string): string => experiment((REST.replace("control: 50, bold: 50", change)));
+  const definition = (change: string): string => experiment(REST.replace("control: 50, bold: 50", change));
   await using project = await Project.open({ "rules/hero.ts": definition("control: 50, bold: 50") });
   await using compiler = createCompiler(project.config);
   const serving = (await compiler.rebuild()).release!;

@@ -13,7 +13,7 @@ const type = { "content-type": "text/html; charset=utf-8" };
 const gw = await gateway({
   rules: "./element-rules",
   cache: {},
-  limits: { ruleWall: "600ms" },
+  limits: { ruleWall: "1s" },
   secrets: { mark: "s" },
   upstreams: {
     site: ({ target }) => {

@@ -104,6 +104,15 @@ test("time that a page takes is nobody's; time that it waits for callbacks is th
   port.end();
 });
 
+test("what a page says to callbacks is bounded, for it is kept until the page is over", async (t) => {
+  const room = await Room.open(t);
+  const { port } = await page(room, await room.load(COUNTING));
+  const wordy: AskedElement = { tag: "i", attributes: [["title", "x".repeat(700_000)]], calls: [[0, 0]] };
+  for (let i = 0; i < 11; i++) await port.ask([wordy]);
+  await assert.rejects(port.ask([wordy]), { code: "RULE_CALLS" });
+  port.end();
+});
+
 test("a release that is given up stays until its pages are over", async (t) => {
   const room = await Room.open(t);
   const release = await room.load(COUNTING);
