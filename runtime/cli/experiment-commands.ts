@@ -7,12 +7,12 @@ import {
   forceExperiment,
   type ForceOptions,
   listExperiments,
+  type ListOptions,
   planExperiment,
   type PlanOptions,
   reportExperiment,
   type ReportOptions,
 } from "./experiments.ts";
-import type { AdminPlace } from "./admin-call.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Add = <Options extends object>(child: Command, run: (options: Options, terminal: Terminal) => Promise<number>) => Command;
@@ -28,8 +28,9 @@ export function addExperimentCommands(command: Command, add: Add): void {
   const deciding = (name: string, about: string): Command =>
     one(name, about).argument("<key>", "the experiment").option("-m, --message <text>", "why, for the report and the audit log", "");
 
-  add(one("list", "all of the release that serves, and what is known of each (the default)", true), (options: AdminPlace, terminal) =>
-    listExperiments(options, terminal),
+  add(
+    one("list", "all of the release that serves, and what is known of each (the default)", true).argument("[words...]", "none"),
+    (options: ListOptions, terminal) => listExperiments(options, terminal),
   );
   add(
     one("report", "what is known of one: the verdict in a sentence, goals, guardrails, how far to trust it")

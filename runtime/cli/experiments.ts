@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { duration, smallestLift } from "../experiments/statistics/statistics.ts";
 import type { Report } from "../experiments/study/report.ts";
 import type { Summary } from "../experiments/study/summary.ts";
+import { nearest } from "../nearest.ts";
 import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import { reportPage } from "./experiment-page/page.ts";
 import { listLines, reportLines } from "./experiment-text.ts";
@@ -12,7 +13,20 @@ import type { Terminal } from "./terminal.ts";
 const FAILED = 1;
 const BAD_USAGE = 2;
 
-export function listExperiments(options: AdminPlace, terminal: Terminal): Promise<number> {
+export interface ListOptions extends AdminPlace {
+  /** Words that are no command: what comes first was meant to be one. */
+  readonly args: readonly [readonly string[]];
+}
+
+const COMMANDS = ["list", "report", "stop", "start", "ship", "force", "plan"];
+
+export function listExperiments(options: ListOptions, terminal: Terminal): Promise<number> {
+  const [[word]] = options.args;
+  if (word !== undefined) {
+    const near = nearest(word, COMMANDS);
+    terminal.problem(`found sluice experiments ${word}, expected ${near === "" ? `one of ${COMMANDS.join(", ")}` : `sluice experiments ${near}`}`);
+    return Promise.resolve(BAD_USAGE);
+  }
   return reaching(terminal, async () => {
     const answer = await callAdmin(options, "/v1/experiments");
     terminal.result(answer, () => listLines(answer["experiments"] as readonly Summary[]));

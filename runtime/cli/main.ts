@@ -82,6 +82,20 @@ function program(): { command: Command; code: () => number } {
     async (options: Omit<TestOptions, "files"> & { args: [string[]] }, terminal) =>
       (await import("./test.ts")).runTests({ ...options, files: options.args[0] }, terminal),
   );
+  addLookingCommands(configured, add);
+  addReachingCommands(configured, add);
+  addExperimentCommands(command, add);
+  return { command, code: () => code };
+}
+
+function collected(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+type Add = <Options extends object>(child: Command, run: Run<Options>) => Command;
+
+/** What happens in a running gateway, live and asked for. */
+function addLookingCommands(configured: (name: string, about: string) => Command, add: Add): void {
   add(
     configured("tail", "follow live exchanges, console output and exceptions of rules; filters run in the gateway, and errors are never dropped")
       .option("--rule <name>", "exchanges in which this rule ran, and its lines")
@@ -112,16 +126,7 @@ function program(): { command: Command; code: () => number } {
       .option("--anchor <number:hash>", "an entry that must be there, as an earlier run told it: shows what was cut off at the end", anchorOf),
     async (options: AuditOptions, terminal) => (await import("./audit.ts")).verifyAuditLog(options, terminal),
   );
-  addReachingCommands(configured, add);
-  addExperimentCommands(command, add);
-  return { command, code: () => code };
 }
-
-function collected(value: string, before: readonly string[]): string[] {
-  return [...before, value];
-}
-
-type Add = <Options extends object>(child: Command, run: Run<Options>) => Command;
 
 /** Everything that speaks with a running gateway. */
 function addReachingCommands(configured: (name: string, about: string) => Command, add: Add): void {
