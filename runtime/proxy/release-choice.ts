@@ -44,7 +44,7 @@ export class CanaryExchange {
   timedOut = false;
   /** From the request's head to that of the answer; -1: there was none yet. */
   answeredMs = -1;
-  /** Rule → µs of its hooks. */
+  /** Rule → µs of its first hook that could be measured. */
   readonly cpu = new Map<string, number>();
   /** Set-Cookie, or "". */
   readonly #cookie: string;
@@ -57,7 +57,7 @@ export class CanaryExchange {
   }
 
   used(rule: string, us: number): void {
-    this.cpu.set(rule, (this.cpu.get(rule) ?? 0) + us);
+    if (!this.cpu.has(rule)) this.cpu.set(rule, us);
   }
   /** Behind the cache, so that nobody else gets the cookie. */
   answer(fields: Pick<Fields, "append" | "joined">, tookMs: number): void {

@@ -57,7 +57,7 @@ const ORIGIN_FAILED = { ...RECORD, status: 500 } as ExchangeRecord;
 export function simulate({ seed, failing = 0, throwing = 0, perSecond = 100, canaryRequests, canary = canaryOf() }: Simulation): Simulated {
   const chance = random(seed);
   const clock = new ManualClock();
-  const measure = new CanaryMeasure(1, clock, true);
+  const measure = new CanaryMeasure(1, clock, true, (run) => run());
   const share = canary.steps[canary.at]!;
   let onCanary = 0;
   let picture: Picture | null = null;

@@ -10,8 +10,8 @@ import { type Canary, CANARY_METRICS, type CanaryMetric, percent, shareOf } from
 const ALPHA = 0.005;
 /** A canary that breaks something shows within hundreds of clients. */
 const TUNED_AT_UNITS = 500;
-/** Below it neither variance nor verdict is worth anything. */
-const CPU_UNITS = 50;
+/** Below it the variance is not worth anything: CPU is measured in lumps. */
+const CPU_UNITS = 200;
 /** Less than this is nobody's trouble, whatever it is relative to. */
 const CPU_FLOOR_US = 500;
 const LATENCY_FLOOR_MS = 5;
