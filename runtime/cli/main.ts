@@ -82,7 +82,7 @@ function program(): { command: Command; code: () => number } {
     async (options: Omit<TestOptions, "files"> & { args: [string[]] }, terminal) =>
       (await import("./test.ts")).runTests({ ...options, files: options.args[0] }, terminal),
   );
-  addLookingCommands(configured, add);
+  addLookingCommands(command, configured, add);
   addReachingCommands(configured, add);
   addExperimentCommands(command, add);
   return { command, code: () => code };
@@ -95,7 +95,7 @@ function collected(value: string, before: readonly string[]): string[] {
 type Add = <Options extends object>(child: Command, run: Run<Options>) => Command;
 
 /** What happens in a running gateway, live and asked for. */
-function addLookingCommands(configured: (name: string, about: string) => Command, add: Add): void {
+function addLookingCommands(command: Command, configured: (name: string, about: string) => Command, add: Add): void {
   add(
     configured("tail", "follow live exchanges, console output and exceptions of rules; filters run in the gateway, and errors are never dropped")
       .option("--rule <name>", "exchanges in which this rule ran, and its lines")
