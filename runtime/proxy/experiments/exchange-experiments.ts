@@ -87,11 +87,27 @@ export class ExchangeExperiments implements AssignFacts {
   }
 
   #assign(): void {
-    const { matched, table } = this;
-    const assignments: Assignment[] = [];
-    for (const { data } of matched) assignments.push(table.assigner.assign(data.key, this)!);
-    this.assignments = assignments;
-    this.life.trace?.variants?.(assignments);
+    const { matched, table, life } = this;
+    const client = this.#steadyClient();
+    const before = client === null ? null : client.before;
+    if (before !== null && before.matched === matched && before.table === table && before.liveVersion === table.liveVersion)
+      this.assignments = before.assignments;
+    else {
+      const assignments: Assignment[] = [];
+      for (const { data } of matched) assignments.push(table.assigner.assign(data.key, this)!);
+      this.assignments = assignments;
+      if (client !== null) client.before = { table, liveVersion: table.liveVersion, matched, assignments };
+    }
+    life.trace?.variants?.(this.assignments);
+  }
+
+  /** Whoever comes again as it came before gets what it got before; null: something else has a say. */
+  #steadyClient(): KnownClient | null {
+    const { matched, life, qa, seat } = this;
+    if (qa !== null || seat.mode === "control" || life.inputs.cookie(QA_COOKIE) !== null) return null;
+    for (let i = 0; i < matched.length; i++) if (!matched[i]!.isSteady) return null;
+    const client = this.#client;
+    return client.visitor === null ? null : client;
   }
 
   /** null: nobody outside this file has to be asked. */

@@ -10,6 +10,7 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Store } from "../../store/store.ts";
 import type { ConnectionFacts } from "../exchange.ts";
 import type { GatewayInputs } from "../gateway-inputs.ts";
+import type { ExperimentEntry, ExperimentTable } from "./table.ts";
 import { type UserAgent, userAgentOf } from "./user-agents.ts";
 import { DerivedPages } from "./derived-pages.ts";
 
@@ -33,6 +34,16 @@ export interface KnownClient {
   readonly visitor: string | null;
   readonly entries: readonly StickyEntry[];
   readonly userAgent: UserAgent;
+  /** What it was assigned last, where nothing else has a say. */
+  before: AssignedBefore | null;
+}
+
+/** Holds for the same table, decisions of operators, and experiments. */
+export interface AssignedBefore {
+  readonly table: ExperimentTable;
+  readonly liveVersion: number;
+  readonly matched: readonly ExperimentEntry[];
+  readonly assignments: readonly Assignment[];
 }
 
 interface LastClient extends KnownClient {
@@ -113,6 +124,7 @@ export class ExperimentSeat {
       visitor,
       entries,
       userAgent: userAgentOf(userAgentText),
+      before: null,
       visitorCookie: visitorCookie === null ? null : owned(visitorCookie),
       stickyCookie: stickyCookie === null ? null : owned(stickyCookie),
       userAgentText: userAgentText === undefined ? undefined : owned(userAgentText),

@@ -48,6 +48,8 @@ export interface ExperimentEntry {
   readonly touches: Touches;
   /** Does it change anything by itself, without a rule? */
   readonly acts: boolean;
+  /** Do visitor cookie, sticky entries and User-Agent decide alone? */
+  readonly isSteady: boolean;
   /** Functions that run in the sandbox. */
   readonly runs: boolean;
   readonly claims: boolean;
@@ -76,7 +78,7 @@ export class ExperimentTable {
   /** That traffic reaches. */
   readonly goals: readonly GoalEntry[];
   readonly #running = new Map<string, RunningModules>();
-  #liveVersion = 0;
+  liveVersion = 0;
   #live: ReadonlyMap<string, LiveState> = new Map();
 
   constructor(entries: readonly ExperimentEntry[]) {
@@ -124,8 +126,8 @@ export class ExperimentTable {
 
   /** Takes over what operators decided, when there is something new. */
   follow(board: LiveBoard): void {
-    if (board.version === this.#liveVersion) return;
-    this.#liveVersion = board.version;
+    if (board.version === this.liveVersion) return;
+    this.liveVersion = board.version;
     this.#live = new Map([...board.entries].map(([key, { state }]) => [key, state]));
     this.assigner.setLive(this.#live);
   }
@@ -151,6 +153,7 @@ function entryOf(number: number, data: ExperimentData): ExperimentEntry {
     variants,
     touches,
     acts: touches.head || touches.page || touches.origin || touches.redirect,
+    isSteady: unit === "visitor" && fallbackUnit === null && !data.audience && typeof consent !== "object",
     runs: data.audience || (typeof unit === "object" && unit.kind === "function"),
     claims: isClaim(unit) || isClaim(fallbackUnit),
     consent: typeof consent === "object" ? compileMatcher([{ specs: [{ cookie: consent.cookie }] }]) : null,
