@@ -40,9 +40,12 @@ async function measure({ short, say }: Proof): Promise<Finding> {
 
 async function deploys(project: Project, gateways: readonly Gateway[], rounds: number, say: (line: string) => void): Promise<number[]> {
   const tookMs: number[] = [];
-  // The first starts what later ones find running, and is counted too.
+  project.rule("wrong.ts", 'import { defineRule } from "sluice";\nexport default defineRule({ order: "first" });\n');
+  const refused = await project.sluice(gateways[0]!, "deploy", "--wait");
+  if (refused.code !== 1 || !/wrong\.ts:2:.*TS2322/.test(refused.output)) throw new Error(`types were not checked: ${refused.output}`);
+  project.rule("wrong.ts", ruleOf(RULES - 1, "mended"));
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < RULES; i++) project.rule(`rule-${i}.ts`, ruleOf(i, `${gateways.length}-${round}`));
+    for (let i = 0; i < RULES - 1; i++) project.rule(`rule-${i}.ts`, ruleOf(i, `${gateways.length}-${round}`));
     const { code, output, tookMs: took } = await project.sluice(gateways[0]!, "deploy", "--wait");
     if (code !== 0) throw new Error(`deploy ended with ${code}: ${output}`);
     const served = await Promise.all(gateways.map(async ({ url }) => (await fetch(`${url}/rule-0`)).text()));

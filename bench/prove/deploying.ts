@@ -32,6 +32,7 @@ export function makeProject(config: Config): Project {
   mkdirSync(join(folder, "rules"));
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(PACKAGE_ROOT, join(folder, "node_modules", "sluice"));
+  writeFileSync(join(folder, "tsconfig.json"), TSCONFIG);
   writeFileSync(join(folder, "sluice.config.json"), JSON.stringify({ rules: "./rules", ...config }));
   return {
     folder,
@@ -40,6 +41,23 @@ export function makeProject(config: Config): Project {
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
+
+/** As `sluice init` writes it: without one there are no types to check by. */
+const TSCONFIG = JSON.stringify({
+  compilerOptions: {
+    target: "es2024",
+    lib: ["es2024", "webworker", "webworker.iterable"],
+    types: [],
+    module: "esnext",
+    moduleResolution: "bundler",
+    allowImportingTsExtensions: true,
+    customConditions: ["sluice-source"],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+  },
+  include: ["rules"],
+});
 
 /** On gateways that stop when the work is done, whatever came of it. */
 export async function withGateways<T>(
