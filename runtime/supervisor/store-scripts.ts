@@ -2,6 +2,7 @@
 import { CACHE_SCRIPTS } from "../cache/scripts/scripts.ts";
 import { CONTROL_SCRIPTS } from "../control/scripts/scripts.ts";
 import { COUNT_SCRIPTS } from "../experiments/count/scripts/scripts.ts";
+import { AGREE_KEY } from "../experiments/keys/keys.ts";
 import { SET_LIVE } from "../experiments/live/live.ts";
 import { STUDY_SCRIPTS } from "../experiments/study/scripts/scripts.ts";
 import { RECORDING_SCRIPTS } from "../observe/recordings/scripts.ts";
@@ -16,6 +17,7 @@ export const STORE_SCRIPTS: readonly StoreScript[] = [
   ...CONTROL_SCRIPTS,
   ...RECORDING_SCRIPTS,
   SET_LIVE,
+  AGREE_KEY,
   ...COUNT_SCRIPTS,
   ...STUDY_SCRIPTS,
 ];
