@@ -91,6 +91,7 @@ export class Experiments {
         log("error", "experiment-stopped", { experiment, version, reason, ...facts });
         audit?.note({ actor: "guardrail", action: `stop experiment ${experiment}`, outcome: "done", reason, facts: { version, ...facts } });
       },
+      onMismatch: (experiment, version, reason) => log("error", "experiment-mismatch", { experiment, version, reason }),
       warn: (text) => this.#warn(text),
     });
     return (this.#open = { store: opened.store, watch, storeConfig: JSON.stringify(storeConfig) });

@@ -24,7 +24,15 @@ async function reported(units: number, rates: readonly [number, number]): Promis
   const clock = new ManualClock();
   const store = createMemoryStore({ clock, limitBytes: 512 * 1024 * 1024 });
   const counting = new WorkerCounting({ store, clock, dir: null, raw: null, warn: assert.fail });
-  const watch = new ExperimentWatch({ store, clock, name: "one", experiments: () => [experiment], onStopped: () => undefined, warn: assert.fail });
+  const watch = new ExperimentWatch({
+    store,
+    clock,
+    name: "one",
+    experiments: () => [experiment],
+    onStopped: () => undefined,
+    onMismatch: assert.fail,
+    warn: assert.fail,
+  });
   for (let i = 0; i < units; i++) {
     for (const index of [0, 1]) {
       const who = assigned(`u${i}-${index}`, index);

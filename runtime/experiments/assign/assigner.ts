@@ -95,7 +95,7 @@ export class Assigner {
     const entries = facts.sticky();
     const known = drawn.get(visitor, entries);
     if (known !== null) return known;
-    const assignment: Assignment = Object.freeze({ ...this.#draw(experiment, facts), isShared: true });
+    const assignment: Assignment = Object.freeze({ ...this.#draw(experiment, facts), shared: { isTold: false } });
     drawn.put(visitor, entries, assignment);
     return assignment;
   }

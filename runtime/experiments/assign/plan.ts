@@ -92,8 +92,8 @@ export interface Assignment {
   readonly bucketVersion: number;
   /** To be kept for the next time; null: nothing new. */
   readonly stick: StickyEntry | null;
-  /** The same object comes back when the same visitor asks again. Left out: another one does. */
-  readonly isShared?: true;
+  /** The same assignment comes back when the same visitor asks again, with what was noted here. Left out: another one does. */
+  readonly shared?: { isTold: boolean };
 }
 
 /** One remembered assignment. */

@@ -6,8 +6,8 @@ import { NOTE } from "./scripts/scripts.ts";
 const Line = z.strictObject({
   atUnixMs: z.number(),
   version: z.number(),
-  what: z.enum(["stopped", "started", "shipped", "forced"]),
-  /** Name of a token, or "guardrail". */
+  what: z.enum(["stopped", "started", "shipped", "doubted"]),
+  /** Name of a token, "guardrail" or "watch". */
   by: z.string(),
   why: z.string(),
 });

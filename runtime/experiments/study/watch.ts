@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import { type LiveBoard, readLive, setLive } from "../live/live.ts";
-import { type Analysis, analyse, verdictOf } from "../statistics/statistics.ts";
+import { type Analysis, analyse, MISMATCH_ALPHA, verdictOf } from "../statistics/statistics.ts";
 import { grown, readMemory, type StudyMemory, writeMemory } from "./memory.ts";
 import { experimentCounts, readCounts, type RunCounts, runOf, type Studied } from "./run-counts.ts";
 import { LEAD } from "./scripts/scripts.ts";
@@ -22,6 +22,8 @@ export interface WatchParts {
   readonly experiments: () => readonly Studied[];
   /** An experiment was stopped here, and why. */
   readonly onStopped: (experiment: string, version: number, reason: string, facts: Readonly<Record<string, number>>) => void;
+  /** The split is not as promised: told once for a version. */
+  readonly onMismatch: (experiment: string, version: number, sentence: string) => void;
   readonly warn: (text: string) => void;
 }
 
@@ -95,7 +97,10 @@ export class ExperimentWatch {
     const analysis = analyse(experimentCounts(studied, counts, before.mismatchP));
     const nowUnixMs = clock.unixMs();
     let memory = grown(before, counts.arms, nowUnixMs);
-    if (analysis.mismatch.sequentialP < memory.mismatchP) memory = { ...memory, mismatchP: analysis.mismatch.sequentialP };
+    if (analysis.mismatch.sequentialP < memory.mismatchP) {
+      if (analysis.mismatch.found && memory.mismatchP > MISMATCH_ALPHA) await this.#tellMismatch(studied, verdictOf(analysis).sentence, nowUnixMs);
+      memory = { ...memory, mismatchP: analysis.mismatch.sequentialP };
+    }
     const failed = (board.entries.get(studied.key)?.state.kind ?? "running") === "running" && memory.stopped === null ? failureOf(analysis) : "";
     if (failed !== "") {
       await this.#stop(studied, failed, counts, nowUnixMs);
@@ -116,6 +121,11 @@ export class ExperimentWatch {
       facts[`${variant}.unitsWithErrors`] = unitsWithErrors;
     }
     onStopped(key, bucketVersion, reason, facts);
+  }
+
+  async #tellMismatch({ key, bucketVersion }: Studied, sentence: string, atUnixMs: number): Promise<void> {
+    await tell(this.#parts.store, key, { atUnixMs, version: bucketVersion, what: "doubted", by: "watch", why: sentence });
+    this.#parts.onMismatch(key, bucketVersion, sentence);
   }
 
   #forgetAllBut(studied: readonly Studied[]): void {
