@@ -141,12 +141,21 @@ export class Deployments {
       this.#configs.tellDrift(begun.release.config);
       const canary = await this.#firstCanary(begun, config);
       this.#begun = { ...begun, canary: canary?.taken ?? null };
-      if (canary !== null && !begun.canary) await writeLastGood(this.#parts.config().stateDir, this.#begun);
+      if (canary !== null && !begun.canary) await this.#keep(this.#begun);
       return { config, release, maps: begun.maps, ...(canary === null ? {} : { canary: canary.start }) };
     } catch (thrown) {
       // Tried again by the follower, which tells the other gateways why.
       this.#refused("start with", begun.head, reasonOf(thrown));
       return null;
+    }
+  }
+
+  /** For a start with the store away. One that cannot be written is no reason not to serve. */
+  async #keep(good: LastGood): Promise<void> {
+    try {
+      await writeLastGood(this.#parts.config().stateDir, good);
+    } catch (thrown) {
+      this.#parts.log("error", "last-good-not-kept", { reason: reasonOf(thrown) });
     }
   }
 
