@@ -255,7 +255,65 @@ export interface Gateway {
 /**
  * Compiles the rules and starts a gateway for them.
  *
+ * What needs no saying: the rules run in the sandbox of production, with its limits; each gateway has a store and a cache of its own; it ends with
+ * its test file. `sluice test` runs all files, `sluice test --coverage` tells which lines of the rules ran, `--coverage-threshold 80%` fails below.
+ * A rule's code that runs for coverage has counters in it: it is slower, its outcomes are not recalled from earlier requests, and each hook spends a
+ * line of the 200 that it may log.
+ *
  * @throws Error with file, line, column and code frame when a rule does not compile.
+ *
+ * @example
+ * // Time, what is stored, and chance.
+ * import { expect, gateway, test } from "sluice/testing"
+ *
+ * const gw = await gateway({ rules: "./signup.ts", now: "2026-03-01T12:00:00Z", random: [0.1, 0.9] })
+ *
+ * test("an address may sign up twenty times an hour", async () => {
+ *   await gw.store.kv.set("signups:192.0.2.1", 20, { ttl: "1h" })
+ *   expect((await gw.request("/signup", { client: "192.0.2.1" })).status).toBe(429)
+ *   gw.clock.advance("1h")
+ *   expect(await gw.store.kv.get("signups:192.0.2.1")).toBeAbsent()
+ *   expect((await gw.request("/signup", { client: "192.0.2.1" })).status).toBe(200)
+ * })
+ *
+ * @example
+ * // Origins that fail, services, what it costs, and why.
+ * import { expect, gateway, test } from "sluice/testing"
+ *
+ * const gw = await gateway({
+ *   rules: "./login.ts",
+ *   upstreams: { shop: ({ target }) => (target === "/gone" ? { fails: "reset" } : { body: "welcome" }) },
+ *   fetch: { "https://auth.example.com": ({ body }) => ({ status: body === "right" ? 200 : 401 }) },
+ * })
+ *
+ * test("whoever is known comes in", async () => {
+ *   const res = await gw.request("/account", { method: "POST", body: "right", trace: true })
+ *   expect(res.from).toBe("upstream")
+ *   expect(res.fetches.length).toBe(1)
+ *   expect(res.effects.map(({ what }) => what)).toContain("header x-user")
+ * })
+ *
+ * test("a shop that is away is told of, once", async () => {
+ *   const res = await gw.request("/gone")
+ *   expect(res.code).toBe("UPSTREAM_RESET")
+ *   expect(res.metrics).toEqual([{ rule: "login.ts", name: "shop_away", value: 1, labels: {} }])
+ * })
+ *
+ * test("it costs less than a millisecond", async () => {
+ *   expect((await gw.cost("/account")).cpuMs).toBeLessThan(1)
+ * })
+ *
+ * @example
+ * // A page with a variant that the test chooses.
+ * import { expect, gateway, test } from "sluice/testing"
+ *
+ * const gw = await gateway({ rules: "./hero-copy.ts", upstreams: { site: { headers: { "content-type": "text/html" }, body: "<h1>Welcome</h1>" } } })
+ *
+ * test("bold says it plainly", async () => {
+ *   const res = await gw.request("/", { variants: { "hero-copy": "bold" } })
+ *   expect(res.variants).toEqual({ "hero-copy": "bold" })
+ *   expect(res.text()).toBe("<h1>Buy it now</h1>")
+ * })
  *
  * @example
  * import { expect, gateway, test } from "sluice/testing"

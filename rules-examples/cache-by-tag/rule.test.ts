@@ -54,3 +54,12 @@ test("other pages are left to what the origin says", async () => {
 test("tags stay inside", async () => {
   expect((await gw.request("/products/cup")).headers.get("cache-tag")).toBeAbsent();
 });
+
+test("what changes in a product takes its pages out of the cache, by tag", async () => {
+  await gw.request("/products/vase");
+  const [page] = gw.store.cached("/products/vase");
+  expect(page?.tags).toContain("product-vase");
+  await gw.store.purge({ tag: "product-vase" });
+  expect(gw.store.cached("/products/vase")).toEqual([]);
+  expect((await gw.request("/products/vase")).upstreamRequests.length).toBe(1);
+});

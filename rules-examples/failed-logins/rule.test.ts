@@ -2,6 +2,7 @@ import { expect, gateway, test } from "sluice/testing";
 
 const gw = await gateway({
   rules: "./rule.ts",
+  now: "2026-03-01T12:00:00Z",
   upstreams: { shop: ({ body }) => ({ status: new URLSearchParams(body).get("password") === "right" ? 303 : 401, body: "" }) },
 });
 
@@ -35,6 +36,16 @@ test("the refusal names a time and never reaches the origin", async () => {
   const res = await gw.request("/login", { method: "POST", body: "user=kim&password=right" });
   expect(res.headers.get("retry-after")).toBe("900");
   expect(res.upstreamRequests).toEqual([]);
+});
+
+test("a quarter of an hour after the first wrong one the account is open again", async () => {
+  for (let i = 0; i < 5; i++) await login("zoe", "wrong");
+  expect(await gw.store.kv.get("failed-logins:zoe")).toBe(5);
+  gw.clock.advance("14m");
+  expect(await login("zoe", "right")).toBe(429);
+  gw.clock.advance("1m");
+  expect(await gw.store.kv.get("failed-logins:zoe")).toBeAbsent();
+  expect(await login("zoe", "right")).toBe(303);
 });
 
 test("a form without an account is the origin's to judge", async () => {

@@ -1,6 +1,6 @@
 import { expect, gateway, test } from "sluice/testing";
 
-const gw = await gateway({ rules: "./rule.ts" });
+const gw = await gateway({ rules: "./rule.ts", now: "2026-03-01T12:00:00Z" });
 
 let keys = 0;
 /** Counts of one test are not those of another. */
@@ -21,6 +21,16 @@ test("a key may ask fifty times at once, and is then told when to come back", as
   expect(seconds > 0 && seconds <= 6).toBe(true);
   expect(res.json()).toEqual({ error: "too many requests", retryAfterSeconds: seconds });
   expect(res.upstreamRequests).toEqual([]);
+});
+
+test("what was used comes back one by one, every six seconds", async () => {
+  const key = newKey();
+  await statuses(50, "/api/products", key);
+  const id = key["x-api-key"] ?? "";
+  expect((await gw.store.limit("per-api-key", id))?.remaining).toBe(0);
+  gw.clock.advance("12s");
+  expect((await gw.store.limit("per-api-key", id))?.remaining).toBe(2);
+  expect(await statuses(3, "/api/products", key)).toEqual([200, 200, 429]);
 });
 
 test("each key counts for itself", async () => {

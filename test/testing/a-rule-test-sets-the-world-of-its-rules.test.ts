@@ -17,7 +17,7 @@ function rule(name: string, text: string): string {
 const NOON = Date.UTC(2026, 2, 1, 12);
 const HOUR = 3_600_000;
 
-let silentAsked = 0;
+const silentAsked: string[] = [];
 const clocked = await gateway({
   rules: rule(
     "clocked.ts",
@@ -38,7 +38,7 @@ const clocked = await gateway({
   ),
   now: "2026-03-01T12:00:00Z",
   cache: {},
-  upstreams: { site: ({ target }) => `page ${target}`, gone: () => (silentAsked++, { fails: "silence" }) },
+  upstreams: { site: ({ target }) => `page ${target}`, gone: ({ target }) => (silentAsked.push(target), { fails: "silence" }) },
   routes: [
     { match: { path: "/silent" }, upstream: "gone" },
     { upstream: "site", cache: {} },
@@ -103,7 +103,7 @@ test("a rule's timer and an upstream's time-out ring when the clock is moved pas
   const both = Promise.allSettled([slow, silent]).then(() => true);
   const soon = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), 1));
   // Both have come as far as to what they wait for: the front's own timers are behind them.
-  while ((await clocked.store.kv.get("slow")) === null || silentAsked === 0) await soon();
+  while ((await clocked.store.kv.get("slow")) === null || silentAsked.length === 0) await soon();
   while (!(await Promise.race([both, soon()]))) clocked.clock.advance("1s");
   assert.equal((await slow).text(), "late");
   const { status, code, from } = await silent;
