@@ -47,7 +47,7 @@ export function pageOf(experiments: ExchangeExperiments, response: GatewayRespon
 }
 
 function countExposures(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse, page: Page): void {
-  const { matched, redirected, seat } = experiments;
+  const { matched, redirected } = experiments;
   let exchange: CountedExchange | null = null;
   for (let i = 0; i < matched.length; i++) {
     const entry = matched[i]!;
@@ -56,8 +56,10 @@ function countExposures(experiments: ExchangeExperiments, counting: Counting, re
     // Behind a redirect of another experiment nothing of this one was seen.
     if (redirected !== null && redirected !== entry) continue;
     experiments.exposed(assignment);
-    if (response.status < 500 && seat.isTold(assignment)) continue;
-    if (counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)))) seat.told(assignment);
+    const { shared } = assignment;
+    if (shared?.isTold === true && response.status < 500) continue;
+    const isTold = counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)));
+    if (shared !== undefined) shared.isTold = isTold;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Experiments in one exchange: who asks, which variants it sees, and what came of them. Assigned once, on the request as it was received. */
 import type { Assignment, StickyEntry } from "../../experiments/assign/plan.ts";
 import type { AssignFacts, UnitSource } from "../../experiments/assign/assign.ts";
-import { QA_COOKIE, verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
+import { verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
 import type { Phase } from "../../compile/release.ts";
 import type { Life } from "../life.ts";
 import type { Matchable } from "../match/match.ts";
@@ -53,6 +53,8 @@ export class ExchangeExperiments implements AssignFacts {
   #askedFor: Set<string> | null = null;
   readonly #said = new Map<string, Said>();
   readonly #claims = new Map<string, string>();
+  /** From a link of before. */
+  readonly #qaCookie: string | null;
   #known: KnownClient | null = null;
   #forced: Readonly<Record<string, string>> | null | undefined = undefined;
   /** For goals: the unit as its experiment would assign it where it acts. */
@@ -66,7 +68,9 @@ export class ExchangeExperiments implements AssignFacts {
     goals: readonly GoalEntry[],
     asked: Matchable,
     qa: QaLink | null,
+    qaCookie: string | null,
   ) {
+    this.#qaCookie = qaCookie;
     this.life = life;
     this.seat = seat;
     this.table = table;
@@ -103,8 +107,8 @@ export class ExchangeExperiments implements AssignFacts {
 
   /** Whoever comes again as it came before gets what it got before; null: something else has a say. */
   #steadyClient(): KnownClient | null {
-    const { matched, life, qa, seat } = this;
-    if (qa !== null || seat.mode === "control" || life.inputs.cookie(QA_COOKIE) !== null) return null;
+    const { matched, qa, seat } = this;
+    if (qa !== null || this.#qaCookie !== null || seat.mode === "control") return null;
     for (let i = 0; i < matched.length; i++) if (!matched[i]!.isSteady) return null;
     const client = this.#client;
     return client.visitor === null ? null : client;
@@ -270,7 +274,7 @@ export class ExchangeExperiments implements AssignFacts {
   }
 
   #forcedVariants(): Readonly<Record<string, string>> | null {
-    const token = this.qa?.token ?? this.life.inputs.cookie(QA_COOKIE);
+    const token = this.qa?.token ?? this.#qaCookie;
     if (token === null || token === "") return null;
     const read = verifyQaToken(token, this.seat.keys, this.seat.parts.clock.unixMs());
     return read.outcome === "valid" ? read.forced.variants : null;

@@ -19,14 +19,15 @@ export { ExperimentSeat } from "./seat.ts";
 /** null: nothing of this request concerns an experiment. `asked`: the request as it was received. */
 export function beginExperiments(life: Life, seat: ExperimentSeat, table: ExperimentTable, asked: Matchable, qa: QaLink | null): ExchangeExperiments | null {
   table.follow(seat.board);
-  if (life.inputs.cookie(QA_COOKIE) !== null) cleanReferer(life.request.fields);
+  const qaCookie = life.inputs.cookie(QA_COOKIE);
+  if (qaCookie !== null) cleanReferer(life.request.fields);
   const { plan } = life;
   const matched = plan.experiments;
   const { goals } = plan;
   if (matched.length === 0 && goals.length === 0 && plan.asksExperiments === null && !plan.tracks && qa === null) return null;
   // Rules and variants change the fields, and who asks stays who it is.
   const changes = plan.onRequest !== null || plan.changesOrigin || matched.some(({ touches }) => touches.origin);
-  return new ExchangeExperiments(life, seat, table, matched, goals, changes ? { ...asked, fields: asked.fields.clone() } : asked, qa);
+  return new ExchangeExperiments(life, seat, table, matched, goals, changes ? { ...asked, fields: asked.fields.clone() } : asked, qa, qaCookie);
 }
 
 /** The answer as its variants say, counted, and about to leave. */

@@ -1,4 +1,5 @@
 /** What variants change of what is delivered: fields, cookies, the page; and what the gateway says of it to browsers and to caches in between. */
+import type { StickyEntry } from "../../experiments/assign/plan.ts";
 import { qaCookie, remember, stickyCookie, verifyQaToken, visitorCookie } from "../../experiments/assign/assign.ts";
 import { type CompiledEdits, editable, editedFields, editHtml } from "../../experiments/edits/edits.ts";
 import { bodyOf, NO_BODY } from "../exchange.ts";
@@ -113,10 +114,9 @@ function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boo
     fields.append("set-cookie", visitorCookie(newVisitor, keys, https));
     any = true;
   }
-  let entries = experiments.sticky();
-  const before = entries;
-  for (const { stick } of experiments.assignments ?? []) if (stick !== null) entries = remember(entries, stick);
-  if (entries !== before) {
+  let entries: readonly StickyEntry[] | null = null;
+  for (const { stick } of experiments.assignments!) if (stick !== null) entries = remember(entries ?? experiments.sticky(), stick);
+  if (entries !== null) {
     fields.append("set-cookie", stickyCookie(entries, keys, https));
     any = true;
   }

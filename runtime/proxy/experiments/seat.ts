@@ -74,7 +74,6 @@ export class ExperimentSeat {
   readonly #warned = new Set<string>();
   readonly #whenClosed: (() => void)[] = [];
   #last = new WeakMap<ConnectionFacts, LastClient>();
-  readonly #told = new WeakSet<Assignment>();
   readonly #watch: LiveWatch | null;
   #board: LiveBoard = NOTHING_DECIDED;
 
@@ -139,14 +138,6 @@ export class ExperimentSeat {
   /** What operators decided so far is known, or the store does not say. */
   async ready(): Promise<void> {
     await this.#watch?.ready;
-  }
-
-  /** Has counting said that it need not be told of it again? */
-  isTold(assignment: Assignment): boolean {
-    return assignment.isShared === true && this.#told.has(assignment);
-  }
-  told(assignment: Assignment): void {
-    if (assignment.isShared === true) this.#told.add(assignment);
   }
 
   /** One line for each experiment: the same would be said of every request. */
