@@ -185,7 +185,8 @@ export interface ExperimentsOptions {
    * a worker: more are dropped, and counted in `sluice_experiment_raw_lines_total`. Nothing by default.
    *
    * A line: `{ event: "exposure" | "goal", id, timestamp, experiment_id, version, variation_id, unit_id, … }`; an `id` that comes again is the same
-   * event. An exposure has `variation_index`, `reason`, `request_id` and `attributes`; a goal has `goal` and, when it has one, `value`.
+   * event. An exposure has `variation_index`, `reason`, `request_id` and `attributes`; a goal has `goal` and, when it has one, `value`. Goals are written as
+   * they are seen, also those before an exposure or after their window: join them with the exposures by `unit_id` and `timestamp`.
    */
   readonly raw?: {
     readonly file?: string;
