@@ -73,7 +73,8 @@ class CachedLife implements CacheExchange {
     return this.#life.exchange.authority;
   }
   get publicTarget(): string {
-    return this.#life.exchange.target;
+    const { experiments, exchange } = this.#life;
+    return experiments === null ? exchange.target : experiments.shownTarget;
   }
   get reads(): readonly RuleRead[] {
     const life = this.#life;

@@ -48,6 +48,14 @@ export class DerivedPages {
   }
 }
 
+/** Not from Node's pool: a small page that stays would keep a slab with others that went. */
+function joined(pieces: readonly Buffer[]): Buffer {
+  const page = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) at += piece.copy(page, at);
+  return page;
+}
+
 /** Bounded by what was stored, and by what edits may insert. */
 function whole(body: BodySource): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -57,7 +65,7 @@ function whole(body: BodySource): Promise<Buffer> {
         pieces.push(Buffer.from(bytes));
         return true;
       },
-      end: () => resolve(Buffer.concat(pieces)),
+      end: () => resolve(joined(pieces)),
       error: reject,
     });
   });
