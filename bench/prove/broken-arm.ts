@@ -37,10 +37,10 @@ async function measure({ short, say }: Proof): Promise<Finding> {
     say(`  stopped after ${(found.detectedMs / 1000).toFixed(1)} s and ${found.visitors} visitors; the last variant ${found.lastVariantMs} ms later`);
     runs.push(found);
   }
-  const detected = runs.map(({ detectedMs }) => detectedMs).sort((a, b) => a - b);
+  runs.sort((a, b) => a.detectedMs - b.detectedMs);
   const latest = Math.max(...runs.map(({ lastVariantMs }) => lastVariantMs));
   return judged(
-    `${runs.length} runs on two gateways: stopped by itself after ${detected.map((ms) => (ms / 1000).toFixed(1)).join(", ")} s (${runs.map(({ visitors }) => visitors).join(", ")} visitors counted, ${Math.round(runs.reduce((sum, { asked }) => sum + asked, 0) / runs.length)} requests/s sent); the last visitor saw the variant ${latest} ms after the stop`,
+    `${runs.length} runs on two gateways: stopped by itself after ${runs.map(({ detectedMs }) => (detectedMs / 1000).toFixed(1)).join(", ")} s (${runs.map(({ visitors }) => visitors).join(", ")} visitors counted, ${Math.round(runs.reduce((sum, { asked }) => sum + asked, 0) / runs.length)} requests/s sent); the last visitor saw the variant ${latest} ms after the stop`,
     [latest > CONTROL_WITHIN_MS && "users stayed too long"],
   );
 }
