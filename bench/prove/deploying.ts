@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PACKAGE_ROOT, sluiceCommand } from "../load/checkout.ts";
+import { PACKAGE_ROOT } from "../load/checkout.ts";
 import { endWithUs } from "../load/groups.ts";
 import { type Gateway, makeFolder, startGateway } from "./gateway.ts";
 
@@ -95,9 +95,13 @@ export async function callGateway(gateway: Gateway, path: string, body?: object)
 
 /** `sluice` in a folder; there need be no project in it. */
 export function run(folder: string, args: readonly string[]): Promise<Command> {
-  const [program, ...rest] = sluiceCommand(...args);
   const startedMs = performance.now();
-  const child = spawn(program!, rest, { cwd: folder, env: { ...process.env, SLUICE_ADMIN_TOKEN: TOKEN }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, [join(PACKAGE_ROOT, "runtime", "cli", "sluice.js"), ...args], {
+    cwd: folder,
+    env: { ...process.env, SLUICE_ADMIN_TOKEN: TOKEN },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   endWithUs(child);
   const deadline = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), COMMAND_DEADLINE_MS);
   let output = "";
