@@ -1,18 +1,7 @@
 /** Names, options and defaults of `sluice experiments …`. */
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { durationMs } from "../config/units.ts";
-import {
-  decideExperiment,
-  type DecideOptions,
-  forceExperiment,
-  type ForceOptions,
-  listExperiments,
-  type ListOptions,
-  planExperiment,
-  type PlanOptions,
-  reportExperiment,
-  type ReportOptions,
-} from "./experiments.ts";
+import type { DecideOptions, ForceOptions, ListOptions, PlanOptions, ReportOptions } from "./experiments.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Add = <Options extends object>(child: Command, run: (options: Options, terminal: Terminal) => Promise<number>) => Command;
@@ -30,22 +19,22 @@ export function addExperimentCommands(command: Command, add: Add): void {
 
   add(
     one("list", "all of the release that serves, and what is known of each (the default)", true).argument("[words...]", "none"),
-    (options: ListOptions, terminal) => listExperiments(options, terminal),
+    async (options: ListOptions, terminal) => (await import("./experiments.ts")).listExperiments(options, terminal),
   );
   add(
     one("report", "what is known of one: the verdict in a sentence, goals, guardrails, how far to trust it")
       .argument("<key>", "the experiment")
       .option("--html <file>", "write it as one page with plots, which needs nothing else"),
-    (options: ReportOptions, terminal) => reportExperiment(options, terminal),
+    async (options: ReportOptions, terminal) => (await import("./experiments.ts")).reportExperiment(options, terminal),
   );
-  add(deciding("stop", "everybody sees control, on every gateway within two seconds"), (options: DecideOptions, terminal) =>
-    decideExperiment("stop")(options, terminal),
+  add(deciding("stop", "everybody sees control, on every gateway within two seconds"), async (options: DecideOptions, terminal) =>
+    (await import("./experiments.ts")).decideExperiment("stop")(options, terminal),
   );
-  add(deciding("start", "let one run again that was stopped or shipped, with the counts that it has"), (options: DecideOptions, terminal) =>
-    decideExperiment("start")(options, terminal),
+  add(deciding("start", "let one run again that was stopped or shipped, with the counts that it has"), async (options: DecideOptions, terminal) =>
+    (await import("./experiments.ts")).decideExperiment("start")(options, terminal),
   );
-  add(deciding("ship", "everybody sees this variant").argument("<variant>", "the variant"), (options: DecideOptions, terminal) =>
-    decideExperiment("ship")(options, terminal),
+  add(deciding("ship", "everybody sees this variant").argument("<variant>", "the variant"), async (options: DecideOptions, terminal) =>
+    (await import("./experiments.ts")).decideExperiment("ship")(options, terminal),
   );
   add(
     one("force", "print a signed link that shows one variant to whoever opens it, and counts nothing")
@@ -53,7 +42,7 @@ export function addExperimentCommands(command: Command, add: Add): void {
       .argument("<variant>", "the variant")
       .option("--url <url>", "the page that the link is to open")
       .addOption(new Option("--lifetime <duration>", "of the link, a week at most (1h)").argParser(milliseconds)),
-    (options: ForceOptions, terminal) => forceExperiment(options, terminal),
+    async (options: ForceOptions, terminal) => (await import("./experiments.ts")).forceExperiment(options, terminal),
   );
   add(
     one("plan", "before the start: how many visitors and days a change needs to be found, or what can be found in some days")
@@ -65,7 +54,7 @@ export function addExperimentCommands(command: Command, add: Add): void {
       .addOption(new Option("--power <share>", "the chance to find it").default(0.8, "80%").argParser(shareOf))
       .addOption(new Option("--confidence <share>", "how sure a verdict must be (95%)").argParser(shareOf))
       .addOption(new Option("--split <weights>", "control first, commas between: 50,25,25 (50,50)").argParser(weights)),
-    (options: PlanOptions, terminal) => planExperiment(options, terminal),
+    async (options: PlanOptions, terminal) => (await import("./experiments.ts")).planExperiment(options, terminal),
   );
 }
 

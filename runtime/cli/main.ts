@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { ConfigError } from "../config/config.ts";
 import { durationMs, share } from "../config/units.ts";
 import { addCanaryCommands, addPreviewCommand, withCanaryOptions } from "./canary-commands.ts";
 import type { AuditOptions } from "./audit.ts";
@@ -247,6 +246,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : BAD_USAGE;
     const terminal = new Terminal(process.stdout, process.stderr, args.includes("--json"));
+    const { ConfigError } = await import("../config/config.ts");
     if (thrown instanceof ConfigError) {
       terminal.configError(thrown);
       return FAILED;

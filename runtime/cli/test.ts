@@ -3,11 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { glob } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { COVERAGE_FOLDER, CoverageBook, countUntested } from "../testing/coverage.ts";
 import type { FileOutcome } from "../testing/session.ts";
-import { findRules } from "../compile/compile.ts";
-import { loadConfig } from "../config/config.ts";
-import { coverageOf, coverageText, type Coverage } from "./coverage-text.ts";
+import { coverageText, type Coverage } from "./coverage-text.ts";
 import type { Terminal } from "./terminal.ts";
 import { runFiles } from "./test-runners.ts";
 
@@ -30,13 +27,15 @@ export async function runTests(options: TestOptions, terminal: Terminal): Promis
     return 1;
   }
   const covers = options.coverage || options.coverageThreshold !== null;
+  // The compiler is loaded for those who want it.
+  const tools = covers ? await import("./test-coverage.ts") : null;
   const coverageFolder = covers ? mkdtempSync(path.join(tmpdir(), "sluice-coverage-")) : "";
   try {
     const outcomes = await runFiles(files, {
-      env: covers ? { [COVERAGE_FOLDER]: coverageFolder } : {},
+      env: tools === null ? {} : tools.coverageEnvironment(coverageFolder),
       told: (outcome) => terminal.say(fileText(outcome, folder)),
     });
-    const coverage = covers ? coverageOf(await readCoverage(coverageFolder, options), folder, options.coverageThreshold) : null;
+    const coverage = tools === null ? null : await tools.readCoverage(coverageFolder, config, folder, options.coverageThreshold);
     return report(outcomes, coverage, performance.now() - since, terminal);
   } finally {
     if (covers) rmSync(coverageFolder, { recursive: true, force: true });
@@ -51,19 +50,6 @@ async function findTests(folder: string): Promise<string[]> {
   }))
     found.push(path.join(folder, name));
   return found.sort();
-}
-
-/** Rules of the project that no test has loaded count as well. */
-async function readCoverage(coverageFolder: string, { config }: TestOptions): Promise<CoverageBook> {
-  const book = new CoverageBook();
-  book.read(coverageFolder);
-  const { rulesDir, baseDir } = await loadConfig(config).then(
-    (loaded) => loaded.config,
-    // Test files alone, or a config whose secrets are elsewhere: then what was loaded is what there is.
-    () => ({ rulesDir: "", baseDir: "" }),
-  );
-  if (rulesDir !== "") await countUntested(book, await findRules(rulesDir), baseDir);
-  return book;
 }
 
 function fileText({ file, tests, failure }: FileOutcome, folder: string): string {
