@@ -43,7 +43,10 @@ export async function startGateway(
 /** One line per listener, then `ready`: what scripts wait for. */
 export function announce(supervisor: Supervisor, terminal: Terminal): void {
   for (const { host, port } of supervisor.addresses) terminal.say(`listening on http://${host.includes(":") ? `[${host}]` : host}:${port}`);
-  if (supervisor.adminAddress) terminal.say(`admin on http://${supervisor.adminAddress.host}:${supervisor.adminAddress.port}`);
+  if (supervisor.adminAddress) {
+    const { scheme, host, port } = supervisor.adminAddress;
+    terminal.say(`admin on ${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  }
   terminal.say("ready");
 }
 

@@ -55,7 +55,7 @@ export interface AdminOptions {
 }
 
 export interface Admin {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: { readonly scheme: "http" | "https"; readonly host: string; readonly port: number };
   /** Takes certificates that were renewed. Throws what is wrong with them, leaving what was. */
   renew(tls: AdminTlsConfig): void;
   close(): Promise<void>;
@@ -112,7 +112,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   await listen(server, place);
   const { port } = server.address() as { port: number };
   return {
-    address: { host: place.host, port },
+    address: { scheme: place.tls === undefined ? "http" : "https", host: place.host, port },
     renew,
     close: () =>
       new Promise((resolve) => {

@@ -62,7 +62,7 @@ export interface SupervisorOptions {
 export interface Supervisor {
   /** Where it listens, in config's order. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  readonly adminAddress: { readonly host: string; readonly port: number } | null;
+  readonly adminAddress: Admin["address"] | null;
   /** Swaps releases on all workers or on none. Rejects with a `StartError` that says why. Never touches a socket. */
   deploy(release: Release, maps: SourceMaps): Promise<void>;
   /** Config and rules again; workers are replaced one at a time. Rejects, changing nothing, when either is invalid. */
