@@ -77,6 +77,9 @@ test(
     assert.ok(units >= users && units <= users + broken, `each visitor once: ${units}, ${broken} broken connections`);
     assert.deepEqual(counted.quality.lost, { exposures: 0, goals: 0, errors: 0 }, "the journal of the killed worker was brought to the store");
     assert.ok(counted.quality.repeated > 0, "repetitions were told, and counted once");
+    const metrics = await gateway.metrics();
+    for (const line of [/^sluice_experiment_events_total\{kind="goal"\} [1-9]/m, /^sluice_experiment_lost_total\{kind="goal"\} 0$/m])
+      assert.match(metrics, line);
 
     const text = await command("report", "hero-copy");
     assert.match(text, /hero-copy, version 0: running/);
@@ -118,7 +121,8 @@ test("a variant that breaks pages stops by itself, its visitors see control, and
   const over = new AbortController();
   const told = until(async () => {
     const now = await report();
-    return now.live.state.kind === "stopped" ? now : null;
+    // It stops first, and is told of then.
+    return now.live.state.kind === "stopped" && now.story.length > 0 ? now : null;
   }).finally(() => over.abort());
   const visitors = Array.from({ length: 8 }, async () => {
     while (!over.signal.aborted && !t.signal.aborted) {
