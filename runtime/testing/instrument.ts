@@ -49,7 +49,7 @@ export function instrument(code: string, mapText: string, wanted: (source: strin
   walk.visit(acorn.parse(code, { ecmaVersion: "latest", sourceType: "script", locations: true }), 0, true);
   const { inserts, points } = walk;
   inserts.push({ at: code.indexOf(STRICT) + STRICT.length, end: false, text: counter(points.length) });
-  inserts.push({ at: code.lastIndexOf(END), end: true, text: "$c.flush();" });
+  inserts.push({ at: code.lastIndexOf(END), end: true, text: "$c.loaded();" });
   inserts.sort((a, b) => a.at - b.at || Number(b.end) - Number(a.end));
   return { code: inserted(code, inserts), map: moved(map, code, inserts), points };
 }
@@ -62,16 +62,16 @@ interface Insert {
 }
 
 /**
- * Hits are gathered while a hook runs and leave when it returns; in what it awaited they leave behind each turn. Those could come too late
- * for the hook's last words, so they are told once more with the next hook.
+ * Hits are gathered while the module is loaded or a hook runs, and leave when that returns. Others (behind an `await`, in what is called for an element) leave at once,
+ * and once more with the next hook: nobody can tell from inside whether their line is still taken.
  */
 function counter(count: number): string {
   return (
-    `var $c=(function(){var log=console.log,seen=new Uint8Array(${count}),fresh=[],late=[],depth=0,queued=false;` +
+    `var $c=(function(){var log=console.log,seen=new Uint8Array(${count}),fresh=[],late=[],depth=1;` +
     `function tell(list){for(var i=0;i<list.length;i+=${NUMBERS_PER_LINE})log(${JSON.stringify(MARK)}+list.slice(i,i+${NUMBERS_PER_LINE}).map(function(n){return n.toString(${BASE})}).join(","))}` +
-    `function later(){queued=false;if(fresh.length===0)return;tell(fresh);late=late.concat(fresh);fresh=[]}` +
-    `function hit(n){if(seen[n]!==0)return;seen[n]=1;fresh.push(n);if(depth===0&&!queued){queued=true;Promise.resolve().then(later)}}` +
+    `function hit(n){if(seen[n]!==0)return;seen[n]=1;if(depth>0)fresh.push(n);else{late.push(n);tell([n])}}` +
     `hit.flush=function(){if(fresh.length+late.length>0)tell(late.concat(fresh));fresh=[];late=[]};` +
+    `hit.loaded=function(){depth=0;hit.flush()};` +
     `hit.hook=function(run){return typeof run!=="function"?run:function(){depth++;try{return run.apply(this,arguments)}finally{depth--;if(depth===0)hit.flush()}}};` +
     `hit.hooks=function(make){return function(given){if(typeof given!=="object"||given===null)return make(given);var own=Object.assign({},given);` +
     `Object.keys(own).forEach(function(name){own[name]=hit.hook(own[name])});return make(own)}};return hit})();` +

@@ -21,8 +21,9 @@ import { MovableClock } from "./test-clock.ts";
 import { testStore } from "./test-store.ts";
 
 const DEFAULT_COST_TIMES = 100;
-/** For `onComplete` and `waitUntil` work of a request to end. */
+/** For `onComplete` of a request to end; and for what its rules still do behind it. */
 const LAST_HOOKS_MS = 1_000;
+const LAST_TAILS_MS = 200;
 const LOOK_MS = 1;
 
 /** `folder`: relative paths of rules count from there. */
@@ -158,10 +159,17 @@ class TestGateway implements Public.Gateway {
     for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup();
   }
 
-  /** `onComplete` runs after the last byte. */
+  /** `onComplete` runs after the last byte; `waitUntil` work and callbacks for elements end when they like, and are not waited for as long. */
   async #lastHooks(): Promise<void> {
-    const untilMs = performance.now() + LAST_HOOKS_MS;
-    while ((this.#lease?.status().outstanding ?? 0) > 0 && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const sinceMs = performance.now();
+    const loaded = this.#worker.core.table.loaded as { readonly running?: number } | null;
+    for (;;) {
+      const tookMs = performance.now() - sinceMs;
+      const hooks = (this.#lease?.status().outstanding ?? 0) > 0 && tookMs < LAST_HOOKS_MS;
+      const tails = (loaded?.running ?? 0) > 0 && tookMs < LAST_TAILS_MS;
+      if (!hooks && !tails) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
   }
 
   #noteLimit(call: ServiceCall, service: Service): ReturnType<Service> {

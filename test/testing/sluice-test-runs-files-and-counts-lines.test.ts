@@ -23,7 +23,7 @@ write(
   "rules/_words.ts",
   `/** Shared by rules. */
 export function greet(name: string): string {
-  return \`hello, \${name}\`;
+  return \`hello, \${name}<b>!</b>\`;
 }
 export function part(name: string): string {
   return \`bye, \${name}\`;
@@ -47,7 +47,19 @@ export default defineRule({
     if (seen !== null) return respond(200, "again");
     await ctx.kv.set("seen", true);
     const lengths = [1, 2].map((n) => n * 2);
-    return respond(200, shout(greet(String(lengths.length))));
+    return respond(200, shout(greet(String(lengths.length))), { "content-type": "text/html" });
+  },
+  onResponse(res) {
+    res.html.on("b", {
+      element(element) {
+        element.remove();
+      },
+    });
+    res.html.on("hello", {
+      element(element) {
+        element.remove();
+      },
+    });
   },
 });
 `,
@@ -119,6 +131,7 @@ test("the lines of rules and of what they import are counted, also of rules with
         [
           [8, 9],
           [13, 13],
+          [26, 26],
         ],
       ],
       ["rules/untested.ts", [[2, 6]]],
@@ -130,7 +143,7 @@ test("less than the threshold fails, with a table; enough does not; a file for N
   const low = await sluice(folder, ["test", "--coverage-threshold", "95%", "rules/door.test.ts", "other/node.test.ts"]);
   assert.equal(low.code, 1, low.text);
   assert.match(low.text, /^ℹ pass 3$/m);
-  assert.match(low.text, /^rules\/door\.ts +\d+\/\d+ +\d+\.\d % +8-9 13$/m);
+  assert.match(low.text, /^rules\/door\.ts +\d+\/\d+ +\d+\.\d % +8-9 13 26$/m);
   assert.match(low.text, /^rules\/untested\.ts +2\/2 +100\.0 %$/m);
   assert.match(low.text, /the tests run \d+(?:\.\d)? % of the rules' lines, expected at least 95 %/);
   assert.equal((await run("--coverage-threshold", "50%", "rules/door.test.ts")).code, 0);
