@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as pause } from "node:timers/promises";
 import { loadConfig } from "../config/config.ts";
+import type { Terminal } from "./terminal.ts";
 
 export interface AdminPlace {
   /** `--admin`: URL of the admin listener. */
@@ -24,10 +25,22 @@ export class AdminCallError extends Error {
   }
 }
 
+const FAILED = 1;
 const DEADLINE_MS = 30_000;
 /** Commands that wait for something ask often; the gateway says when it is too often. */
 const MAX_PAUSES = 5;
 const LONGEST_PAUSE_S = 10;
+
+/** A command that asks a gateway: what it is refused, or whom it cannot reach, is told in one line, exit code 1. */
+export async function reaching(terminal: Terminal, run: () => Promise<number>): Promise<number> {
+  try {
+    return await run();
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    terminal.problem(thrown.message);
+    return FAILED;
+  }
+}
 
 /** The answer's JSON, to a POST when there is a body. Throws an `AdminCallError` that says what to do. */
 export async function callAdmin(place: AdminPlace, endpoint: string, body?: object): Promise<Readonly<Record<string, unknown>>> {
@@ -140,6 +153,6 @@ async function placeOf({ admin, config }: AdminPlace): Promise<{ base: string; t
   try {
     return { base, token: readFileSync(file, "utf8").trim() };
   } catch (cause) {
-    throw new AdminCallError(`no admin token: SLUICE_ADMIN_TOKEN is not set, and ${file} cannot be read`, { cause });
+    throw new AdminCallError(`no admin token: SLUICE_ADMIN_TOKEN is not set, and ${file} cannot be read; sluice start writes it when it starts`, { cause });
   }
 }

@@ -2,7 +2,7 @@
 import { loadConfig } from "../config/config.ts";
 import type { Release } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
 import { type CanaryOptions, canaryPolicy, endLines, followCanary } from "./canary.ts";
 import { buildRelease } from "./release-build.ts";
 import type { Rollout } from "../control/rollouts.ts";
@@ -42,14 +42,10 @@ export async function deploy(options: DeployOptions, terminal: Terminal): Promis
   }
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) terminal.warn(warning);
-  try {
+  return reaching(terminal, async () => {
     if (options.shadow === "off") return await endShadow(options, terminal);
     return await deployed(options, config, startedMs, terminal);
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }
 
 async function deployed(options: DeployOptions, config: ResolvedConfig, startedMs: number, terminal: Terminal): Promise<number> {

@@ -4,7 +4,7 @@ import { duration, smallestLift } from "../experiments/statistics/statistics.ts"
 import type { Report } from "../experiments/study/report.ts";
 import type { Summary } from "../experiments/study/summary.ts";
 import { nearest } from "../nearest.ts";
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
 import { reportPage } from "./experiment-page/page.ts";
 import { listLines, reportLines } from "./experiment-text.ts";
 import { count, moment, percent, signed } from "./experiment-words.ts";
@@ -156,14 +156,4 @@ export function planExperiment(options: PlanOptions, terminal: Terminal): Promis
 
 function placeOf(key: string): string {
   return `/v1/experiments/${encodeURIComponent(key)}`;
-}
-
-async function reaching(terminal: Terminal, run: () => Promise<number>): Promise<number> {
-  try {
-    return await run();
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
 }

@@ -1,6 +1,6 @@
 /** `sluice explain URL`: what a request would get from the gateway that runs, and why. */
 import type { Explanation } from "../proxy/explanation.ts";
-import { AdminCallError, callAdmin, type AdminPlace } from "./admin-call.ts";
+import { callAdmin, type AdminPlace, reaching } from "./admin-call.ts";
 import { explanationLines } from "./explain-text.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -12,20 +12,15 @@ export interface ExplainOptions extends AdminPlace {
   readonly args: readonly [url: string | undefined];
 }
 
-const FAILED = 1;
 const BAD_USAGE = 2;
 
 /** For a request that is really made. */
 async function debugHeader(options: ExplainOptions, terminal: Terminal): Promise<number> {
-  try {
+  return reaching(terminal, async () => {
     const signed = await callAdmin(options, "/v1/debug", {});
     terminal.result(signed, () => [`${String(signed["header"])}: ${String(signed["value"])}`]);
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }
 
 export async function explain(options: ExplainOptions, terminal: Terminal): Promise<number> {
@@ -39,14 +34,10 @@ export async function explain(options: ExplainOptions, terminal: Terminal): Prom
     return BAD_USAGE;
   }
   const headers = options.header.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
-  try {
+  return reaching(terminal, async () => {
     const asked = { url, method: options.method, headers, ...(options.client === undefined ? {} : { client: options.client }) };
     const explanation = (await callAdmin(options, "/v1/explain", asked)) as unknown as Explanation;
     terminal.result(explanation, () => explanationLines(explanation));
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }

@@ -50,7 +50,7 @@ function program(): { command: Command; code: () => number } {
   add(
     command
       .command("init")
-      .description("make a working project: config, one rule, one rule test, tsconfig")
+      .description("make a working project: config, one rule, one experiment, a test of each, tsconfig")
       .argument("[dir]", "folder, made when it is not there", "."),
     async (options: { args: [string] }, terminal) => (await import("./init.ts")).init(options.args[0], terminal),
   );

@@ -4,7 +4,7 @@ import { type Change, differenceOf, type ReleaseContent } from "../compile/diffe
 import type { SourceMaps } from "../compile/release.ts";
 import { loadConfig, mergeConfig } from "../config/config.ts";
 import type { SharedConfig } from "../config/schema.ts";
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
 import { configNotes, configPlan } from "./config-plan.ts";
 import type { Recording } from "../observe/recordings/recordings.ts";
 import { replay, type Replay, type ReplaySide } from "./replay.ts";
@@ -23,7 +23,7 @@ export interface PlanOptions extends AdminPlace {
 export async function plan(options: PlanOptions, terminal: Terminal): Promise<number> {
   const { config, warnings } = await loadConfig(options.config);
   for (const warning of warnings) terminal.warn(warning);
-  try {
+  return reaching(terminal, async () => {
     await using compiler = createCompiler(config);
     const asked = callAdmin(options, "/v1/releases/current?maps=true");
     const [serving, compiled] = await Promise.all([asked, compiler.rebuild(asked.then((current) => (current as unknown as Serving).release))]);
@@ -51,11 +51,7 @@ export async function plan(options: PlanOptions, terminal: Terminal): Promise<nu
       ...(replayed === null ? [] : replayLines(replayed.replay, replayed.available)),
     ]);
     return changes.length === 0 && (replayed === null || replayed.replay.different.length === 0) ? 0 : DIFFERENCES;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }
 
 interface Serving extends ReleaseContent {

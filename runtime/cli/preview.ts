@@ -1,19 +1,18 @@
 /** `sluice releases preview`: a header and a cookie with which requests run on a stored release, whatever serves. */
 import type { ShelfEntry } from "../control/release-shelf.ts";
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
-import type { Terminal } from "./terminal.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
+import { momentText, type Terminal } from "./terminal.ts";
 
 export interface PreviewOptions extends AdminPlace {
   readonly args: readonly [string];
   readonly for: number;
 }
 
-const FAILED = 1;
 const BAD_USAGE = 2;
 
 export async function preview(options: PreviewOptions, terminal: Terminal): Promise<number> {
   const [asked] = options.args;
-  try {
+  return reaching(terminal, async () => {
     const { releases } = (await callAdmin(options, "/v1/releases")) as unknown as { releases: ShelfEntry[] };
     const fits = releases.filter(({ id }) => id.startsWith(asked));
     if (fits.length !== 1) {
@@ -26,15 +25,11 @@ export async function preview(options: PreviewOptions, terminal: Terminal): Prom
     terminal.result({ release: fits[0]!.id, ...answer }, () => [
       `${header}: ${value}`,
       "",
-      `a request with this header runs on release ${fits[0]!.id} until ${new Date(untilUnixMs).toISOString().slice(0, 19).replace("T", " ")} UTC:`,
+      `a request with this header runs on release ${fits[0]!.id} until ${momentText(untilUnixMs)} UTC:`,
       `  curl -H '${header}: ${value}' …`,
       "in a browser, on a page of the site, in its console:",
       `  document.cookie = "${cookie}"`,
     ]);
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }

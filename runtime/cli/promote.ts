@@ -1,6 +1,6 @@
 /** `sluice promote`: the canary serves, or takes its next share. */
 import type { Rollout } from "../control/rollouts.ts";
-import { AdminCallError, callAdmin } from "./admin-call.ts";
+import { callAdmin, reaching } from "./admin-call.ts";
 import { canaryOf, viewLines } from "./canary.ts";
 import { exitCode, followRollout, gatewayTable, type RolloutOptions } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -15,7 +15,7 @@ const FAILED = 1;
 
 export async function promote(options: PromoteOptions, terminal: Terminal): Promise<number> {
   const action = options.step ? "step" : "promote";
-  try {
+  return reaching(terminal, async () => {
     const { running } = await canaryOf(options);
     if (running === null) {
       terminal.problem("found no canary that runs, expected one that sluice deploy --canary began");
@@ -29,11 +29,7 @@ export async function promote(options: PromoteOptions, terminal: Terminal): Prom
       return 0;
     }
     return await endWith(options, action, `release ${release} is promoted`, terminal);
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }
 
 /** Changes the canary that runs. */

@@ -1,5 +1,5 @@
 /** `sluice purge`: takes answers out of the cache of every gateway. */
-import { AdminCallError, callAdmin, type AdminPlace } from "./admin-call.ts";
+import { callAdmin, type AdminPlace, reaching } from "./admin-call.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PurgeOptions extends AdminPlace {
@@ -10,7 +10,6 @@ export interface PurgeOptions extends AdminPlace {
   readonly soft: boolean;
 }
 
-const FAILED = 1;
 const BAD_USAGE = 2;
 
 export async function purge(options: PurgeOptions, terminal: Terminal): Promise<number> {
@@ -28,14 +27,10 @@ export async function purge(options: PurgeOptions, terminal: Terminal): Promise<
     );
     return BAD_USAGE;
   }
-  try {
+  return reaching(terminal, async () => {
     const answer = await callAdmin(options, "/v1/cache/purge", { ...asked, soft });
     const what = all ? "everything" : `${names[0]} ${url ?? prefix ?? tag}`;
     terminal.result(answer, () => [`${soft ? "made stale" : "purged"} ${what} on ${String(answer["workers"])} worker${answer["workers"] === 1 ? "" : "s"}`]);
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }

@@ -1,12 +1,11 @@
 /** `sluice recordings`: what is kept for `sluice plan --replay`, on all gateways; `sluice recordings purge` forgets it. */
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
-import type { Terminal } from "./terminal.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
+import { momentText, type Terminal } from "./terminal.ts";
 
 export interface RecordingsOptions extends AdminPlace {
   readonly args: readonly [action: string | undefined];
 }
 
-const FAILED = 1;
 const BAD_USAGE = 2;
 const MOST = 10_000;
 
@@ -16,7 +15,7 @@ export async function recordings(options: RecordingsOptions, terminal: Terminal)
     terminal.problem(`found ${action}, expected nothing, or purge`);
     return BAD_USAGE;
   }
-  try {
+  return reaching(terminal, async () => {
     if (action === "purge") {
       const answer = await callAdmin(options, "/v1/recordings/purge", {});
       terminal.result(answer, () => ["every recorded request is forgotten"]);
@@ -29,18 +28,10 @@ export async function recordings(options: RecordingsOptions, terminal: Terminal)
       first === undefined
         ? ['no request is recorded; config\'s record: { share: "1%" } keeps some']
         : [
-            `${kept.length} request${kept.length === 1 ? "" : "s"}, ${moment(first.atUnixMs)} to ${moment(last!.atUnixMs)} UTC`,
+            `${kept.length} request${kept.length === 1 ? "" : "s"}, ${momentText(first.atUnixMs)} to ${momentText(last!.atUnixMs)} UTC`,
             ...releases.map(({ release, requests }) => `  ${release}: ${requests}`),
           ],
     );
     return 0;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
-}
-
-function moment(unixMs: number): string {
-  return new Date(unixMs).toISOString().slice(0, 19).replace("T", " ");
+  });
 }

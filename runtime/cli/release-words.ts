@@ -7,6 +7,6 @@ export function holding(modules: readonly RuleModule[]): string {
   return experiments === 0 ? rules : `${rules} and ${counted(experiments, "experiment")}`;
 }
 
-function counted(count: number, what: string): string {
+export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -2,25 +2,26 @@
 import type { SeenGateway } from "../control/board.ts";
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
 import type { SeenShadow } from "../control/shadow.ts";
-import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
+import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
 import { shadowLines } from "./shadow.ts";
 import type { CanaryView } from "../control/canary/steward.ts";
 import { shareOf } from "../control/canary/canary.ts";
 import { viewLines } from "./canary.ts";
 import { table } from "./rollout-progress.ts";
-import type { Terminal } from "./terminal.ts";
+import { counted } from "./release-words.ts";
+import { momentText, type Terminal } from "./terminal.ts";
 
-const FAILED = 1;
 const LONGEST_MESSAGE = 60;
 
 export function releases(options: AdminPlace, terminal: Terminal): Promise<number> {
-  return shown(terminal, async () => {
+  return reaching(terminal, async () => {
     const [answer, shadow] = await Promise.all([
       callAdmin(options, "/v1/releases"),
       callAdmin(options, "/v1/shadow") as Promise<unknown> as Promise<SeenShadow>,
     ]);
     const { releases: kept, history, here } = answer as unknown as { releases: ShelfEntry[]; history: Head[]; here: { release: string; epoch: number } };
-    const rows = kept.map(({ id, uploadedUnixMs, author, message, commit, signedBy, rules }) => {
+    const rows = kept.map((entry) => {
+      const { id, uploadedUnixMs, author, commit, signedBy, rules } = entry;
       const last = history.find(({ release }) => release === id);
       const canary = history[0]?.canary;
       const epoch =
@@ -32,21 +33,27 @@ export function releases(options: AdminPlace, terminal: Terminal): Promise<numbe
       return [
         shadow.terms?.release === id ? "shadow" : epoch,
         id,
-        when(uploadedUnixMs),
+        momentText(uploadedUnixMs),
         author,
         commit.slice(0, 8),
         String(rules.length),
         signedBy === "" ? "" : "signed",
-        message.slice(0, LONGEST_MESSAGE),
+        messageOf(entry, history).slice(0, LONGEST_MESSAGE),
       ];
     });
     terminal.result({ ...answer, shadow: shadow.terms }, () =>
       rows.length === 0
         ? [`nothing was deployed yet; this gateway serves what lies in its rules folder (${here.release})`]
-        : [...table(["  epoch", "release", "handed in", "by", "commit", "rules", "", "message"], rows), ...shadowLines(shadow)],
+        : [...table(["  epoch", "release", "handed in", "by", "commit", "modules", "", "message"], rows), ...shadowLines(shadow)],
     );
     return 0;
   });
+}
+
+/** Of the deploy that last made it serve, or a canary. One that was only handed in says what it was handed in with: the same content handed in again stays as it is. */
+function messageOf({ id, message }: ShelfEntry, history: readonly Head[]): string {
+  const last = history.find(({ kind, release, canary }) => (kind === "deploy" && release === id) || (kind === "canary" && canary?.release === id));
+  return last?.message || message;
 }
 
 interface Status {
@@ -85,7 +92,7 @@ interface Status {
 }
 
 export function status(options: AdminPlace, terminal: Terminal): Promise<number> {
-  return shown(terminal, async () => {
+  return reaching(terminal, async () => {
     const answer = await callAdmin(options, "/v1/status");
     terminal.result(answer, () => statusLines(answer as unknown as Status));
     return 0;
@@ -96,7 +103,7 @@ function statusLines({ shadow = null, recording = null, state, version, release,
   const gateways = deployed?.gateways ?? [];
   const epoch = deployed === null || deployed.epoch === 0 ? "not deployed" : `epoch ${deployed.epoch}`;
   return [
-    `${state}, release ${release.id} (${epoch}), ${release.rules.length} rules, sluice ${version}`,
+    `${state}, release ${release.id} (${epoch}), ${counted(release.rules.length, "module")}, sluice ${version}`,
     `store: ${store.kind}, ${store.state}${store.reason === "" ? "" : ` (${store.reason})`}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...driftLines(deployed?.drift ?? []),
@@ -133,18 +140,4 @@ function driftLines(keys: readonly string[]): string[] {
   if (keys.length === 0) return [];
   const more = keys.length > MOST_KEYS ? ` and ${keys.length - MOST_KEYS} more` : "";
   return [`config file: differs here from what was deployed, which counts, in ${keys.slice(0, MOST_KEYS).join(", ")}${more}`];
-}
-
-async function shown(terminal: Terminal, run: () => Promise<number>): Promise<number> {
-  try {
-    return await run();
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
-}
-
-function when(unixMs: number): string {
-  return new Date(unixMs).toISOString().slice(0, 19).replace("T", " ");
 }

@@ -1,7 +1,7 @@
 /** `sluice rollback`: ends a canary, or a release that is kept serves again; nothing is built. */
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
 import type { CanaryView } from "../control/canary/steward.ts";
-import { AdminCallError, callAdmin } from "./admin-call.ts";
+import { callAdmin, reaching } from "./admin-call.ts";
 import { canaryOf, viewLines } from "./canary.ts";
 import { endWith } from "./promote.ts";
 import { exitCode, gatewayTable, rollOut, type RolloutOptions } from "./rollout-progress.ts";
@@ -28,7 +28,7 @@ async function canaryBack(options: RollbackOptions, running: CanaryView, termina
 
 export async function rollback(options: RollbackOptions, terminal: Terminal): Promise<number> {
   const startedMs = performance.now();
-  try {
+  return reaching(terminal, async () => {
     const { running } = await canaryOf(options);
     if (running !== null && options.args[0] === undefined) return await canaryBack(options, running, terminal);
     const { releases, history } = (await callAdmin(options, "/v1/releases")) as unknown as { releases: ShelfEntry[]; history: Head[] };
@@ -54,9 +54,5 @@ export async function rollback(options: RollbackOptions, terminal: Terminal): Pr
       code === 0 ? `back on release ${release} (${tookMs} ms)` : `release ${release} was not activated: ${rollout.reason}`,
     ]);
     return code;
-  } catch (thrown) {
-    if (!(thrown instanceof AdminCallError)) throw thrown;
-    terminal.problem(thrown.message);
-    return FAILED;
-  }
+  });
 }

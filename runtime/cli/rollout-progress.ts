@@ -59,7 +59,7 @@ function lineOf({ state, gateways, epoch }: Rollout): string {
     case "preparing":
       return live.length === 0 ? "preparing …" : `preparing: ${count("prepared")} gateways are`;
     case "active":
-      return `epoch ${epoch} is committed: ${count("serving")} gateways serve it`;
+      return `epoch ${epoch} is committed${live.length === 0 ? "" : `: ${count("serving")} gateways serve it`}`;
     default:
       return `${state}${epoch === 0 ? "" : ` (epoch ${epoch})`}`;
   }

@@ -55,6 +55,11 @@ export class Terminal {
   }
 }
 
+/** In UTC, to the second. */
+export function momentText(unixMs: number): string {
+  return new Date(unixMs).toISOString().slice(0, 19).replace("T", " ");
+}
+
 /** `file:line:column: text`, then the code frame. */
 export function formatProblem(problem: Problem): string {
   const where = problem.file === "" ? "" : `${problem.file}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ""}: `;

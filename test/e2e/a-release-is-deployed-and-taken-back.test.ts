@@ -32,7 +32,8 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
     ["new: may call out (ctx.fetch)", "new: may read request bodies", "new: names https://api.example.com, which config does not allow it to fetch"],
   );
   stage.rule("say.ts", saying("two"));
-  const second = JSON.parse((await stage.sluice(gateway, ["deploy", "--wait", "--json"])).out) as {
+  assert.equal((await stage.sluice(gateway, ["deploy", "--dry-run", "--message", "a try"])).code, 0);
+  const second = JSON.parse((await stage.sluice(gateway, ["deploy", "--wait", "--json", "--message", "the second"])).out) as {
     state: string;
     epoch: number;
     gateways: { state: string }[];
@@ -49,7 +50,8 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
   assert.equal(back.code, 0, back.out + back.err);
   assert.deepEqual(await ask(gateway), one);
   const listed = await stage.sluice(gateway, ["releases"]);
-  assert.match(listed.out, new RegExp(`^\\* 3 +${one.release}`, "m"));
+  assert.match(listed.out, new RegExp(`^\\* 3 +${one.release} .* the first$`, "m"));
+  assert.match(listed.out, /^  2 +[0-9a-f]{12} .* the second$/m, "as it was deployed, not as it was tried");
 
   await gateway.end("SIGTERM");
   // What lies in the rules folder counts for nothing any more, not even when it is broken.
