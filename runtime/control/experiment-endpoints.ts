@@ -4,10 +4,10 @@ import { type LiveBoard, type LiveEntry, readLive, setLive } from "../experiment
 import { report } from "../experiments/study/report.ts";
 import { summary } from "../experiments/study/summary.ts";
 import { type StoryLine, tell } from "../experiments/study/story.ts";
-import { GatewayError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
 import { type AdminCode, type Answer, type Asked, type Endpoint, failure, json } from "./answers.ts";
+import { atDesk } from "./desk.ts";
 import { Decide, Decided, Force, Forced, Listed, ReportShape, Ship } from "./experiment-shapes.ts";
 
 export interface ExperimentDesk {
@@ -28,18 +28,7 @@ const KEY = { key: "the experiment's key" };
 
 /** `desk` null: the release that serves has no experiments, or this gateway is still starting. */
 export function experimentEndpoints(desk: () => ExperimentDesk | null): Endpoint[] {
-  const at =
-    (run: (asked: Asked, desk: ExperimentDesk) => Promise<Answer>) =>
-    async (asked: Asked): Promise<Answer> => {
-      const open = desk();
-      if (open === null) return failure(503, { code: "NOT_READY", found: "no experiments here, or not yet", expected: "a release that has some" });
-      try {
-        return await run(asked, open);
-      } catch (thrown) {
-        if (!(thrown instanceof GatewayError)) throw thrown;
-        return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
-      }
-    };
+  const at = atDesk(desk, { found: "no experiments here, or not yet", expected: "a release that has some" });
   const one = (run: (asked: Asked, desk: ExperimentDesk, data: ExperimentData) => Promise<Answer>) =>
     at(async (asked, open) => {
       const data = open.experiments().find(({ key }) => key === asked.params["key"]);

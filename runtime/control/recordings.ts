@@ -1,8 +1,8 @@
 /** `/v1/recordings`: requests that gateways have kept for `sluice plan --replay`. They tell of visitors, so they have a role of their own. */
 import { z } from "zod";
-import { GatewayError } from "../errors.ts";
 import type { Recordings } from "../observe/recordings/recordings.ts";
-import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
+import { type AdminCode, type Endpoint, failure, json } from "./answers.ts";
+import { atDesk } from "./desk.ts";
 
 const DEFAULT_COUNT = 1_000;
 const MOST = 10_000;
@@ -10,19 +10,7 @@ const REFUSALS: Readonly<Record<number, readonly AdminCode[]>> = { 503: ["STORE_
 
 /** Null: this gateway has no store to ask (`sluice dev`), or is still starting. */
 export function recordingEndpoints(recordings: () => Recordings | null): Endpoint[] {
-  const at =
-    (run: (asked: Asked, recordings: Recordings) => Promise<TextAnswer>) =>
-    async (asked: Asked): Promise<TextAnswer> => {
-      const open = recordings();
-      if (open === null)
-        return failure(503, { code: "NOT_READY", found: "a gateway that records nothing, or not yet", expected: "one that was started with sluice start" });
-      try {
-        return await run(asked, open);
-      } catch (thrown) {
-        if (thrown instanceof GatewayError) return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
-        throw thrown;
-      }
-    };
+  const at = atDesk(recordings, { found: "a gateway that records nothing, or not yet", expected: "one that was started with sluice start" });
   return [
     {
       path: "/v1/recordings",

@@ -3,10 +3,9 @@ import { z } from "zod";
 import type { RouteConfig } from "../config/resolved.ts";
 import type { SharedConfig } from "../config/schema.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
-import { GatewayError } from "../errors.ts";
 import type { Recordings } from "../observe/recordings/recordings.ts";
 import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
-import { PackageError } from "./release-package.ts";
+import { atDesk } from "./desk.ts";
 import { Order, ReleaseListShape, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
 import type { Follower } from "./follower.ts";
 import type { ReleaseShelf } from "./release-shelf.ts";
@@ -34,23 +33,7 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 /** Of all that is asked here. */
 const REFUSALS: Readonly<Record<number, readonly AdminCode[]>> = { 422: ["RELEASE_REFUSED"], 503: ["STORE_AWAY", "NOT_READY"] };
 
-/** What is asked of the desk; null: this gateway takes no releases (`sluice dev`), or is still starting. */
-function atDesk(desk: () => ReleaseDesk | null): (run: (asked: Asked, desk: ReleaseDesk) => Promise<TextAnswer>) => (asked: Asked) => Promise<TextAnswer> {
-  return (run) => async (asked) => {
-    const open = desk();
-    if (open === null)
-      return failure(503, { code: "NOT_READY", found: "a gateway that takes no releases, or not yet", expected: "one that was started with sluice start" });
-    try {
-      return await run(asked, open);
-    } catch (thrown) {
-      if (thrown instanceof PackageError)
-        return failure(422, { code: "RELEASE_REFUSED", found: thrown.message, expected: "a release as sluice deploy makes it" });
-      if (thrown instanceof GatewayError) return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
-      throw thrown;
-    }
-  };
-}
-
+/** `desk` null: this gateway takes no releases (`sluice dev`), or is still starting. */
 export function releaseEndpoints(desk: () => ReleaseDesk | null): Endpoint[] {
   const at = atDesk(desk);
   return [
@@ -164,7 +147,7 @@ async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promi
         expected: "its end: sluice promote, or sluice rollback",
       });
     case "incomparable":
-      return failure(409, { code: "CANARY_REFUSED", found: begun.found, expected: "another release that serves, to compare the canary with" });
+      return failure(409, { code: "CANARY_REFUSED", found: begun.found, expected: begun.expected });
     case "running":
       return failure(409, {
         code: "ROLLOUT_RUNNING",

@@ -75,7 +75,7 @@ export type RolloutRefusal =
   /** One runs already. */
   | { readonly refused: "canary"; readonly canary: Canary }
   /** Nothing was ever deployed, or it serves already: there is nothing to compare with. */
-  | { readonly refused: "incomparable"; readonly found: string };
+  | { readonly refused: "incomparable"; readonly found: string; readonly expected: string };
 
 export interface RolloutParts {
   readonly store: Store;
@@ -127,8 +127,8 @@ export class Rollouts {
     if (entry === undefined) return { refused: "unknown", found: release };
     const canary = order.canary ?? null;
     if (head?.canary && kind !== "rollback") return { refused: "canary", canary: head.canary };
-    if (canary !== null && head === null) return { refused: "incomparable", found: "nothing that was ever deployed" };
-    if (canary !== null && head!.release === release) return { refused: "incomparable", found: `${release}, which serves already` };
+    const incomparable = canary === null ? null : withoutComparison(release, head);
+    if (incomparable !== null) return incomparable;
     const asked = canary === null ? kind : "canary";
     const text = JSON.stringify({ release, digest: entry.digest, base, kind: asked, dryRun, by, message } satisfies Omit<Proposal, "number" | "expiresUnixMs">);
     const [outcome, more] = await store.run(PROPOSE, [KEYS.head, KEYS.proposal, KEYS.number, KEYS.votes], [base, text, timeoutMs + PROPOSAL_GRACE_MS]);
@@ -318,6 +318,17 @@ function changeOf(order: RolloutOrder, digest: string, before: Head | null, numb
   const running = before?.canary ?? null;
   if (running === null) return change;
   return { ...change, ended: { release: running.release, outcome: "replaced", because: "asked", reason: `${kind} to ${release}`, pictures: running.past } };
+}
+
+function withoutComparison(release: string, head: Head | null): RolloutRefusal | null {
+  if (head === null)
+    return {
+      refused: "incomparable",
+      found: "nothing that was ever deployed",
+      expected: "a release that serves, to compare the canary with: deploy one without --canary first",
+    };
+  if (head.release !== release) return null;
+  return { refused: "incomparable", found: `${release}, which serves already`, expected: "a change in rules or config, to compare with what serves" };
 }
 
 function isWaitedFor({ kind }: Rollout, { live, silentMs }: SeenGateway): boolean {

@@ -5,11 +5,12 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { Clock, Timer } from "../clock.ts";
-import { asGatewayError, GatewayError } from "../errors.ts";
+import { asGatewayError } from "../errors.ts";
 import type { ShadowStatus } from "../proxy/shadow-status.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditFacts } from "./audit.ts";
-import { type AdminCode, type Asked, type Endpoint, failure, json, type TextAnswer } from "./answers.ts";
+import { type AdminCode, type Endpoint, failure, json } from "./answers.ts";
+import { atDesk } from "./desk.ts";
 import { PackageError } from "./release-package.ts";
 import type { ReleaseShelf, Taken } from "./release-shelf.ts";
 
@@ -87,10 +88,11 @@ export class Shadowing {
     return this.#seen;
   }
 
-  async begin(id: string, share: number, by: string): Promise<ShadowTerms | null> {
-    const { shelf, store, clock, audit } = this.#parts;
+  async begin(id: string, share: number, by: string): Promise<ShadowTerms | "unknown" | "serving"> {
+    const { shelf, store, clock, audit, serving } = this.#parts;
+    if (serving() === id) return "serving";
     const taken = await shelf.take(id);
-    if (taken === null) return null;
+    if (taken === null) return "unknown";
     const terms: ShadowTerms = { tag: randomBytes(6).toString("hex"), release: id, digest: taken.release.digest, share, by, atUnixMs: clock.unixMs() };
     await store.set(KEY, JSON.stringify(terms), { ttlMs: null, durable: true });
     audit({ actor: by, action: "shadow", outcome: "done", reason: "", facts: { release: id, share } });
@@ -220,21 +222,7 @@ const DEFAULT_SHARE = 0.1;
 
 /** Null: this gateway takes no releases (`sluice dev`), or is still starting. */
 export function shadowEndpoints(shadowing: () => Shadowing | null): Endpoint[] {
-  const at =
-    (run: (asked: Asked, shadowing: Shadowing) => Promise<TextAnswer>) =>
-    async (asked: Asked): Promise<TextAnswer> => {
-      const open = shadowing();
-      if (open === null)
-        return failure(503, { code: "NOT_READY", found: "a gateway that takes no releases, or not yet", expected: "one that was started with sluice start" });
-      try {
-        return await run(asked, open);
-      } catch (thrown) {
-        if (thrown instanceof PackageError)
-          return failure(422, { code: "RELEASE_REFUSED", found: thrown.message, expected: "a release as sluice deploy makes it" });
-        if (thrown instanceof GatewayError) return failure(503, { code: "STORE_AWAY", found: thrown.message, expected: "a store that answers" });
-        throw thrown;
-      }
-    };
+  const at = atDesk(shadowing);
   return [
     {
       path: "/v1/shadow",
@@ -255,11 +243,17 @@ export function shadowEndpoints(shadowing: () => Shadowing | null): Endpoint[] {
       about: "Lets every gateway play a share of the live requests to a release whose effects are only compared.",
       asks: Order,
       answers: { 200: Shape },
-      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"], 422: ["RELEASE_REFUSED"] },
+      refusals: { ...REFUSALS, 404: ["RELEASE_UNKNOWN"], 409: ["SHADOW_REFUSED"], 422: ["RELEASE_REFUSED"] },
       answer: at(async ({ body, actor }, open) => {
         const { release, share = DEFAULT_SHARE } = body as z.infer<typeof Order>;
-        if ((await open.begin(release, share, actor)) === null)
-          return failure(404, { code: "RELEASE_UNKNOWN", found: release, expected: "the id of a release that GET /v1/releases lists" });
+        const begun = await open.begin(release, share, actor);
+        if (begun === "serving")
+          return failure(409, {
+            code: "SHADOW_REFUSED",
+            found: `${release}, which serves already`,
+            expected: "a change in rules or config, to compare with what serves",
+          });
+        if (begun === "unknown") return failure(404, { code: "RELEASE_UNKNOWN", found: release, expected: "the id of a release that GET /v1/releases lists" });
         return json(200, open.seen);
       }),
     },

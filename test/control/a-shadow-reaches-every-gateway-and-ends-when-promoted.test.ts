@@ -66,6 +66,12 @@ function seat(t: TestContext, store: Store, clock: ManualClock, gateway: string,
   return made;
 }
 
+async function begun({ shadowing }: Seat, release: string, share: number): Promise<string> {
+  const terms = await shadowing.begin(release, share, "somebody");
+  assert.ok(typeof terms === "object", JSON.stringify(terms));
+  return terms.tag;
+}
+
 test("every gateway plays the shadow that stands in the store, says what came of it, and stops when it is over", async (t) => {
   const clock = new ManualClock();
   const store = createMemoryStore({ clock });
@@ -79,8 +85,9 @@ test("every gateway plays the shadow that stands in the store, says what came of
   );
   const { entry } = await shelf.put(packed("next"), {});
 
-  assert.equal(await one.shadowing.begin("0123456789ab", 0.5, "somebody"), null, "nobody knows that one");
-  const terms = await one.shadowing.begin(entry.id, 0.5, "somebody");
+  assert.equal(await one.shadowing.begin("0123456789ab", 0.5, "somebody"), "unknown", "nobody knows that one");
+  assert.equal(await one.shadowing.begin(one.serving, 0.5, "somebody"), "serving", "that one serves: there is nothing to compare");
+  const tag = await begun(one, entry.id, 0.5);
   assert.deepEqual(
     one.shadowing.seen.gateways.map(({ gateway, state }) => [gateway, state]),
     [
@@ -90,12 +97,12 @@ test("every gateway plays the shadow that stands in the store, says what came of
   );
   await two.shadowing.look();
   const { gateways } = two.shadowing.seen;
-  assert.deepEqual([one.told, two.told], [[terms!.tag], [terms!.tag]]);
+  assert.deepEqual([one.told, two.told], [[tag], [tag]]);
   const sum = addedUp(gateways.flatMap(({ compared }) => compared ?? []))!;
   assert.deepEqual([sum.compared, sum.equal, sum.different, sum.dropped, sum.kinds], [7, 5, 2, 3, [{ kind: "status", exchanges: 2 }]]);
 
   two.refuses = 'secret "jwtKey" is not in this gateway\'s config';
-  const again = await one.shadowing.begin(entry.id, 1, "somebody");
+  const again = await begun(one, entry.id, 1);
   await two.shadowing.look();
   await one.shadowing.look();
   assert.deepEqual(
@@ -106,7 +113,7 @@ test("every gateway plays the shadow that stands in the store, says what came of
     ],
     "one that can't play it says so, and holds up nobody",
   );
-  assert.deepEqual([one.told.at(-1), two.told.at(-1)], [again!.tag, ""]);
+  assert.deepEqual([one.told.at(-1), two.told.at(-1)], [again, ""]);
 
   one.serving = entry.id;
   await one.shadowing.look();

@@ -141,6 +141,7 @@ test("whoever asks promotes it, takes its next step, or takes it back; a rollbac
   assert.deepEqual(await rolledOut(a, { release: NEW.release.id, base: 5, canary: POLICY }), {
     refused: "incomparable",
     found: `${NEW.release.id}, which serves already`,
+    expected: "a change in rules or config, to compare with what serves",
   });
 });
 

@@ -62,7 +62,7 @@ test("a rule that throws is taken back by itself, and nobody else notices; a sou
   const gateway = await stage.gateway("edge");
   stage.rule("say.ts", saying("old"));
   const refused = await stage.sluice(gateway, ["deploy", "--canary"]);
-  assert.match(refused.err, /CANARY_REFUSED: found nothing that was ever deployed/);
+  assert.match(refused.err, /CANARY_REFUSED: found nothing that was ever deployed, .*: deploy one without --canary first/);
   assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
   const old = (await ask(gateway, 0)).release;
 

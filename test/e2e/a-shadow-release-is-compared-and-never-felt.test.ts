@@ -40,6 +40,8 @@ test("a shadow release that decides otherwise, throws, loops and would write is 
   stage.rule("shop.ts", SERVING);
   assert.equal((await stage.sluice(gateway, ["deploy", "--wait"])).code, 0);
   const served = (await ask(gateway, "/")).release;
+  const itself = await stage.sluice(gateway, ["deploy", "--shadow"]);
+  assert.deepEqual([itself.code, itself.err.split(":")[0]], [1, "SHADOW_REFUSED"], "there is nothing to compare");
 
   const shadowing = async (change: (code: string) => string): Promise<void> => {
     stage.rule("shop.ts", change(SERVING));

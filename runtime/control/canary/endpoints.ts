@@ -8,7 +8,7 @@ import type { CanaryEnd, Change } from "./canary.ts";
 import { promoted, stepped, takenBack } from "./canary.ts";
 import { CanaryEndShape, CanaryOrderShape, CanaryViewShape } from "./shapes.ts";
 
-type At = (run: (asked: Asked, desk: ReleaseDesk) => Promise<TextAnswer>) => (asked: Asked) => Promise<TextAnswer>;
+type At = (run: (asked: Asked, desk: ReleaseDesk) => Promise<TextAnswer>) => Endpoint["answer"];
 
 const DEFAULT_PREVIEW_MS = 60 * 60_000;
 const Lifetime = z.strictObject({ lifetimeMs: z.number().min(1000).lt(PREVIEW_LONGEST_MS).optional().describe("an hour by default, less than a week") });
