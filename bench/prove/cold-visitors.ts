@@ -5,7 +5,7 @@ import { Assigner, planOf } from "../../runtime/experiments/assign/assign.ts";
 import { chiSquareSplit } from "../../runtime/experiments/statistics/statistics.ts";
 import { defineExperiment } from "../../sdk/experiment.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
-import { each, visit } from "./experiment-visitors.ts";
+import { each, takesPart, visit } from "./experiment-visitors.ts";
 import { startGateway } from "./gateway.ts";
 import { startOrigin } from "./origin.ts";
 import { REDIS_MISSING, redisInstalled, startProofRedis } from "./redis.ts";
@@ -60,15 +60,7 @@ async function measure({ short, say }: Proof): Promise<Finding> {
       const jar = new Map<string, string>();
       const { text, headers } = await visit(gateway.port, "/", jar, agent);
       const visitor = jar.get("sluice_visitor")?.split(".")[0] ?? "";
-      const facts = {
-        unit: () => visitor,
-        matches: () => true,
-        inAudience: () => true,
-        isBot: () => false,
-        hasConsent: () => true,
-        forced: () => null,
-        sticky: () => [],
-      };
+      const facts = takesPart(visitor);
       const { index, counted } = assigner.assign(DEFINITION.key, facts)!;
       if (!counted || text !== (index === 0 ? PAGE : BOLD)) wrong++;
       if (!/^private\b/.test(headers["cache-control"] ?? "")) publicly++;

@@ -1,5 +1,6 @@
 /** Visitors of experiments for the claims: what they ask, and which cookies they keep. */
 import http from "node:http";
+import type { AssignFacts } from "../../runtime/experiments/assign/assign.ts";
 
 export const CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
@@ -35,6 +36,19 @@ export function visit(
       })
       .on("error", reject);
   });
+}
+
+/** Facts of somebody whom nothing keeps out of an experiment. */
+export function takesPart(unit: string): AssignFacts {
+  return {
+    unit: () => unit,
+    matches: () => true,
+    inAudience: () => true,
+    isBot: () => false,
+    hasConsent: () => true,
+    forced: () => null,
+    sticky: () => [],
+  };
 }
 
 /** Does `work` for each number below `count`, so many at once. */

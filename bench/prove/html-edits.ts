@@ -3,8 +3,7 @@ import { spawn } from "node:child_process";
 import http from "node:http";
 import { join } from "node:path";
 import { compileEdits, type CompiledEdits, HtmlEditor } from "../../runtime/experiments/edits/edits.ts";
-import { html } from "../../sdk/html.ts";
-import { REAL_PAGES, type RealPage } from "../../test/experiments/real-pages.ts";
+import { EIGHT_EDITS, REAL_PAGES, type RealPage } from "../../test/experiments/real-pages.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { startGateway } from "./gateway.ts";
 import type { Held } from "./html-edits-main.ts";
@@ -20,16 +19,7 @@ const FLAT_HEAP_BYTES = 1024 * 1024;
 const FLAT_RESIDENT_BYTES = 16 * 1024 * 1024;
 const PAGE_BYTES = 5_000;
 
-const EDITS = compileEdits([
-  html.setText("h1", "Buy <now>"),
-  html.setAttribute("a.cta, .link", "href", `/q?a=1&b="2"`),
-  html.addClass("main > .grid .card:not(.featured)", "plain"),
-  html.append("p", "."),
-  html.before("li:nth-child(2n)", { html: "<!-- even -->" }),
-  html.remove("footer"),
-  html.replace(".price", { html: "<b>€</b>" }),
-  html.insertScript("if (a < b) go('</script>')", { nonce: "page" }),
-]);
+const EDITS = compileEdits(EIGHT_EDITS);
 
 export const htmlEdits: Claim = {
   name: "html-edits",

@@ -3,6 +3,7 @@ import { Assigner, planOf } from "../../runtime/experiments/assign/assign.ts";
 import { chiSquareTail } from "../../runtime/experiments/statistics/statistics.ts";
 import { defineExperiment, type ExperimentInit } from "../../sdk/experiment.ts";
 import { type Claim, judged } from "./claim.ts";
+import { takesPart } from "./experiment-visitors.ts";
 
 const UNITS = 100_000;
 const LEAST_P = 0.001;
@@ -17,15 +18,7 @@ function pairs(layers: readonly [string, string]): ReadonlyMap<string, number> {
   const assigner = new Assigner(keys.map((key, i) => planOf(defineExperiment(definition(key, layers[i]!)))));
   const counts = new Map<string, number>();
   for (let n = 0; n < UNITS; n++) {
-    const facts = {
-      unit: () => `unit-${n}`,
-      matches: () => true,
-      inAudience: () => true,
-      isBot: () => false,
-      hasConsent: () => true,
-      forced: () => null,
-      sticky: () => [],
-    };
+    const facts = takesPart(`unit-${n}`);
     const [a = "", b = ""] = keys.map((key) => {
       const { counted, variant } = assigner.assign(key, facts)!;
       return counted ? variant : "";

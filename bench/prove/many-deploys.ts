@@ -5,10 +5,11 @@ import { memoryBytes, tree } from "../load/processes.ts";
 import { figure } from "../load/results.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { makeProject, withGateways } from "./deploying.ts";
-import { type Gateway, pause } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
 import { build, handIn, stampsAgree } from "./handing-in.ts";
 import { startOrigin } from "./origin.ts";
 import { PacedLoad } from "./paced-load.ts";
+import { settledMemoryMiB } from "./settled-memory.ts";
 
 const DEPLOYS = 500;
 const SHORT_DEPLOYS = 30;
@@ -19,7 +20,6 @@ const SOCKETS = 20;
 const WARM_DEPLOYS = 50;
 const SHORT_WARM_DEPLOYS = 10;
 const MOST_GROWTH = 1.2;
-const SAMPLES = 5;
 const STEP_DEADLINE_MS = 30_000;
 /** Of what was asked for; below, the machine was not under the load that is spoken of. */
 const LEAST_OF_RATE = 0.95;
@@ -117,16 +117,6 @@ async function openSockets(gateway: Gateway): Promise<{ end(): Promise<{ closed:
       return { closed: closedBefore, silent: echoes.filter(({ status }) => status === "rejected").length - closedBefore };
     },
   };
-}
-
-/** The median of some looks: a collection of garbage is a matter of chance. */
-async function settledMemoryMiB(pid: number): Promise<number> {
-  const samples: number[] = [];
-  for (let look = 0; look < SAMPLES; look++) {
-    await pause(500);
-    samples.push(memoryBytes(tree(pid).pids) / 2 ** 20);
-  }
-  return figure(samples).median;
 }
 
 const STAMPS = `import { defineRule } from "sluice";

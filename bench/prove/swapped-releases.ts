@@ -8,6 +8,7 @@ import { figure } from "../load/results.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { makeFolder, pause } from "./gateway.ts";
 import { startOrigin } from "./origin.ts";
+import { settledMemoryMiB } from "./settled-memory.ts";
 import { Visitors } from "./visitors.ts";
 
 const SWAPS = 1_000;
@@ -20,7 +21,6 @@ const MOST_GROWTH = 1.2;
 const VISITORS = 5;
 const VISITOR_PAUSE_MS = 2;
 const STEP_DEADLINE_MS = 30_000;
-const SAMPLES = 5;
 
 export const swappedReleases: Claim = {
   name: "swapped-releases",
@@ -88,16 +88,6 @@ async function measure({ short, say }: Proof): Promise<Finding> {
     origin.close();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The median of some looks: a collection of garbage is a matter of chance. */
-async function settledMemoryMiB(pid: number): Promise<number> {
-  const samples: number[] = [];
-  for (let look = 0; look < SAMPLES; look++) {
-    await pause(500);
-    samples.push(memoryBytes(tree(pid).pids) / 2 ** 20);
-  }
-  return figure(samples).median;
 }
 
 function answer<T>(child: ChildProcess): Promise<T> {

@@ -1,5 +1,6 @@
 /** Fifty whole pages in the shapes that real sites send: ten kinds of pages, each written in five ways. Made by a fixed draw, so that they are the same everywhere. */
 import { Buffer } from "node:buffer";
+import { html, type HtmlEdit } from "../../sdk/html.ts";
 
 export interface RealPage {
   readonly name: string;
@@ -159,3 +160,15 @@ export const REAL_PAGES: readonly RealPage[] = Object.entries(KINDS).flatMap(([k
     bytes: dialect.write(make(new Draw(i * 7 + j + 1))),
   })),
 );
+
+/** One edit of each kind, by selectors of each kind. */
+export const EIGHT_EDITS: readonly HtmlEdit[] = [
+  html.setText("h1", "Buy <now>"),
+  html.setAttribute("a.cta, .link", "href", `/q?a=1&b="2"`),
+  html.addClass("main > .grid .card:not(.featured)", "plain"),
+  html.append("p", "."),
+  html.before("li:nth-child(2n)", { html: "<!-- even -->" }),
+  html.remove("footer"),
+  html.replace(".price", { html: "<b>€</b>" }),
+  html.insertScript("if (a < b) go('</script>')", { nonce: "page" }),
+];
