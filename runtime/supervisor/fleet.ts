@@ -11,6 +11,7 @@ import { differsInRoutesAlone, Standby } from "./standby.ts";
 import { reasonOf, StartError } from "./start-error.ts";
 import type { Tails } from "./tails.ts";
 import type { CanaryStart } from "../proxy/worker.ts";
+import { load, orLost, runCanaryOn, showProblemOn } from "./worker-orders.ts";
 import { WorkerProcess, type WorkerEnd, type WorkerProcessOptions, type WorkerState } from "./worker-process.ts";
 
 /** What a worker is started with. Replaced as a whole, never changed. */
@@ -114,7 +115,7 @@ export class Fleet {
   async prepare(next: Served): Promise<void> {
     if (this.#needsOthers(next.config)) return this.#standby.prepare(next, this.#draining);
     const workers = this.serving;
-    const prepared = await Promise.allSettled(workers.map((worker) => this.#load(worker, next, this.#plan)));
+    const prepared = await Promise.allSettled(workers.map((worker) => load(worker, next, this.#plan)));
     const reasons = new Set(prepared.flatMap((result) => (result.status === "rejected" ? [reasonOf(result.reason)] : [])));
     if (reasons.size === 0) {
       this.#prepared = new Set(workers);
@@ -135,12 +136,7 @@ export class Fleet {
     await Promise.all(
       this.serving.map(async (worker) => {
         if (!prepared.has(worker)) return this.#catchUp(worker, before);
-        try {
-          await worker.activate(release.id);
-        } catch (thrown) {
-          // Only a worker that is lost fails here, and whoever takes its place begins with the new release.
-          worker.killUnresponsive(`did not switch releases: ${reasonOf(thrown)}`);
-        }
+        await orLost(worker, () => worker.activate(release.id), "did not switch releases");
       }),
     );
   }
@@ -153,22 +149,17 @@ export class Fleet {
     return [...this.#others].filter(({ state }) => state === "draining").length;
   }
 
-  /** On a worker that serves, or began with, `last`. */
-  #load(worker: WorkerProcess, { config, release, maps }: Served, last: Served): Promise<void> {
-    return worker.prepare(release, maps, config === last.config ? undefined : config.routes);
-  }
-
   /** A share of the clients is on a canary: on what was prepared, or on the one that runs already. A worker that did not prepare it is brought along. */
   async runCanary(canary: CanaryStart): Promise<void> {
     this.#prepared = new Set();
     this.#plan = { ...this.#plan, canary };
-    await Promise.all(this.serving.map((worker) => this.#runCanaryOn(worker, canary)));
+    await Promise.all(this.serving.map((worker) => runCanaryOn(worker, canary, this.#options.onEvent)));
   }
 
   async endCanary(): Promise<void> {
     this.#plan = { ...this.#plan, canary: null };
     // Whoever takes the place of one that is lost begins without it.
-    await Promise.all(this.serving.map((worker) => this.#sure(worker, () => worker.endCanary(), "did not end the canary")));
+    await Promise.all(this.serving.map((worker) => orLost(worker, () => worker.endCanary(), "did not end the canary")));
   }
 
   /** The canary serves. Throws when none runs. */
@@ -199,27 +190,6 @@ export class Fleet {
     return this.#previewKey;
   }
 
-  /** A canary that one worker does not take is that worker's report to make, and no reason to end it. */
-  async #runCanaryOn(worker: WorkerProcess, canary: CanaryStart): Promise<void> {
-    try {
-      await worker.runCanary(canary.terms).catch(async () => {
-        await worker.prepare(canary.release, canary.maps);
-        await worker.runCanary(canary.terms);
-      });
-    } catch (thrown) {
-      this.#options.onEvent("error", "canary-not-run", { worker: worker.number, release: canary.release.id, reason: reasonOf(thrown) });
-    }
-  }
-
-  /** Only a worker that is lost fails at it. */
-  async #sure(worker: WorkerProcess, change: () => Promise<void>, what: string): Promise<void> {
-    try {
-      await change();
-    } catch (thrown) {
-      worker.killUnresponsive(`${what}: ${reasonOf(thrown)}`);
-    }
-  }
-
   /** What was prepared is not wanted after all. */
   async discard(): Promise<void> {
     this.#prepared = new Set();
@@ -245,18 +215,9 @@ export class Fleet {
       this.#others.delete(worker);
       return { ...this.#slot(), worker };
     });
-    await Promise.all(workers.map((worker) => this.#accept(worker)));
+    await Promise.all(workers.map((worker) => orLost(worker, () => worker.accept(), "did not begin to accept")));
     for (const slot of this.#slots) if (slot.worker?.state === "ended") this.#lost(slot);
     void Promise.all(old.map((worker) => this.#retire(worker, last)));
-  }
-
-  async #accept(worker: WorkerProcess): Promise<void> {
-    try {
-      await worker.accept();
-    } catch (thrown) {
-      // Only one that is lost fails here, and another takes its place.
-      worker.killUnresponsive(`did not begin to accept: ${reasonOf(thrown)}`);
-    }
   }
 
   /** It ended before it had its place. */
@@ -277,7 +238,7 @@ export class Fleet {
   /** On every worker that serves, and on those to come. */
   async showProblem(problem: ShownProblem | null): Promise<void> {
     this.#problem = problem;
-    await Promise.all(this.serving.map((worker) => this.#askToShow(worker, problem)));
+    await Promise.all(this.serving.map((worker) => showProblemOn(worker, problem, this.#options.onEvent)));
   }
 
   /**
@@ -322,19 +283,6 @@ export class Fleet {
     return { worker: null, backoff: new Backoff({ ...RESTART_BACKOFF, random: this.#options.random }), restart: null };
   }
 
-  async #showProblemOn(worker: WorkerProcess): Promise<void> {
-    if (this.#problem !== null) await this.#askToShow(worker, this.#problem);
-  }
-
-  async #askToShow(worker: WorkerProcess, problem: ShownProblem | null): Promise<void> {
-    try {
-      await worker.showProblem(problem);
-    } catch (thrown) {
-      // It is lost, and whoever takes its place is asked in turn.
-      this.#options.onEvent("warn", "problem-not-shown", { worker: worker.number, reason: reasonOf(thrown) });
-    }
-  }
-
   /** In `slot`, or beside all slots. `standby`: it accepts nothing until it is told to. */
   #spawn(plan: Plan, slot: Slot | null, standby = false): WorkerProcess {
     const worker = new WorkerProcess({
@@ -364,7 +312,7 @@ export class Fleet {
     worker.ready.then(
       () => {
         this.#options.tails.joined(worker);
-        return this.#showProblemOn(worker);
+        return this.#problem === null ? undefined : showProblemOn(worker, this.#problem, this.#options.onEvent);
       },
       // Whoever asked for it waits for `ready` too, and its end is told.
       () => undefined,
@@ -443,10 +391,10 @@ export class Fleet {
     }
     try {
       if (worker.release !== now.release.id) {
-        await this.#load(worker, now, plan);
+        await load(worker, now, plan);
         await worker.activate(now.release.id);
       }
-      if (now.canary !== undefined && now.canary !== null) await this.#runCanaryOn(worker, now.canary);
+      if (now.canary !== undefined && now.canary !== null) await runCanaryOn(worker, now.canary, this.#options.onEvent);
       else await worker.endCanary();
     } catch (thrown) {
       worker.killUnresponsive(`did not take release ${now.release.id}: ${reasonOf(thrown)}`);
