@@ -18,8 +18,6 @@ export type {
 export type { CacheDecision, CacheKeyOptions, CachePutOptions, RuleCache } from "./cache.ts";
 export { defineConfig } from "./config.ts";
 export type {
-  AdminOptions,
-  AdminTokenOptions,
   CacheOptions,
   ConfigOptions,
   FetchOptions,
@@ -32,13 +30,12 @@ export type {
   RouteCacheOptions,
   RouteOptions,
   SecretSource,
-  ReleaseKeyOptions,
-  ReleasesOptions,
   StoreOptions,
   TargetOptions,
   UpstreamOptions,
   UpstreamTimeouts,
 } from "./config.ts";
+export type { AdminOptions, AdminTlsOptions, AdminTokenOptions, CanaryOptions, ReleaseKeyOptions, ReleasesOptions } from "./config-control.ts";
 export type { AssignedVariant, Client, CompletionContext, Context, Fetch, FetchInit, Log, RequestContext, Vars } from "./context.ts";
 export { claim, cookie, defineExperiment, header } from "./experiment.ts";
 export type {

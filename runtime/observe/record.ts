@@ -1,4 +1,4 @@
-/** What is known of one exchange when it is over: the source of access log, metrics and, later, traces and tail. */
+/** What is known of one exchange when it is over: the source of access log, metrics and tail. */
 export interface ExchangeRecord {
   readonly id: string;
   /** Unix time of the head's last byte, ms. */
