@@ -3,9 +3,8 @@ import { figure } from "../load/results.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { callGateway, makeProject, withGateways } from "./deploying.ts";
 import type { Status } from "./gateway.ts";
-import { build, handIn, stampsAgree } from "./handing-in.ts";
+import { build, handIn, stampedLoad } from "./handing-in.ts";
 import { startOrigin } from "./origin.ts";
-import { PacedLoad } from "./paced-load.ts";
 
 const DEPLOYS = 50;
 const SHORT_DEPLOYS = 5;
@@ -35,13 +34,7 @@ async function measure({ short, say }: Proof): Promise<Finding> {
         return handIn(gateway!, { ...built, config: { ...built.config, vars: { word } } }, word, number, ids);
       };
       await deployed(0);
-      using load = new PacedLoad({
-        port: gateway!.port,
-        connections: CONNECTIONS,
-        perSecond: PER_SECOND,
-        path: (n) => `/${n}`,
-        judge: (head, body) => stampsAgree(head, body, ids),
-      });
+      using load = stampedLoad(gateway!, CONNECTIONS, PER_SECOND, ids);
       await load.start();
       const tookMs: number[] = [];
       const workers = new Set<number>();

@@ -6,6 +6,7 @@ import type { SharedConfig } from "../../runtime/config/schema.ts";
 import { packageOf } from "../../runtime/control/release-package.ts";
 import { callGateway } from "./deploying.ts";
 import { type Gateway, pause } from "./gateway.ts";
+import { PacedLoad } from "./paced-load.ts";
 
 export interface Built {
   readonly config: SharedConfig;
@@ -41,8 +42,13 @@ export async function handIn(gateway: Gateway, { config, rules, maps }: Built, w
   return performance.now() - startedMs;
 }
 
+/** Steady load on a gateway whose rule stamps requests and answers with its release's word: an answer of two releases counts as failed. */
+export function stampedLoad({ port }: Gateway, connections: number, perSecond: number, ids: ReadonlyMap<string, string>): PacedLoad {
+  return new PacedLoad({ port, connections, perSecond, path: (n) => `/${n}`, judge: (head, body) => stampsAgree(head, body, ids) });
+}
+
 /** "" when the word of the request's hook, which the origin sends back, the word of the response's hook and the gateway's Sluice-Release are of one release. */
-export function stampsAgree(head: string, body: string, ids: ReadonlyMap<string, string>): string {
+function stampsAgree(head: string, body: string, ids: ReadonlyMap<string, string>): string {
   const out = /\r\nx-out: (\S+)/i.exec(head)?.[1];
   const release = /\r\nsluice-release: (\S+)/i.exec(head)?.[1];
   return head.startsWith("HTTP/1.1 200") && body === out && ids.get(body) === release ? "" : `${head.slice(0, 15)} ${body} ${out} ${release}`;

@@ -6,9 +6,8 @@ import { figure } from "../load/results.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { makeProject, withGateways } from "./deploying.ts";
 import type { Gateway } from "./gateway.ts";
-import { build, handIn, stampsAgree } from "./handing-in.ts";
+import { build, handIn, stampedLoad } from "./handing-in.ts";
 import { startOrigin } from "./origin.ts";
-import { PacedLoad } from "./paced-load.ts";
 import { settledMemoryMiB } from "./settled-memory.ts";
 
 const DEPLOYS = 500;
@@ -58,14 +57,7 @@ async function measure({ short, say }: Proof): Promise<Finding> {
       };
       await deployed(0);
       const sockets = await openSockets(gateway!);
-      using load = new PacedLoad({
-        port: gateway!.port,
-        connections: CONNECTIONS,
-        perSecond: PER_SECOND,
-        path: (n) => `/${n}`,
-        // Both hooks and the gateway itself name one release.
-        judge: (head, body) => stampsAgree(head, body, ids),
-      });
+      using load = stampedLoad(gateway!, CONNECTIONS, PER_SECOND, ids);
       await load.start();
       const tookMs: number[] = [];
       let afterWarmUpMiB = 0;
