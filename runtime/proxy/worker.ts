@@ -119,12 +119,8 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
   const store = hooks.store ?? createMemoryStore({ clock });
   const limiter = createLimiter(store, clock, observer);
   const services = createServices(config, clock, limiter, hooks.egress ?? createEgress(config), store, () => core.cache);
-  const upstreams = createUpstreams({
-    upstreams: config.upstreams,
-    wire: config.limits,
-    clock,
-    warn: (text: string) => observer.note("warn", "upstream", { text }),
-  });
+  const warn = (text: string): void => observer.note("warn", "upstream", { text });
+  const upstreams = createUpstreams({ upstreams: config.upstreams, wire: config.limits, clock, warn });
   const explainer = new Explainer();
   const core: Core = new Core({
     config,
@@ -166,12 +162,10 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       ...watching.status(),
       inFlight: core.inFlight,
       connections: { open: front.connections, accepted: doors.accepted },
+      ...coreStatus(core),
       upstreams: upstreams.status(),
       limits: limiter.status(),
-      sandbox: core.sandbox?.status() ?? null,
       store: { ...store.health(), liveGateways: store.liveGateways(), liveMembers: store.liveMembers() },
-      release: core.table.releaseId,
-      canary: core.choice === null ? null : { release: core.choice.canary.releaseId, counts: core.choice.measure.counts() },
     }),
     async drain() {
       doors.stopAccepting();
@@ -186,6 +180,15 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
       limiter.close();
       await core.close();
     },
+  };
+}
+
+/** What the core says of its releases, for a snapshot. */
+function coreStatus({ sandbox, table, choice }: Core): Pick<WorkerSnapshot, "sandbox" | "release" | "canary"> {
+  return {
+    sandbox: sandbox?.status() ?? null,
+    release: table.releaseId,
+    canary: choice === null ? null : { release: choice.canary.releaseId, counts: choice.measure.counts() },
   };
 }
 
