@@ -58,7 +58,7 @@ async function compileOnce(config: ResolvedConfig): Promise<Compiled> {
 
 /** The supervisor's own lines, in the same format and stream as the access log. */
 export function processLog(): SupervisorLog {
-  const logger = pino({ base: { process: "supervisor" } }, pino.destination({ fd: 1, sync: true }));
+  const logger = pino({ base: { process: "supervisor" }, formatters: { level: (level) => ({ level }) } }, pino.destination({ fd: 1, sync: true }));
   return (level, event, facts) => logger[level]({ event, ...facts });
 }
 
