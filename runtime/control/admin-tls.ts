@@ -22,7 +22,11 @@ interface Files {
   readonly ca?: string;
 }
 
-export function adminServer(tls: AdminTlsConfig | undefined, options: ServerOptions, listener: RequestListener): AdminServer {
+export function adminServer(
+  tls: AdminTlsConfig | undefined,
+  options: ServerOptions & { readonly headersTimeout: number },
+  listener: RequestListener,
+): AdminServer {
   if (tls === undefined) {
     const nothing = { isOwnName: () => false, certificateFault: () => "", renew: () => undefined };
     return { server: createHttpServer(options, listener), ...nothing };
@@ -32,7 +36,8 @@ export function adminServer(tls: AdminTlsConfig | undefined, options: ServerOpti
   let certificate = new X509Certificate(files.cert);
   const server = createHttpsServer(
     // Clients without a good certificate are told so, and it is noted who they were; a handshake that breaks off tells nobody anything.
-    { ...options, ...files, minVersion: "TLSv1.2", requestCert: asksClients, rejectUnauthorized: false },
+    // `headersTimeout` begins after the handshake, whose own deadline would else be 120 s: for that long silence would hold a place among the connections.
+    { ...options, ...files, handshakeTimeout: options.headersTimeout, minVersion: "TLSv1.2", requestCert: asksClients, rejectUnauthorized: false },
     listener,
   );
   return {

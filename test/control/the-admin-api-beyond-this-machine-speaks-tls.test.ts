@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { request } from "node:https";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { ConfigError, resolveConfig } from "../../runtime/config/config.ts";
 import type { AdminTlsConfig } from "../../runtime/config/resolved.ts";
 import { type Deed, startAdmin } from "../../runtime/control/admin.ts";
+import { adminServer } from "../../runtime/control/admin-tls.ts";
 import { callAdmin } from "../../runtime/cli/admin-call.ts";
 import { type Certificate, makeCertificate } from "../support/certificates.ts";
 
@@ -98,6 +101,22 @@ test("mutual TLS: a client without a certificate, or with a stranger's, is refus
     ["GET /v1/status 403 CERTIFICATE_REFUSED", "GET /v1/status 403 CERTIFICATE_REFUSED"],
   );
   assert.match(deeds[0]!.reason, /no certificate/);
+});
+
+test("who connects and says nothing is let go at the deadline of a request's head", { timeout: 20_000 }, async (t) => {
+  const { write } = folder(t);
+  const tls = { certFile: write("cert.pem", own.cert), keyFile: write("key.pem", own.key), clientCaFile: "" };
+  const { server } = adminServer(tls, { headersTimeout: 20 }, () => assert.fail("nothing was asked"));
+  const failed = once(server, "tlsClientError") as Promise<[NodeJS.ErrnoException]>;
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const silent = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  t.after(() => silent.destroy());
+  silent.on("error", () => undefined);
+  const closed = new Promise((resolve) => silent.once("close", resolve));
+  assert.equal((await failed)[0].code, "ERR_TLS_HANDSHAKE_TIMEOUT");
+  silent.resume();
+  await closed;
 });
 
 test("renewed certificates are taken without a restart; broken ones leave what was", async (t) => {
