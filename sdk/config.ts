@@ -183,7 +183,10 @@ export interface ExperimentsOptions {
   /**
    * Exposures and goals also as JSON lines, for a warehouse. Exactly one of `file` (appended to; a path from the config's folder) and `webhook`
    * (POSTed as `application/x-ndjson`, at most 500 lines at once; anything but 2xx within 5 s is tried again, 4 times in all). Bounded at 10,000 lines
-   * a worker: more are dropped, and counted in `sluice_experiment_raw_lines_total`. Nothing by default.
+   * and 16 Mi characters a worker: more are dropped, and counted in `sluice_experiment_raw_lines_total`. Nothing by default.
+   *
+   * A deploy may name a `.jsonl`, `.ndjson` or `.log` file below the config's folder and outside `stateDir`, and a `webhook` on no private, loopback or
+   * link-local address; anything else only when the gateway's own config names the same file, or the same origin.
    *
    * A line: `{ event: "exposure" | "goal", id, timestamp, experiment_id, version, variation_id, unit_id, … }`; an `id` that comes again is the same
    * event. An exposure has `variation_index`, `reason`, `request_id` and `attributes`; a goal has `goal` and, when it has one, `value`. Goals are written as

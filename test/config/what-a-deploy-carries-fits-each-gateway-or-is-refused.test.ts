@@ -92,6 +92,69 @@ test("a deploy cannot make rules see the gateway's own keys or files of the mach
   assert.deepEqual(refused(secret, machine(t, { secrets: { mine: secret } })), [], "what the machine's own config reads, a deploy may read");
 });
 
+test("nor sign experiments with them, nor show rules what the machine signs with", (t) => {
+  const outside = { file: "../outside" };
+  const refused = (deployed: object, own = machine(t)) => problems(() => mergeConfig(own, { ...SITE, ...deployed }, { SLUICE_ADMIN_TOKEN: "t".repeat(32) }));
+  const own = 'found "SLUICE_ADMIN_TOKEN", which is the gateway\'s own';
+  const key = { env: "SLUICE_ADMIN_TOKEN" };
+  assert.deepEqual(refused({ experiments: { key, previousKeys: [key] } }), [`experiments.key.env: ${own}`, `experiments.previousKeys[0].env: ${own}`]);
+  const signing = machine(t);
+  writeFileSync(path.join(signing.baseDir, "..", "outside"), "k".repeat(32));
+  const signs = resolveConfig({ ...SITE, experiments: { key: outside } }, { baseDir: signing.baseDir, file: "" });
+  assert.deepEqual(refused({ experiments: { key: outside } }, signs), []);
+  assert.match(refused({ secrets: { s: outside } }, signs).join(), /^secrets\.s\.file: /);
+});
+
+test("a deploy cannot make a gateway append to files of the machine", (t) => {
+  const local = machine(t);
+  const at = (name: string) => path.join(local.baseDir, name);
+  mkdirSync(path.join(local.baseDir, "..", "elsewhere"));
+  symlinkSync(path.join(local.baseDir, "..", "elsewhere"), at("led-out"));
+  symlinkSync(path.join(local.baseDir, "..", "not-yet.log"), at("dangling.log"));
+  symlinkSync(at("key"), at("key.log"));
+  symlinkSync(at("key.log"), at("twice.log"));
+  const refused = (file: string, own = local) => problems(() => mergeConfig(own, { ...SITE, experiments: { raw: { file } } }));
+  for (const file of [
+    "/root/.bashrc",
+    "../beside.log",
+    "./.sluice/audit.log",
+    "./.sluice/new/raw.jsonl",
+    "./sluice.config.ts",
+    "./rules/raw.ts",
+    "./led-out/raw.jsonl",
+    "./led-out/new/raw.jsonl",
+    "./dangling.log",
+    "./key.log",
+    "./twice.log",
+  ])
+    assert.match(refused(file).join(), /^experiments\.raw\.file: found "[^"]+", expected a \.jsonl, \.ndjson or \.log file below the folder/, file);
+  for (const file of ["./raw.jsonl", "./new/folder/raw.ndjson", at("raw.log")]) assert.deepEqual(refused(file), [], file);
+  const own = "../warehouse/raw";
+  assert.deepEqual(refused(own, machine(t, { experiments: { raw: { file: own } } })), [], "what the machine's own config writes, a deploy may write");
+});
+
+test("a deploy cannot make a gateway write to services beside it", (t) => {
+  const local = machine(t);
+  const refused = (webhook: string, own = local) => problems(() => mergeConfig(own, { ...SITE, experiments: { raw: { webhook } } }));
+  for (const host of [
+    "127.0.0.1:7002",
+    "127.1",
+    "2130706433",
+    "10.0.0.8",
+    "169.254.169.254",
+    "[::1]",
+    "[::ffff:10.0.0.1]",
+    "[fe80::1]",
+    "localhost",
+    "a.localhost.",
+  ])
+    assert.match(refused(`http://${host}/lines`).join(), /^experiments\.raw\.webhook: found "[^"]+", expected a host on no private/, host);
+  for (const host of ["warehouse.example", "93.184.215.14", "[2606:4700::1111]"]) assert.deepEqual(refused(`https://${host}/lines`), [], host);
+  const beside = machine(t, { experiments: { raw: { webhook: "http://10.0.0.8:9000/a" } } });
+  assert.deepEqual(refused("http://10.0.0.8:9000/b", beside), []);
+  assert.equal(refused("http://10.0.0.8:9001/a", beside).length, 1);
+});
+
 test("differences are told key by key, as written", () => {
   const limit = (name: string, rate: string) => ({ name, rate, key: ["address"] });
   const before = { ...SITE, limits: { headTimeout: "10s", headers: 50 }, rateLimits: [limit("a", "5/1s"), limit("b", "9/1m")], vars: { theme: "light" } };
