@@ -6,6 +6,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 import type { GatewayInputs } from "./gateway-inputs.ts";
 import type { HookTable } from "./hook-plan.ts";
+import { keepOut } from "./shared-caches.ts";
 
 type Begin = (exchange: Exchange, core: Core, inputs: GatewayInputs, table: HookTable | null, refusal: GatewayError | null) => void;
 
@@ -37,7 +38,7 @@ export function previewed(exchange: Exchange, core: Core, inputs: GatewayInputs,
 
 /** No cache between here and the client may show it to others; and a browser whose cookie is refused is let go. */
 export function markPreview({ previewByCookie }: GatewayInputs, error: GatewayError | null, scheme: "http" | "https", fields: Fields): void {
-  fields.set("cache-control", "private, no-store");
+  keepOut(fields);
   if (!previewByCookie || (error?.code !== "PREVIEW_REFUSED" && error?.code !== "PREVIEW_UNKNOWN")) return;
   fields.append("set-cookie", `${PREVIEW_NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax${scheme === "https" ? "; Secure" : ""}`);
 }

@@ -11,6 +11,7 @@ import type { GatewayInputs } from "./gateway-inputs.ts";
 import type { Core } from "./core.ts";
 import type { HookTable } from "./hook-plan.ts";
 import { partitionOf } from "./previews.ts";
+import { isOffered } from "./shared-caches.ts";
 
 /** What the gateways agreed upon, as it comes from the store. */
 export interface CanaryTerms {
@@ -30,7 +31,6 @@ export const CANARY_COOKIE = "sluice_canary";
 const MAX_AGE_S = 30 * 24 * 60 * 60;
 /** Tag, unit and MAC: anything longer is not ours. */
 const COOKIE_CHARACTERS = 80;
-const SHARED = /\b(?:public|s-maxage)\b/i;
 
 /** An exchange's part in a canary. */
 export class CanaryExchange {
@@ -60,10 +60,10 @@ export class CanaryExchange {
     if (!this.cpu.has(rule)) this.cpu.set(rule, us);
   }
   /** Behind the cache, so that nobody else gets the cookie. */
-  answer(fields: Pick<Fields, "append" | "joined">, tookMs: number): void {
+  answer(fields: Fields, tookMs: number): void {
     this.answeredMs = tookMs;
     // What a cache between here and the client may keep, it would give to everybody with the cookie of one.
-    if (this.#cookie !== "" && !SHARED.test(fields.joined("cache-control") ?? "")) fields.append("set-cookie", this.#cookie);
+    if (this.#cookie !== "" && !isOffered(fields)) fields.append("set-cookie", this.#cookie);
   }
 }
 

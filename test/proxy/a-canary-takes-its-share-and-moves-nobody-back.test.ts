@@ -79,6 +79,37 @@ test("the cookie keeps a client where it was when its address changes, and is se
   assert.notEqual(chosen(choice(500, { tag: "t2" }), outside, pair).cookie, "");
 });
 
+test("what a shared cache was told to keep goes out without the cookie", () => {
+  const given = (...list: string[]): boolean => {
+    const made = choice(500).choose(takeInputs(new Fields()), { address: "192.0.2.1", scheme: "http", trusted: false });
+    const fields = new Fields([...list]);
+    made.answer(fields, 1);
+    return fields.has("set-cookie");
+  };
+  const expires = ["expires", "Fri, 01 Jan 2100 00:00:00 GMT"];
+  const offered = [
+    ["cache-control", "public"],
+    ["cache-control", "s-maxage=5"],
+    ["cache-control", "max-age=60"],
+    ["cache-control", "must-revalidate", "cache-control", "Max-Age=060"],
+    ["cache-control", 'private="x-user", max-age=60'],
+    expires,
+    ["cache-control", "private", "cdn-cache-control", "max-age=60"],
+    ["cache-control", "no-store", "surrogate-control", "max-age=60"],
+    ["cdn-cache-control", "no-store", "sluice-cache-control", "max-age=60"],
+  ];
+  for (const list of offered) assert.equal(given(...list), false, list.join(" "));
+  const kept = [
+    [],
+    ["cache-control", "no-cache"],
+    ["cache-control", "max-age=0", ...expires],
+    ["cache-control", "private, max-age=60", ...expires],
+    ["cache-control", "max-age=60,no-store"],
+    ["cache-control", "private", "cdn-cache-control", "no-store"],
+  ];
+  for (const list of kept) assert.equal(given(...list), true, list.join(" "));
+});
+
 test("a genuine visitor counts before the address, and all of an IPv6 /64 is one client", () => {
   const visitors = Array.from({ length: 50 }, (_, i) => choice(5000, { visitor: `v${i}` }));
   for (const by of visitors) assert.equal(chosen(by, "192.0.2.1").on, chosen(by, "198.51.100.7").on);

@@ -37,6 +37,21 @@ test("a release at 0 % of the traffic answers whoever shows its token, and nobod
   assert.deepEqual(refused, []);
 });
 
+test("no cache in front of the gateway keeps what a preview shows", { timeout: 60_000 }, async (t) => {
+  const [old, next] = [marking("old"), marking("next")];
+  const kept = ["cdn-cache-control", "surrogate-control", "sluice-cache-control", "netlify-cdn-cache-control"];
+  const { ask } = await openWorker(t, old, {
+    stored: [next],
+    origin: (_request, response) => {
+      for (const name of kept) response.setHeader(name, "max-age=600");
+      response.end("page");
+    },
+  });
+  const { headers } = await ask("/page", { "sluice-preview": previewToken(PREVIEW_KEY, next.id, Date.now() + 60_000) });
+  assert.deepEqual([headers["cache-control"], ...kept.map((name) => headers[name])], ["private, no-store", ...kept.map(() => undefined)]);
+  assert.equal((await ask("/page")).headers["cdn-cache-control"], "max-age=600");
+});
+
 test("forged, expired, of other gateways, of a release that is not there: refused with the reason, and audited", { timeout: 60_000 }, async (t) => {
   const [old, next] = [marking("old"), marking("next")];
   const { ask, refused, records, seen, taken } = await openWorker(t, old, { stored: [next] });

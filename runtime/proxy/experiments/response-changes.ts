@@ -5,6 +5,7 @@ import { type CompiledEdits, editable, editedFields, editHtml } from "../../expe
 import { bodyOf, NO_BODY } from "../exchange.ts";
 import type { Fields } from "../fields.ts";
 import type { GatewayResponse } from "../reply.ts";
+import { isTargeted } from "../shared-caches.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
 import type { ExperimentEntry, Page } from "./table.ts";
 
@@ -129,25 +130,20 @@ function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boo
 
 /** Directives for shared caches alone; they would give one visitor's variant to the others (RFC 9111 section 5.2.2.7). */
 const SHARED = /^(?:public|private|s-maxage|proxy-revalidate)(?:=|$)/i;
-const LETTER_C = 99;
-const LETTER_S = 115;
 
-/** One pass: all names that matter begin with c or s. */
+/** One pass. */
 function makePrivate({ list }: Fields): void {
   let at = -1;
   let kept = 0;
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i]!;
-    const first = name.charCodeAt(0);
-    if (first === LETTER_C || first === LETTER_S) {
-      if (name === "cdn-cache-control" || name === "surrogate-control") continue;
-      if (name === "cache-control") {
-        if (at >= 0) {
-          list[at] = `${list[at]!}, ${list[i + 1]!}`;
-          continue;
-        }
-        at = kept + 1;
+    if (isTargeted(name)) continue;
+    if (name === "cache-control") {
+      if (at >= 0) {
+        list[at] = `${list[at]!}, ${list[i + 1]!}`;
+        continue;
       }
+      at = kept + 1;
     }
     list[kept] = name;
     list[kept + 1] = list[i + 1]!;
