@@ -33,6 +33,8 @@ export interface RawStatus {
 }
 
 const MOST_LINES = 10_000;
+/** Paths and units are as long as clients make them. */
+const MOST_CHARACTERS = 16 * 1024 * 1024;
 const BATCH_LINES = 500;
 const WRITE_MS = 500;
 const ATTEMPTS = 4;
@@ -43,6 +45,7 @@ export class RawEvents {
   readonly #config: RawEventsConfig;
   readonly #parts: RawParts;
   readonly #lines: string[] = [];
+  #characters = 0;
   readonly #counts = { written: 0, dropped: 0, failures: 0 };
   #writing: Promise<void> | null = null;
   #timer: Timer | null = null;
@@ -92,11 +95,13 @@ export class RawEvents {
   }
 
   #add(value: object): void {
-    if (this.#closed || this.#lines.length >= MOST_LINES) {
+    const line = this.#closed || this.#lines.length >= MOST_LINES ? null : `${JSON.stringify(value)}\n`;
+    if (line === null || this.#characters + line.length > MOST_CHARACTERS) {
       this.#counts.dropped++;
       return;
     }
-    this.#lines.push(`${JSON.stringify(value)}\n`);
+    this.#lines.push(line);
+    this.#characters += line.length;
     this.#writeIn(WRITE_MS);
   }
 
@@ -132,7 +137,7 @@ export class RawEvents {
         this.#attempt = 0;
         this.#counts.dropped += batch.length;
       }
-      this.#lines.splice(0, batch.length);
+      for (const line of this.#lines.splice(0, batch.length)) this.#characters -= line.length;
     }
   }
 

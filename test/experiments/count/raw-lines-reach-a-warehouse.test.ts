@@ -56,6 +56,20 @@ test("a file gets one line of JSON for each, with names that warehouses know, un
   assert.deepEqual([lines()[2]!["unit_id"], lines()[2]!["id"]], ["visitor:ann", lines()[0]!["id"]], "the same exposure has the same id");
 });
 
+test("what waits is bounded by its size too, and what does not fit is dropped and counted", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-raw-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const { raw } = rawOf(t, { target: { kind: "file", file: join(folder, "raw.jsonl") } });
+  const long = exchange(AT_MS, { attributes: { path: `/${"a".repeat(1024 * 1024)}` } });
+  for (let i = 0; i < 20; i++) raw.exposure(assigned(`u${i}`, 0), long);
+  assert.equal(raw.status().dropped, 5);
+  await raw.write();
+  assert.deepEqual(raw.status(), { written: 15, dropped: 5, failures: 0 });
+  raw.exposure(assigned("later", 0), long);
+  await raw.write();
+  assert.deepEqual(raw.status(), { written: 16, dropped: 5, failures: 0 });
+});
+
 test("a webhook gets batches; one that refuses is asked again some times, and then what it did not take is dropped and counted", async (t) => {
   const bodies: string[] = [];
   let status = 503;
