@@ -29,12 +29,15 @@ export type UnitPlace =
 /** Whom an experiment assigns: `"visitor"` (a browser, by Sluice's own signed cookie), a place in the request, or what a function says; null and `""`: nobody. */
 export type Unit = "visitor" | UnitPlace | ((req: RequestFacts) => string | null);
 
-/** The value of a cookie as unit: `unit: cookie("sid")`. The name is compared as written. */
+/** The value of a cookie as unit: `unit: cookie("sid")`. The name is compared as written. Above 512 characters the value's SHA-256 (base64url) is the unit. */
 export function cookie(name: string): UnitPlace {
   return Object.freeze({ kind: "cookie", name });
 }
 
-/** The value of a request header as unit: `unit: header("x-user")`. Only for headers that clients cannot choose: one could see all variants. */
+/**
+ * The value of a request header as unit: `unit: header("x-user")`. Only for headers that clients cannot choose: one could see all variants. Above 512
+ * characters the value's SHA-256 (base64url) is the unit.
+ */
 export function header(name: string): UnitPlace {
   return Object.freeze({ kind: "header", name });
 }

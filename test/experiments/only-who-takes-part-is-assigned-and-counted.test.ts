@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { after, test } from "node:test";
 import { QA_COOKIE, signQaToken } from "../../runtime/experiments/assign/assign.ts";
+import type { Assignment } from "../../runtime/experiments/assign/plan.ts";
 import { setLive } from "../../runtime/experiments/live/live.ts";
 import { type Answer, Browser, CHROME, experiment, ExperimentsGateway, IPHONE, visitorOfEach } from "./experiments-gateway.ts";
 
@@ -21,6 +22,7 @@ const gateway = await ExperimentsGateway.open({
     }`,
     ),
     small: experiment("small", `when: { path: "/small" }, unit: header("x-user"), ${HALVES}, ${SHOWN}, traffic: "10%"`),
+    headed: experiment("headed", `when: { path: "/headed" }, unit: header("x-user"), ${HALVES}, ${SHOWN}`),
     mobile: experiment("mobile", `when: { path: "/mobile" }, device: "mobile", ${HALVES}, ${SHOWN}`),
     members: experiment(
       "members",
@@ -105,6 +107,25 @@ test("without consent there is neither cookie nor count", async () => {
   await visitor.ask("/consent");
   assert.ok(visitor.cookies.has("sluice_visitor"));
   assert.equal(gateway.counted.length, 1);
+});
+
+test("a unit that a client makes long is told apart by a digest, and has one variant", async () => {
+  const { counting } = seat.parts;
+  const units: (string | null)[] = [];
+  const { exposed } = counting!;
+  Object.assign(counting!, { exposed: (assignment: Assignment) => (units.push(assignment.countAs), true) });
+  const [fits, long, other] = ["a".repeat(512), "a".repeat(513), `${"a".repeat(4000)}b`];
+  for (const unit of [fits, long, other, long]) {
+    await new Browser(gateway).ask("/headed", { headers: { "x-user": unit } });
+    await new Browser(gateway).ask("/stateless", { headers: { cookie: `sid=${unit}` } });
+  }
+  Object.assign(counting!, { exposed });
+  const digest = (text: string): string => createHash("sha256").update(text).digest("base64url");
+  const expected = [fits, digest(long), digest(other), digest(long)];
+  assert.deepEqual(
+    units,
+    expected.flatMap((unit) => [`header:x-user:${unit}`, `cookie:sid:${unit}`]),
+  );
 });
 
 test("stateless: nothing is kept in the browser, and the unit is what the request carries", async () => {

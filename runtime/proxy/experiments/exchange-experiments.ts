@@ -1,11 +1,12 @@
 /** Experiments in one exchange: who asks, which variants it sees, and what came of them. Assigned once, on the request as it was received. */
+import { hash } from "node:crypto";
 import type { Assignment, StickyEntry } from "../../experiments/assign/plan.ts";
 import type { AssignFacts, UnitSource } from "../../experiments/assign/assign.ts";
 import { verifyQaToken, visitorIdOf } from "../../experiments/assign/assign.ts";
 import type { Phase } from "../../compile/release.ts";
 import type { Life } from "../life.ts";
 import type { Matchable } from "../match/match.ts";
-import { claimsOf, runFunctions, type Said } from "./asked-units.ts";
+import { claimsOf, MAX_UNIT_UNITS, runFunctions, type Said } from "./asked-units.ts";
 import { cookieIn, type QaLink } from "./gateway-marks.ts";
 import type { ExperimentSeat, KnownClient } from "./seat.ts";
 import type { ExperimentEntry, ExperimentTable, GoalEntry, VariantTable } from "./table.ts";
@@ -233,9 +234,9 @@ export class ExchangeExperiments implements AssignFacts {
       case "visitor":
         return this.#visitorUnit(experiment);
       case "cookie":
-        return cookieIn(this.asked.fields, source.name);
+        return bounded(cookieIn(this.asked.fields, source.name));
       case "header":
-        return this.asked.fields.joined(source.name) ?? null;
+        return bounded(this.asked.fields.joined(source.name) ?? null);
       case "claim":
         return this.#claims.get(`${experiment}\n${source.name}`) ?? null;
       case "function":
@@ -279,4 +280,9 @@ export class ExchangeExperiments implements AssignFacts {
     const read = verifyQaToken(token, this.seat.keys, this.seat.parts.clock.unixMs());
     return read.outcome === "valid" ? read.forced.variants : null;
   }
+}
+
+/** Clients choose how long it is, and units are kept by the thousands. The same on every gateway. */
+function bounded(unit: string | null): string | null {
+  return unit === null || unit.length <= MAX_UNIT_UNITS ? unit : hash("sha256", unit, "base64url");
 }
