@@ -79,7 +79,7 @@ interface GoalOptions {
 export interface TrafficGoal extends GoalOptions {
   /** The exchange that reaches the goal: conditions on the request, and on the response's status (`"2xx"` by default). */
   readonly when: MatchSpec & { readonly status?: StatusPattern | readonly StatusPattern[] };
-  /** A number to add up: a response header's, or a JSON body's by its pointer (`"/order/total"`, RFC 6901). Left out: the goal is reached or not, once a unit. */
+  /** A number to add up: a response header's, or a JSON body's by its pointer (`"/order/total"`, RFC 6901; `application/json` or `+json`). Left out: the goal is reached or not, once a unit. */
   readonly value?: { readonly header: string } | { readonly json: string };
 }
 

@@ -41,7 +41,7 @@ const gateway = await ExperimentsGateway.open({
   origins: {
     site: ({ target, headers }) =>
       target === "/buy"
-        ? { status: headers["x-fail"] === undefined ? 200 : 500, headers: { "content-type": "application/json" }, body: '{"total":12.5}' }
+        ? { status: headers["x-fail"] === undefined ? 200 : 500, headers: { "content-type": headers["x-type"] ?? "application/json" }, body: '{"total":12.5}' }
         : { headers: { "content-type": "text/html", "x-target": target }, body: "page" },
   },
 });
@@ -200,13 +200,18 @@ test("goals count for who was assigned elsewhere, with the value that the page t
   assert.equal(res.text, '{"total":12.5}');
   await visitors["control"]!.ask("/look");
   await visitors["control"]!.ask("/buy", { method: "POST", body: "x", headers: { "x-fail": "1" } });
+  for (const type of ["text/event-stream", "application/jsonl", "Application/Vnd.Shop+JSON; charset=utf-8"])
+    await visitors["bold"]!.ask("/buy", { method: "POST", body: "x", headers: { "x-type": type } });
   await visitors["bold"]!.ask("/signup");
   const stranger = new Browser(gateway);
   await stranger.ask("/look");
   assert.deepEqual(gateway.counted, [
     'goal:plain.bought=bold 200 {"total":12.5}',
     "goal:plain.looked=control 200",
-    'goal:plain.bought=control 500 {"total":12.5}',
+    "goal:plain.bought=control 500",
+    "goal:plain.bought=bold 200",
+    "goal:plain.bought=bold 200",
+    'goal:plain.bought=bold 200 {"total":12.5}',
     "track:plain.signed=bold 7",
   ]);
   assert.deepEqual([...stranger.cookies], [], "a goal makes nobody a visitor");

@@ -4,6 +4,7 @@
  */
 import type { CheckedGoal } from "../../../sdk/experiment.ts";
 import type { Assignment } from "../assign/plan.ts";
+import { statusFits } from "./goal-value.ts";
 import type { Lost } from "./journal.ts";
 import type { RawStatus } from "./raw-events.ts";
 
@@ -29,7 +30,7 @@ export interface CountedExchange {
 export interface GoalExchange extends CountedExchange {
   /** Of a response header's lines; null: there is none. */
   header(name: string): string | null;
-  /** Decoded, whole; null: not read, or longer than `GOAL_BODY_LIMIT_BYTES`. Needed only where `readsBody` says so. */
+  /** Decoded, whole; null: not read, or longer than `GOAL_BODY_LIMIT_BYTES`. Needed only where `awaitsBody` says so. */
   readonly body: Uint8Array | null;
 }
 
@@ -74,10 +75,13 @@ export interface CountingStatus {
 /** Of a JSON body that a goal's value is read from. */
 export const GOAL_BODY_LIMIT_BYTES = 256 * 1024;
 
-/** Must the response's body be held for this goal? */
-export function readsBody({ traffic }: CheckedGoal): boolean {
-  return traffic !== null && traffic.value !== null && "json" in traffic.value;
+/** Only a body that may hold its value is held: an event stream, say, flows on. `contentType`: as it stands in the response. */
+export function awaitsBody({ traffic }: CheckedGoal, status: number, contentType: string): boolean {
+  if (traffic === null || traffic.value === null || !("json" in traffic.value)) return false;
+  return traffic.status.some((pattern) => statusFits(pattern, status)) && JSON_TYPE.test(contentType);
 }
+
+const JSON_TYPE = /^\s*application\/(?:[^\s;,]+\+)?json\s*(?:;|$)/i;
 
 type Series = readonly (readonly [labels: readonly string[], value: number])[];
 

@@ -33,7 +33,7 @@ export function readGoal(goal: CheckedGoal, exchange: GoalExchange): GoalReading
   return { outcome: "reached", value, onceId: reads ? shortHash(`g${target} ${value}`) : "-", repeatId };
 }
 
-function statusFits(pattern: StatusPattern, status: number): boolean {
+export function statusFits(pattern: StatusPattern, status: number): boolean {
   return typeof pattern === "number" ? pattern === status : Math.floor(status / 100) === Number(pattern[0]);
 }
 

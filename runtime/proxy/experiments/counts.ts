@@ -1,6 +1,6 @@
 /** What is counted when an answer is about to leave: exposures where variants differ, for control at the same places, and goals behind them. */
 import type { CountedExchange, Counting, GoalExchange } from "../../experiments/count/counting.ts";
-import { GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
+import { awaitsBody, GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
 import { isEditable } from "../../experiments/edits/edits.ts";
 import { ERRORS } from "../../errors.ts";
 import { decodeBody } from "../coding.ts";
@@ -28,7 +28,8 @@ function countGoals(experiments: ExchangeExperiments, counting: Counting, respon
   });
   if (reached.length === 0) return null;
   const exchange = new CountedResponse(experiments, response);
-  if (!experiments.goals.some(({ readsBody }) => readsBody)) {
+  const type = response.fields.get("content-type") ?? "";
+  if (!reached.some(({ goal }) => awaitsBody(goal, response.status, type))) {
     counting.completed(reached, exchange);
     return null;
   }

@@ -2,7 +2,6 @@
 import type { CheckedGoal, VariantChanges } from "../../../sdk/experiment.ts";
 import type { RuleModule } from "../../compile/release.ts";
 import { Assigner, type LiveState, planOf } from "../../experiments/assign/assign.ts";
-import { readsBody } from "../../experiments/count/counting.ts";
 import { type CompiledEdits, compileEdits } from "../../experiments/edits/edits.ts";
 import type { ExperimentData } from "../../experiments/experiment-data.ts";
 import type { LiveBoard } from "../../experiments/live/live.ts";
@@ -60,7 +59,6 @@ export interface ExperimentEntry {
 export interface GoalEntry {
   readonly experiment: ExperimentEntry;
   readonly goal: CheckedGoal;
-  readonly readsBody: boolean;
 }
 
 export interface RunningModules {
@@ -86,9 +84,7 @@ export class ExperimentTable {
     this.assigner = new Assigner(entries.map(({ data }) => planOf(data)));
     this.#byKey = new Map(entries.map((entry) => [entry.data.key, entry]));
     this.#byNumber = new Map(entries.map((entry) => [entry.number, entry]));
-    this.goals = entries.flatMap((experiment) =>
-      experiment.data.goals.flatMap((goal) => (goal.traffic === null ? [] : [{ experiment, goal, readsBody: readsBody(goal) }])),
-    );
+    this.goals = entries.flatMap((experiment) => experiment.data.goals.flatMap((goal) => (goal.traffic === null ? [] : [{ experiment, goal }])));
   }
 
   /** null: the release has none. */
