@@ -1,5 +1,6 @@
 /** Keeps a share of the exchanges for `sluice plan --replay`: what of each may be kept is decided here, at once, and nothing else is held. */
 import type { Clock, Timer } from "../clock.ts";
+import type { Release } from "../compile/release.ts";
 import type { RecordConfig } from "../config/resolved.ts";
 import { asGatewayError, GatewayError } from "../errors.ts";
 import { DRAWS, draw } from "../observe/draw.ts";
@@ -9,8 +10,10 @@ import {
   isKept,
   keptReply,
   LONGEST_UNITS,
+  OwnNames,
   type Recording,
   type Recordings,
+  roomFor,
   type Sanitizer,
 } from "../observe/recordings/recordings.ts";
 import { ANSWERED_BY, REQUEST_HEADER, RESPONSE_HEADER } from "./decisions.ts";
@@ -70,8 +73,9 @@ export class Recorder {
   take(witness: Witness): void {
     if (!witness.seen || !witness.settled || witness.life.exchange.upgradeProtocol !== "") return;
     const { clock } = this.#parts;
-    const line = JSON.stringify(recordingOf(witness, this.#sanitizer, this.#headers));
-    if (line.length > LONGEST_UNITS) {
+    const recording = recordingOf(witness, this.#sanitizer, this.#headers);
+    const line = recording === null ? "" : JSON.stringify(recording);
+    if (recording === null || line.length > LONGEST_UNITS) {
       this.#dropped++;
       return;
     }
@@ -109,19 +113,52 @@ export class Recorder {
 /** Said beside. */
 const SAID: ReadonlySet<string> = new Set(["status", ANSWERED_BY, "upstream"]);
 
+type Rule = Release["rules"][number];
+
+/** Gone with the release. */
+const NAMES = new WeakMap<Rule, OwnNames>();
+const NO_NAMES = new OwnNames("");
+
+function namesOf(rule: Rule | undefined): OwnNames {
+  if (rule === undefined) return NO_NAMES;
+  let names = NAMES.get(rule);
+  if (names === undefined) NAMES.set(rule, (names = new OwnNames(rule.code)));
+  return names;
+}
+
 /** A rule may make a header's name of anything; one that stands in no code is not told. */
-function ownName(what: string, rules: readonly { readonly code: string }[]): string {
+function ownName(what: string, rules: readonly Rule[]): string {
   const kind = [REQUEST_HEADER, RESPONSE_HEADER].find((prefix) => what.startsWith(prefix));
   if (kind === undefined) return what;
   const name = what.slice(kind.length);
-  return rules.some(({ code }) => code.toLowerCase().includes(name)) ? what : `${kind}*`;
+  return rules.some((rule) => namesOf(rule).hasField(name)) ? what : `${kind}*`;
 }
 
-/** Exported for its tests: nothing that a client, an origin or a service said stands in it but what `record.headers` allows. */
-export function recordingOf(witness: Witness, sanitizer: Sanitizer, headers: ReadonlySet<string>): Recording {
+/** What services told. Null: it is more than a line holds. */
+function callsOf({ calls }: Witness, rules: readonly Rule[], sanitizer: Sanitizer, headers: ReadonlySet<string>): Recording["calls"] | null {
+  const room = roomFor(LONGEST_UNITS);
+  const kept: Recording["calls"] = [];
+  for (const { rule, service, args, reply } of calls) {
+    if (reply === null || !isKept(service)) continue;
+    const names = namesOf(rules.find(({ manifest }) => manifest.name === rule));
+    const said = reply.ok ? keptReply(service, reply.value, names, { sanitizer, headers, room }) : { value: reply.error.code };
+    if (room.units < 0) return null;
+    // Left out: a replay that makes this call says that it is not compared.
+    if (said !== null) kept.push({ rule, service, word: callWord(service, args, names.code), ok: reply.ok, value: said.value });
+  }
+  return kept;
+}
+
+/**
+ * Exported for its tests: nothing that a client, an origin or a service said stands in it but what `record.headers` allows. Null: its line would be too
+ * long, which was seen before all of it was made.
+ */
+export function recordingOf(witness: Witness, sanitizer: Sanitizer, headers: ReadonlySet<string>): Recording | null {
   const { received, life, origin, cached, decisions } = witness;
   const head = ({ status, fields }: Head): NonNullable<Recording["cached"]> => ({ status, headers: sanitizer.headers(fields, headers) });
   const rules = life.table.loaded?.release.rules ?? [];
+  const calls = callsOf(witness, rules, sanitizer, headers);
+  if (calls === null) return null;
   return {
     id: sanitizer.digest(life.id),
     atUnixMs: witness.startUnixMs,
@@ -136,12 +173,7 @@ export function recordingOf(witness: Witness, sanitizer: Sanitizer, headers: Rea
     variants: witness.variants,
     origin: origin === null ? null : origin instanceof GatewayError ? { code: origin.code } : head(origin),
     cached: cached === null ? null : head(cached),
-    calls: witness.calls.flatMap(({ rule, service, args, reply }) => {
-      if (reply === null || !isKept(service)) return [];
-      const code = rules.find(({ manifest }) => manifest.name === rule)?.code ?? "";
-      const value = reply.ok ? keptReply(service, reply.value, code, sanitizer, headers) : reply.error.code;
-      return [{ rule, service, word: callWord(service, args, code), ok: reply.ok, value }];
-    }),
+    calls,
     decided: {
       status: Number(decisions.get("status")),
       answeredBy: decisions.get(ANSWERED_BY) ?? "",

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { resolveConfig } from "../../runtime/config/config.ts";
 import { RECORDED_HEADERS } from "../../runtime/config/record.ts";
 import { Recording } from "../../runtime/observe/recordings/recording.ts";
-import { callWord, createSanitizer, keptReply } from "../../runtime/observe/recordings/recordings.ts";
+import { callWord, createSanitizer, keptReply, OwnNames, roomFor } from "../../runtime/observe/recordings/recordings.ts";
 import { recordingOf } from "../../runtime/proxy/recorder.ts";
 import type { Witness } from "../../runtime/proxy/witness.ts";
 import { GatewayError } from "../../runtime/errors.ts";
@@ -16,7 +16,7 @@ const secret = fc.stringMatching(/^[a-z]{12,20}$/);
 const CODE = 'async onRequest(req, ctx) { await ctx.kv.get("flag"); await ctx.limit("per-user"); ctx.fetch("https://api.example.com/known") }';
 
 /** An exchange in which what is personal stands wherever a client, an origin, a service or a rule may have put it. */
-function exchange(s: readonly string[]): Witness {
+function exchange(s: readonly string[], code: string = CODE, replies: Witness["calls"] | null = null): Witness {
   const at = (i: number): string => s[i % s.length]!;
   const calls: Witness["calls"] = [
     {
@@ -67,7 +67,7 @@ function exchange(s: readonly string[]): Witness {
     variants: { hero: "bold" },
     origin: { status: 200, fields: ["set-cookie", at(25), "location", at(26), "content-type", "text/html"] },
     cached: null,
-    calls,
+    calls: replies ?? calls,
     decisions: new Map([
       ["status", "200"],
       ["answered by", "upstream"],
@@ -81,7 +81,7 @@ function exchange(s: readonly string[]): Witness {
       client: { scheme: "http", address: "10.0.0.1" },
       upstream: at(30),
       core: { upstreams: { has: (name: string) => name === "shop" } },
-      table: { releaseId: "0123456789ab", loaded: { release: { rules: [{ manifest: { name: "a.ts" }, code: CODE }] } } },
+      table: { releaseId: "0123456789ab", loaded: { release: { rules: [{ manifest: { name: "a.ts" }, code }] } } },
     },
   };
   return partial as unknown as Witness;
@@ -102,7 +102,7 @@ test("no header outside the list, no query value, no cookie, address, body, key,
 test("what is kept is enough to decide again: equal values stay equal, shapes and small numbers stay, the author's own words stay", () => {
   assert.equal(sanitizer.target("/a?x=1&y=1"), `/a?x=${sanitizer.digest("1")}&y=${sanitizer.digest("1")}`);
   assert.notEqual(sanitizer.digest("1"), createSanitizer("another key").digest("1"));
-  const value = sanitizer.value({ ok: true, left: 3, none: null, list: ["a", "a"], exp: 1_900_000_000 }, () => true) as Record<string, unknown>;
+  const value = sanitizer.value({ ok: true, left: 3, none: null, list: ["a", "a"], exp: 1_900_000_000 }, () => true, roomFor(4_096)) as Record<string, unknown>;
   const { list, ...rest } = value;
   assert.deepEqual(rest, { ok: true, left: 3, none: null, exp: 1_900_000_000 });
   assert.equal((list as string[])[0], (list as string[])[1]);
@@ -129,10 +129,9 @@ test("what is kept is enough to decide again: equal values stay equal, shapes an
         ],
         body: "secret",
       },
-      CODE,
-      sanitizer,
-      ALLOWED,
-    ),
+      new OwnNames(CODE),
+      { sanitizer, headers: ALLOWED, room: roomFor(4_096) },
+    )?.value,
     {
       status: 201,
       url: "",
@@ -149,4 +148,59 @@ test("headers that tell who asks are refused in config, whatever their case", ()
       () => resolveConfig({ upstreams: { a: { targets: ["http://127.0.0.1:1"] } }, record: { share: "1%", headers: [name] } }, { baseDir: "/", file: "" }),
       /record\.headers\[0\]: found "[\w-]+", expected a header that does not tell who asks/,
     );
+});
+
+/** An exchange with these replies of `kv`, each for a key of the author's. */
+function replying(code: string, ...values: readonly unknown[]): Witness {
+  const calls = values.map((value, i): Witness["calls"][number] => ({
+    rule: "a.ts",
+    service: "kv",
+    args: { op: "get", key: `key-${i}` },
+    reply: { ok: true, value: { json: JSON.stringify(value) } },
+  }));
+  return exchange(["a-text-of-somebody"], code, calls);
+}
+
+/** How often `code` was searched for a member's name. */
+function countedSearches(t: TestContext, code: string): () => number {
+  const { includes } = String.prototype;
+  let searches = 0;
+  t.mock.method(String.prototype, "includes", function (this: string, text: string, from?: number) {
+    if (String(this) === code && text.startsWith("member")) searches++;
+    return includes.call(this, text, from);
+  });
+  return () => searches;
+}
+
+test("one recording looks at a bounded number of values, and stops when its line is too long", (t) => {
+  const code = `a rule that names member0 and ${CODE}`;
+  const searches = countedSearches(t, code);
+  const nested = Array.from({ length: 80 }, (_, i) => Object.fromEntries(Array.from({ length: 80 }, (_member, j) => [`member${i}-${j}`, j])));
+  assert.equal(recordingOf(replying(code, ...Array.from({ length: 100 }, () => nested)), sanitizer, ALLOWED), null);
+  assert.ok(searches() > 0 && searches() <= 4_096 / 17 + 1, `${searches()} searches for a line that nobody keeps`);
+});
+
+test("a reply with more values than a recording holds is left out, and what came before it stays", () => {
+  const code = `${CODE} "key-0" "key-1"`;
+  const made = recordingOf(
+    replying(
+      code,
+      [1, 2],
+      Array.from({ length: 1_500 }, () => 0),
+    ),
+    sanitizer,
+    ALLOWED,
+  );
+  assert.deepEqual(
+    made?.calls.map(({ word, value }) => [word, value]),
+    [["get key-0", { json: "[1,2]" }]],
+  );
+});
+
+test("a name is searched for once in a rule's code, however often replies hold it", (t) => {
+  const code = `a rule that names member0 and ${CODE}`;
+  const searches = countedSearches(t, code);
+  const witness = replying(code, { member0: 1, member1: 2 }, [{ member0: 3 }, { member1: 4 }]);
+  for (let i = 0; i < 5; i++) recordingOf(witness, sanitizer, ALLOWED);
+  assert.equal(searches(), 2);
 });

@@ -1,5 +1,6 @@
 /** How a rule's call to a service is named and its reply kept: enough to answer the same call in a replay, and nothing that was said in it. Pure. */
-import type { Json, Sanitizer } from "./sanitize.ts";
+import type { OwnNames } from "./own-names.ts";
+import type { Json, Room, Sanitizer } from "./sanitize.ts";
 
 /** Bodies, and waits, which are waited for again. */
 const NEVER_KEPT: ReadonlySet<string> = new Set(["requestBody", "responseBody", "timer"]);
@@ -52,9 +53,31 @@ function standsIn(code: string, text: string): boolean {
   return text.length > 0 && (code.includes(JSON.stringify(text)) || code.includes(`\`${text}\``));
 }
 
-/** A reply of `service` with nothing in it but its shape. Members that the rule's code names keep their names. */
-export function keptReply(service: string, reply: unknown, code: string, sanitizer: Sanitizer, headers: ReadonlySet<string>): Json {
-  const own = (name: string): boolean => REPLY_MEMBERS.has(name) || (name.length > 1 && code.includes(name));
+export interface Keeping {
+  readonly sanitizer: Sanitizer;
+  /** Names of headers that config allows. */
+  readonly headers: ReadonlySet<string>;
+  /** Of the recording that the reply becomes part of. */
+  readonly room: Room;
+}
+
+/**
+ * A reply of `service` with nothing in it but its shape. Members that the rule's code names keep their names. Null: it has more values than the recording
+ * may hold, and is left out.
+ */
+export function keptReply(service: string, reply: unknown, names: OwnNames, keeping: Keeping): { readonly value: Json } | null {
+  const { room } = keeping;
+  if (room.values < 0) return null;
+  const { units } = room;
+  const value = shapeOf(service, reply, names, keeping);
+  if (room.values >= 0) return { value };
+  // It takes nothing of the line. Its values were looked at all the same.
+  room.units = units;
+  return null;
+}
+
+function shapeOf(service: string, reply: unknown, names: OwnNames, { sanitizer, headers, room }: Keeping): Json {
+  const own = (name: string): boolean => REPLY_MEMBERS.has(name) || names.has(name);
   const given = (reply ?? {}) as Readonly<Record<string, unknown>>;
   switch (service) {
     case "fetch": {
@@ -68,15 +91,17 @@ export function keptReply(service: string, reply: unknown, code: string, sanitiz
     case "kv":
     case "cache": {
       const { json, ...rest } = given;
-      const kept = sanitizer.value(rest, own) as Record<string, Json>;
-      return json === undefined ? kept : { ...kept, json: typeof json === "string" && json !== "" ? sanitizedJson(json, own, sanitizer) : (json as "" | null) };
+      const kept = sanitizer.value(rest, own, room) as Record<string, Json>;
+      return json === undefined
+        ? kept
+        : { ...kept, json: typeof json === "string" && json !== "" ? sanitizedJson(json, own, sanitizer, room) : (json as "" | null) };
     }
     case "forward": {
       const bare = (member: unknown): unknown => (typeof member === "object" && member !== null && "body" in member ? { ...member, body: "" } : member);
-      return withReason(given, sanitizer.value(Object.fromEntries(Object.entries(given).map(([name, member]) => [name, bare(member)])), own));
+      return withReason(given, sanitizer.value(Object.fromEntries(Object.entries(given).map(([name, member]) => [name, bare(member)])), own, room));
     }
     default:
-      return withReason(given, sanitizer.value(given, own));
+      return withReason(given, sanitizer.value(given, own, room));
   }
 }
 
@@ -84,11 +109,11 @@ function withReason({ reason }: Readonly<Record<string, unknown>>, kept: Json): 
   return typeof reason === "string" && REASON.test(reason) ? { ...(kept as Record<string, Json>), reason } : kept;
 }
 
-function sanitizedJson(json: string, own: (name: string) => boolean, sanitizer: Sanitizer): string {
+function sanitizedJson(json: string, own: (name: string) => boolean, sanitizer: Sanitizer, room: Room): string {
   try {
-    return JSON.stringify(sanitizer.value(JSON.parse(json), own));
+    return JSON.stringify(sanitizer.value(JSON.parse(json), own, room));
   } catch {
     // What is no JSON is a text like any other.
-    return JSON.stringify(sanitizer.digest(json));
+    return JSON.stringify(sanitizer.value(json, own, room));
   }
 }

@@ -8,8 +8,9 @@ import { readRecording, type Recording } from "./recording.ts";
 import { APPEND, LAST } from "./scripts.ts";
 
 export { callWord, isKept, keptReply } from "./calls.ts";
+export { OwnNames } from "./own-names.ts";
 export type { Recording } from "./recording.ts";
-export { createSanitizer, type Json, type Sanitizer } from "./sanitize.ts";
+export { createSanitizer, type Json, roomFor, type Sanitizer } from "./sanitize.ts";
 
 const STRETCH_MS = 6 * 3_600_000;
 const LIFE_MS = 24 * 3_600_000;
