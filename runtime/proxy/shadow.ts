@@ -11,6 +11,7 @@ import { DRAWS, draw } from "../observe/draw.ts";
 import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
 import { ANSWERED_BY, type DecidedBy, type DecisionDifference, type Decisions, differencesOf, failureKind } from "./decisions.ts";
 import { Rehearsal, type Rehearsed, type Scene } from "./rehearsal.ts";
+import { ShadowQueue } from "./shadow-queue.ts";
 import { replyText, type ShadowExample, type ShadowStatus } from "./shadow-status.ts";
 import type { Witness } from "./witness.ts";
 
@@ -33,7 +34,6 @@ export interface ShadowParts {
 }
 
 const AT_ONCE = 4;
-const MAX_WAITING = 128;
 const MAX_EXAMPLES = 5;
 /** Kinds of differences that are counted apart. */
 const MAX_KINDS = 50;
@@ -53,7 +53,7 @@ export class Shadow {
   readonly #parts: ShadowParts;
   readonly #rehearsal: Rehearsal;
   readonly #limit: number;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new ShadowQueue<Waiting>();
   readonly #counts = { equal: 0, different: 0, failed: 0, notCompared: 0, dropped: 0 };
   readonly #kinds = new Map<string, number>();
   readonly #examples: ShadowExample[] = [];
@@ -83,7 +83,7 @@ export class Shadow {
   /** What would only be dropped at its end is not watched. */
   wants(id: string): boolean {
     if (draw(`shadow ${id}`) >= this.#limit) return false;
-    if (this.#waiting.length < MAX_WAITING) return true;
+    if (!this.#waiting.full) return true;
     this.#counts.dropped++;
     return false;
   }
@@ -92,24 +92,19 @@ export class Shadow {
     if (this.#closed || !witness.seen || !witness.settled || witness.life.exchange.upgradeProtocol !== "") return;
     const against = witness.life.table.releaseId;
     if (against !== this.#against) this.#beginAgainst(against);
-    if (this.#waiting.length >= MAX_WAITING) {
+    const { rule } = witness.life;
+    const by: DecidedBy = new Map(rule === "" ? [] : [[ANSWERED_BY, { rule, place: "" }]]);
+    if (!this.#waiting.add({ against, scene: this.#sceneOf(witness), decided: witness.decisions, by }, witness.callUnits)) {
       this.#counts.dropped++;
       return;
     }
-    const { rule } = witness.life;
-    this.#waiting.push({
-      against,
-      scene: this.#sceneOf(witness),
-      decided: witness.decisions,
-      by: new Map(rule === "" ? [] : [[ANSWERED_BY, { rule, place: "" }]]),
-    });
     // Behind whatever this turn of the event loop still has to do for clients.
     if (this.#playing < AT_ONCE) setImmediate(() => this.#next());
   }
 
   #beginAgainst(release: string): void {
     this.#against = release;
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     Object.assign(this.#counts, { equal: 0, different: 0, failed: 0, notCompared: 0, dropped: 0 });
     this.#kinds.clear();
     this.#examples.length = 0;
@@ -136,13 +131,13 @@ export class Shadow {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     await this.#rehearsal.close();
   }
 
   #next(): void {
     while (this.#playing < AT_ONCE && !this.#closed) {
-      const waiting = this.#waiting.shift();
+      const waiting = this.#waiting.next();
       if (waiting === undefined) return;
       // A trusted client may send the same id again while the first is played.
       if (this.#rehearsal.isPlaying(waiting.scene.id)) {

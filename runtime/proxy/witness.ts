@@ -37,6 +37,7 @@ export interface HookDraw {
 export interface WitnessedCall {
   readonly rule: string;
   readonly service: string;
+  /** Null: they were too large to be kept; then the reply is not kept either. */
   readonly args: unknown;
   /** Null: it was too large to be kept, or has not come. */
   reply: { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: GatewayError } | null;
@@ -48,7 +49,8 @@ export type Draw = (phase: Phase) => Omit<HookDraw, "phase">;
 /** Of one exchange; what is beyond is not kept. */
 const MAX_CALLS = 100;
 const MAX_DRAWS = 100;
-const MAX_REPLY_UNITS = 64 * 1024;
+/** Of arguments and replies of all calls. */
+const MAX_CALL_UNITS = 256 * 1024;
 const NO_VARIANTS: Readonly<Record<string, string>> = Object.freeze({});
 /** Written by the gateway on every answer. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(["age", "cache-status", "content-length", "date", "ratelimit", "ratelimit-policy", "retry-after", "via"]);
@@ -76,6 +78,7 @@ export class Witness implements ExchangeWitness {
   #left: { readonly method: string; readonly target: string; readonly fields: readonly string[] } | null = null;
   #base: readonly string[] = [];
   #answer: Buffer | null = null;
+  #callUnits = 0;
 
   /** `draw`: of a rehearsal. */
   constructor(life: Life, whenOver: ((witness: Witness) => void) | null, draw: Draw | null = null) {
@@ -103,16 +106,30 @@ export class Witness implements ExchangeWitness {
     return { clockMs, seed };
   }
   async serve(name: string, call: ServiceCall, service: Service): Promise<unknown> {
-    const entry: WitnessedCall = { rule: call.rule, service: name, args: call.args, reply: null };
+    const isKept = this.calls.length < MAX_CALLS && this.#holds(call.args);
+    const entry: WitnessedCall = { rule: call.rule, service: name, args: isKept ? call.args : null, reply: null };
     if (this.calls.length < MAX_CALLS) this.calls.push(entry);
     try {
       const value = await service(call);
-      if ((JSON.stringify(value) ?? "").length <= MAX_REPLY_UNITS) entry.reply = { ok: true, value };
+      if (isKept && this.#holds(value)) entry.reply = { ok: true, value };
       return value;
     } catch (thrown) {
-      if (thrown instanceof GatewayError) entry.reply = { ok: false, error: thrown };
+      if (isKept && thrown instanceof GatewayError) entry.reply = { ok: false, error: thrown };
       throw thrown;
     }
+  }
+
+  /** There is room for it, which is taken. */
+  #holds(value: unknown): boolean {
+    const left = MAX_CALL_UNITS - this.#callUnits;
+    const units = unitsWithin(value, left);
+    if (units > left) return false;
+    this.#callUnits += units;
+    return true;
+  }
+  /** What calls hold of it, in characters. */
+  get callUnits(): number {
+    return this.#callUnits;
   }
 
   // The stations of `handler.ts`.
@@ -204,6 +221,27 @@ export function witnessed(services: Readonly<Record<string, Service>>): Record<s
       (call) => (call.exchange.witness ? call.exchange.witness.serve(name, call, service) : service(call)),
     ]),
   );
+}
+
+/** About what a value holds, in characters. It is looked at until it is above `limit`, so that a large one costs no more than that. */
+function unitsWithin(value: unknown, limit: number): number {
+  let units = 0;
+  const open: unknown[] = [value];
+  while (open.length > 0 && units <= limit) {
+    const one = open.pop();
+    units++;
+    if (typeof one === "string") units += one.length;
+    else if (ArrayBuffer.isView(one)) units += one.byteLength;
+    else if (Array.isArray(one)) {
+      if (one.length > limit - units) return limit + 1;
+      for (const inner of one) open.push(inner);
+    } else if (typeof one === "object" && one !== null)
+      for (const [name, inner] of Object.entries(one)) {
+        units += name.length;
+        open.push(inner);
+      }
+  }
+  return units;
 }
 
 function digestOf(bytes: Buffer): string {
