@@ -21,8 +21,6 @@ const LOAD_TIMEOUT_PER_RULE_MS = 3;
 const START_TIMEOUT_MS = 10_000;
 /** Silence that is excused because the process had no core. More, and the machine is of no use to anybody. */
 const MAX_FORGIVEN_MS = 10_000;
-/** Its clock ticks every 10 ms, and others have cores too. Who waits for a word from outside has next to none. */
-const COLLECTING_SHARE = 0.8;
 /** How late the end of an entry may come on a busy machine before nothing is believed to end it. */
 const MAX_LATE_MS = 100;
 /** Signals that only someone else sends: not the process's own fault. */
@@ -94,7 +92,6 @@ export class SandboxProcess {
   /** Milliseconds on a core when it last spoke, as seen by the tick that followed (−1: not seen yet). */
   #ranMs = -1;
   #queuedMs = 0;
-  #allRanMs = 0;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -254,33 +251,22 @@ export class SandboxProcess {
     this.#ranMs = -1;
   }
 
-  /**
-   * On a core for longer than any entry may be, and not a word: nothing inside will end it. What fills memory keeps its main thread waiting for
-   * those that collect garbage: then the clock tells, as long as the process as a whole had its cores. Loads have a time-out of their own.
-   */
+  /** On a core for longer than any entry may be, and not a word: nothing inside will end it. Loads have a time-out of their own. */
   #judgeCore(coreMs: number): void {
     if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return;
     const ranMs = this.#core.ranMs();
     if (this.#ranMs < 0) {
       this.#ranMs = ranMs;
       this.#queuedMs = this.#core.waitedMs();
-      this.#allRanMs = this.#core.allRanMs();
     }
     const before = this.#ranMs;
-    const onCoreMs = ranMs - before > coreMs ? ranMs - before : this.#collectingMs(coreMs);
-    if (onCoreMs <= coreMs) return;
+    if (ranMs - before <= coreMs) return;
     // Where it queued for a core, so did the thread that ends entries.
-    if (onCoreMs <= coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS)) return;
+    if (ranMs - before <= coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS)) return;
     // A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings.
     this.#options.clock.after(1, () => {
-      if (this.#ranMs === before) this.kill("silent", `it gave no sign for ${Math.round(onCoreMs)} ms on a core`);
+      if (this.#ranMs === before) this.kill("silent", `it gave no sign for ${Math.round(ranMs - before)} ms on a core`);
     });
-  }
-
-  /** How long it has been silent, when its threads together were on cores for most of that; else 0. */
-  #collectingMs(coreMs: number): number {
-    if (this.#silentMs <= coreMs) return 0;
-    return this.#core.allRanMs() - this.#allRanMs > this.#silentMs * COLLECTING_SHARE ? this.#silentMs : 0;
   }
 
   #isMaking(): boolean {
