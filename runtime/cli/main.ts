@@ -103,6 +103,7 @@ function addLookingCommands(command: Command, configured: (name: string, about: 
       .option("--method <list>", "GET,POST")
       .option("--errors", "only what failed: 5xx, exceptions, error lines", false)
       .option("--trace <id>", "the exchange with this request id, also one with a debug header that is over")
+      .option("--rate <lines>", "ordinary lines a second of each worker, or all (which slows a busy gateway); errors always come", "100")
       .option("--admin <url>", "the admin listener, instead of the config's; repeat it to follow several gateways", collected, []),
     async (options: TailOptions, terminal) => (await import("./tail.ts")).tail(options, terminal),
   );

@@ -44,7 +44,12 @@ export function tailLines(given: TailEvent | TailNotice, colours: boolean): stri
     case "defect":
       return lines(`${clockTime(event.atMs)} ${paint(event.type === "defect" ? "red" : "yellow", `${event.type} ${event.code}`)} ${event.detail}`);
     case "dropped":
-      return [paint("yellow", `${droppedText(event.lines, event.errors)} by worker ${event.worker}: this reader is slower than the gateway`)];
+      return [
+        paint(
+          "yellow",
+          `${droppedText(event.lines, event.errors)}: more than --rate and this reader take; --rule, --status, --path and --errors narrow it down`,
+        ),
+      ];
     case "worker":
       return [paint(event.event === "lost" ? "red" : "dim", `worker ${event.worker} ${event.event}`)];
     case "tail":

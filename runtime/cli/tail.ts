@@ -13,11 +13,28 @@ export interface TailOptions {
   readonly method?: string;
   readonly trace?: string;
   readonly errors: boolean;
+  readonly rate: string;
 }
 
 const FAILED = 1;
+const DROPPED_NOTICE_MS = 1_000;
 /** Of one event: a worker cuts every text in it. */
 const EVENT_LIMIT_UNITS = 256 * 1024;
+
+/** For people: what came together in a second is one notice, or notices would be most of what they see. The rest is in the sum at the end. */
+class DroppedNotice {
+  readonly #gateways = new Map<string, { lines: number; errors: number; toldMs: number }>();
+
+  take(gateway: string, { lines, errors, ...event }: Extract<TailNotice, { type: "dropped" }>): TailNotice[] {
+    const seen = this.#gateways.get(gateway) ?? { lines: 0, errors: 0, toldMs: -Infinity };
+    this.#gateways.set(gateway, seen);
+    seen.lines += lines;
+    seen.errors += errors;
+    if (performance.now() - seen.toldMs < DROPPED_NOTICE_MS) return [];
+    this.#gateways.set(gateway, { lines: 0, errors: 0, toldMs: performance.now() });
+    return [{ ...event, lines: seen.lines, errors: seen.errors }];
+  }
+}
 
 /** Runs until it is interrupted, or until no gateway is left to follow. */
 export async function tail(options: TailOptions, terminal: Terminal): Promise<number> {
@@ -26,6 +43,7 @@ export async function tail(options: TailOptions, terminal: Terminal): Promise<nu
   const interrupt = () => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
   const sums = { lines: 0, errors: 0 };
+  const dropped = new DroppedNotice();
   const colours = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
   const several = places.length > 1;
   const ends = await Promise.all(
@@ -35,7 +53,8 @@ export async function tail(options: TailOptions, terminal: Terminal): Promise<nu
           sums.lines += event.lines;
           sums.errors += event.errors;
         }
-        terminal.result(several ? { gateway, ...event } : event, () => tailLines(event, colours).map((line) => (several ? `${gateway}  ${line}` : line)));
+        const shown = (told: TailEvent | TailNotice) => tailLines(told, colours).map((line) => (several ? `${gateway}  ${line}` : line));
+        terminal.result(several ? { gateway, ...event } : event, () => (event.type === "dropped" ? dropped.take(gateway, event).flatMap(shown) : shown(event)));
       }).catch((thrown: unknown) => {
         if (stop.signal.aborted) return true;
         if (!(thrown instanceof AdminCallError)) throw thrown;
@@ -57,7 +76,7 @@ async function follow(
 ): Promise<true> {
   const { base, ask } = await doorOf({ ...(admin === undefined ? {} : { admin }), config: options.config });
   const query = new URLSearchParams();
-  for (const name of ["rule", "status", "path", "method", "trace"] as const) if (options[name] !== undefined) query.set(name, options[name]);
+  for (const name of ["rule", "status", "path", "method", "trace", "rate"] as const) if (options[name] !== undefined) query.set(name, options[name]);
   if (options.errors) query.set("errors", "true");
   const answer = await ask(`/v1/tail?${query.toString()}`, { signal });
   if (!answer.ok) {

@@ -1,4 +1,4 @@
-/** What `GET /v1/tail` may ask: `rule`, `status`, `path`, `method`, `errors`, `trace`. Pure. */
+/** What `GET /v1/tail` may ask: `rule`, `status`, `path`, `method`, `errors`, `trace`, `rate`. Pure. */
 import type { TailFilter } from "../observe/tail.ts";
 
 export interface TailRefusal {
@@ -6,9 +6,11 @@ export interface TailRefusal {
   readonly expected: string;
 }
 
-const NAMES: ReadonlySet<string> = new Set(["rule", "status", "path", "method", "errors", "trace"]);
+const NAMES: ReadonlySet<string> = new Set(["rule", "status", "path", "method", "errors", "trace", "rate"]);
 const MAX_UNITS = 1_000;
 const MAX_METHODS = 20;
+/** More than anybody reads, and 2 % of what a busy worker does. */
+const DEFAULT_PER_SECOND = 100;
 
 export function readTailFilter(query: URLSearchParams): TailFilter | TailRefusal {
   for (const [name, value] of query) {
@@ -29,7 +31,10 @@ export function readTailFilter(query: URLSearchParams): TailFilter | TailRefusal
   if (path !== "" && !/^[/*]/.test(path)) return { found: `path=${shown(path)}`, expected: 'a path that begins with "/"; * stands for anything ("/cart/*")' };
   const errors = query.get("errors");
   if (errors !== null && errors !== "true" && errors !== "false") return { found: `errors=${shown(errors)}`, expected: "true or false" };
-  return { rule: query.get("rule") ?? "", statuses, path, methods, errors: errors === "true", trace: query.get("trace") ?? "" };
+  const rate = query.get("rate") ?? `${DEFAULT_PER_SECOND}`;
+  if (!/^(?:all|[1-9]\d{0,5})$/.test(rate)) return { found: `rate=${shown(rate)}`, expected: "ordinary lines a second of each worker (1 to 999999), or all" };
+  const perSecond = rate === "all" ? null : Number(rate);
+  return { rule: query.get("rule") ?? "", statuses, path, methods, errors: errors === "true", trace: query.get("trace") ?? "", perSecond };
 }
 
 function statusRange(word: string): readonly [number, number] | null {

@@ -37,6 +37,7 @@ export function tailEndpoint(source: TailSource): Endpoint {
       method: "several with commas between",
       errors: "true: only what failed",
       trace: "the exchange with this request id",
+      rate: "ordinary lines a second of each worker (100 unless told otherwise), or all; errors always come, and what is dropped is counted",
     },
     answers: { 200: "text/event-stream" },
     refusals: { 400: ["BODY_REFUSED"], 429: ["TOO_MANY_TAILS"] },

@@ -14,6 +14,8 @@ export interface TailFilter {
   readonly errors: boolean;
   /** One exchange, by its id: also what a debug header had kept of it (`tail-memory.ts`). */
   readonly trace: string;
+  /** Ordinary lines a second of each worker; the rest is counted. Errors always come. null: as many as there are. */
+  readonly perSecond: number | null;
 }
 
 interface OfExchange {
@@ -77,7 +79,7 @@ export type TailEvent =
 export interface TailBatch {
   readonly tail: number;
   readonly lines: readonly string[];
-  /** Dropped since the last batch, because the reader was slower than the gateway. */
+  /** Dropped since that was last told, because there were more than the reader asked for, or than it takes. */
   readonly droppedLines: number;
   /** … and of those that are kept longest: errors. */
   readonly droppedErrors: number;

@@ -1,4 +1,7 @@
-/** Lines that wait for a reader. Errors have room of their own, so that no flood of ordinary lines costs one of them. */
+/**
+ * Lines that wait for a reader. Errors have room of their own, so that no flood of ordinary lines costs one of them. Ordinary lines come at
+ * the rate that the reader asked for: nobody reads thousands a second, and each costs visitors what it takes to write and to send it.
+ */
 
 interface Waiting {
   readonly sequence: number;
@@ -17,10 +20,19 @@ export class TailQueue {
   readonly #errors = new Lane(ERROR_ROOM_UNITS);
   #droppedLines = 0;
   #droppedErrors = 0;
+  readonly #perSecond: number | null;
+  /** Ordinary lines that may come now; fills up to a second's, so that the burst of a quiet gateway is shown whole. */
+  #allowance: number;
+  #filledMs = 0;
 
-  /** Whether another line has room; counts it as dropped when not. Asked before it is written as text: what is dropped costs nothing more. */
-  takes(isError: boolean): boolean {
-    if ((isError ? this.#errors : this.#ordinary).hasRoom) return true;
+  constructor(perSecond: number | null) {
+    this.#perSecond = perSecond;
+    this.#allowance = perSecond ?? 0;
+  }
+
+  /** Whether another line may come; counts it as dropped when not. Asked before it is written as text: what is dropped costs nothing more. */
+  takes(isError: boolean, nowMs: number): boolean {
+    if (isError ? this.#errors.hasRoom : this.#isAllowed(nowMs) && this.#ordinary.hasRoom) return true;
     this.dropped(isError, 1);
     return false;
   }
@@ -51,6 +63,17 @@ export class TailQueue {
     const batch = { lines, droppedLines: this.#droppedLines, droppedErrors: this.#droppedErrors };
     this.#droppedLines = this.#droppedErrors = 0;
     return batch;
+  }
+
+  #isAllowed(nowMs: number): boolean {
+    const perSecond = this.#perSecond;
+    if (perSecond === null) return true;
+    const passedMs = Math.max(0, nowMs - this.#filledMs);
+    this.#filledMs = nowMs;
+    this.#allowance = Math.min(perSecond, this.#allowance + (passedMs * perSecond) / 1_000);
+    if (this.#allowance < 1) return false;
+    this.#allowance--;
+    return true;
   }
 }
 

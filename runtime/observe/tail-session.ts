@@ -22,7 +22,8 @@ interface Line {
 export class TailSession {
   readonly #filter: ReadyFilter;
   readonly #key: string;
-  readonly #queue = new TailQueue();
+  readonly #queue: TailQueue;
+  readonly #nowMs: () => number;
   readonly #send: (batch: Omit<TailBatch, "tail">) => void;
   readonly #rest: (next: () => void) => void;
   /** Lines of exchanges that are not over, when the filter asks for what only then is known. */
@@ -36,7 +37,12 @@ export class TailSession {
   #shipping = false;
 
   /** `key`: what query values are digested with. `rest`: between two batches. */
-  constructor(filter: TailFilter, key: string, send: (batch: Omit<TailBatch, "tail">) => void, rest: (next: () => void) => void) {
+  constructor(
+    filter: TailFilter,
+    { key, nowMs, send, rest }: { key: string; nowMs: () => number; send: (batch: Omit<TailBatch, "tail">) => void; rest: (next: () => void) => void },
+  ) {
+    this.#queue = new TailQueue(filter.perSecond);
+    this.#nowMs = nowMs;
     this.#rest = rest;
     this.#filter = new ReadyFilter(filter);
     this.#key = key;
@@ -50,7 +56,7 @@ export class TailSession {
     if (filter.asksExchange) this.#decide(record.id, shown);
     if (!shown) return;
     const isError = hasFailed(record);
-    if (this.#queue.takes(isError)) this.#add({ isError, event: exchangeEvent(record, worker, this.#key) });
+    if (this.#takes(isError)) this.#add({ isError, event: exchangeEvent(record, worker, this.#key) });
     else this.#ship();
   }
 
@@ -69,18 +75,18 @@ export class TailSession {
   other(isError: boolean, rule: string, event: TailEvent): void {
     const filter = this.#filter;
     if (filter.asksExchange || filter.trace !== "" || (filter.errors && !isError) || !filter.isRule(rule)) return;
-    if (this.#queue.takes(isError)) this.#add({ isError, event });
+    if (this.#takes(isError)) this.#add({ isError, event });
     else this.#ship();
   }
 
   /** A line of an exchange that was over before this reader came. */
   recall(event: TailEvent): void {
-    if (this.#queue.takes(true)) this.#add({ isError: true, event });
+    if (this.#takes(true)) this.#add({ isError: true, event });
   }
 
   /** What a rule changed in an exchange with a debug header: for whoever asks for that exchange alone. */
   step(event: TailEvent & { readonly id: string }): void {
-    if (this.#filter.trace === event.id && this.#queue.takes(true)) this.#add({ isError: true, event });
+    if (this.#filter.trace === event.id && this.#takes(true)) this.#add({ isError: true, event });
   }
 
   /** The reader has taken the last batch. */
@@ -91,18 +97,22 @@ export class TailSession {
     });
   }
 
+  #takes(isError: boolean): boolean {
+    return this.#queue.takes(isError, this.#nowMs());
+  }
+
   #ofRule(rule: string, exchange: string, isError: boolean, make: () => TailEvent): void {
     const filter = this.#filter;
     if (!filter.isRule(rule) || (filter.errors && !isError) || (filter.trace !== "" && filter.trace !== exchange)) return;
     if (!filter.asksExchange) {
-      if (this.#queue.takes(isError)) this.#add({ isError, event: make() });
+      if (this.#takes(isError)) this.#add({ isError, event: make() });
       else this.#ship();
       return;
     }
     const decided = this.#decided.get(exchange);
     if (decided === false) return;
     if (decided === true) {
-      if (this.#queue.takes(isError)) this.#add({ isError, event: make() });
+      if (this.#takes(isError)) this.#add({ isError, event: make() });
       return;
     }
     this.#hold(exchange, { isError, event: make() });
@@ -120,7 +130,7 @@ export class TailSession {
   /** Nobody knows yet whether they are asked for, and there is no more room to wait: errors are shown all the same. */
   #letGo(exchange: string): void {
     for (const line of this.#held.get(exchange)!) {
-      if (line.isError && this.#queue.takes(true)) this.#add(line);
+      if (line.isError && this.#takes(true)) this.#add(line);
       else if (!line.isError) this.#queue.dropped(false, 1);
     }
     this.#held.delete(exchange);
@@ -132,7 +142,7 @@ export class TailSession {
     const held = this.#held.get(exchange);
     if (held === undefined) return;
     this.#held.delete(exchange);
-    if (shown) for (const line of held) if (this.#queue.takes(line.isError)) this.#add(line);
+    if (shown) for (const line of held) if (this.#takes(line.isError)) this.#add(line);
   }
 
   #add({ isError, event }: Line): void {

@@ -33,8 +33,8 @@ export class Tails {
   }
 
   open(tail: number, filter: TailFilter, key: string): void {
-    const { send, rest = (next) => next() } = this.#options;
-    const session = new TailSession(filter, key, (batch) => send({ tail, ...batch }), rest);
+    const { send, unixMs, rest = (next) => next() } = this.#options;
+    const session = new TailSession(filter, { key, nowMs: unixMs, send: (batch) => send({ tail, ...batch }), rest });
     this.#sessions.set(tail, session);
     if (filter.trace !== "") for (const event of this.#memory.of(filter.trace)) session.recall(event);
     this.#readers = [...this.#sessions.values()];

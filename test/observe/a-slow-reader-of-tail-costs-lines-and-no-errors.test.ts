@@ -4,11 +4,11 @@ import { test } from "node:test";
 import { type TailBatch, type TailFilter, Tails } from "../../runtime/observe/tail.ts";
 import { record } from "./records.ts";
 
-const EVERYTHING: TailFilter = { rule: "", statuses: [], path: "", methods: [], errors: false, trace: "" };
+const EVERYTHING: TailFilter = { rule: "", statuses: [], path: "", methods: [], errors: false, trace: "", perSecond: null };
 
-function watched(filter: Partial<TailFilter> = {}): { tails: Tails; batches: TailBatch[]; events: () => Record<string, unknown>[] } {
+function watched(filter: Partial<TailFilter> = {}, unixMs = (): number => 0): { tails: Tails; batches: TailBatch[]; events: () => Record<string, unknown>[] } {
   const batches: TailBatch[] = [];
-  const tails = new Tails({ worker: 1, unixMs: () => 0, send: (batch) => void batches.push(batch) });
+  const tails = new Tails({ worker: 1, unixMs, send: (batch) => void batches.push(batch) });
   tails.open(1, { ...EVERYTHING, ...filter }, "key");
   return { tails, batches, events: () => batches.flatMap(({ lines }) => lines.map((line) => JSON.parse(line) as Record<string, unknown>)) };
 }
@@ -53,6 +53,38 @@ test("of 50,000 exchanges that nobody takes the ten that failed are kept, the ot
   assert.equal(sum("droppedErrors"), 0);
   assert.equal(shown.length + sum("droppedLines"), 50_000);
   assert.ok(shown.length < 10_000, `${shown.length} lines were held`);
+});
+
+test("ordinary lines come at the rate that was asked for, errors all the same, and what is missing is counted", async () => {
+  let nowMs = 0;
+  const { tails, batches, events } = watched({ perSecond: 100 }, () => nowMs);
+  const failing = new Set([0, 57, 700, 4_999]);
+  for (let i = 0; i < 5_000; i++, nowMs += 0.2) tails.exchange(record({ id: `r-${i}`, ...(failing.has(i) ? { status: 503, code: "RULE_THREW" } : {}) }));
+  for (let taken = -1; taken < batches.length;) {
+    taken = batches.length;
+    tails.more(1);
+    await turn();
+  }
+  const shown = events();
+  assert.deepEqual(
+    shown.filter(({ failed }) => failed).map(({ id }) => id),
+    [...failing].map((i) => `r-${i}`),
+  );
+  const ordinary = shown.length - failing.size;
+  // The burst that a quiet second allows, and what a second then brings.
+  assert.ok(ordinary >= 195 && ordinary <= 200, String(ordinary));
+  assert.equal(shown.length + batches.reduce((sum, { droppedLines }) => sum + droppedLines, 0), 5_000);
+  assert.equal(
+    batches.reduce((sum, { droppedErrors }) => sum + droppedErrors, 0),
+    0,
+  );
+});
+
+test("a quiet gateway's burst is shown whole", async () => {
+  const { tails, events } = watched({ perSecond: 100 });
+  for (let i = 0; i < 100; i++) tails.exchange(record({ id: `q-${i}` }));
+  await turn();
+  assert.equal(events().length, 100);
 });
 
 test("errors have a bound too; beyond it they are counted as errors", async () => {
