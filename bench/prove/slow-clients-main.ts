@@ -49,12 +49,15 @@ function connect(manner: Manner): void {
   if (manner !== slowReader) socket.resume();
 }
 
-const manners: Manner[] = [];
-for (let i = 0; i < Math.max(heads, bodies, readers); i++) {
-  if (i < heads) manners.push(slowHead);
-  if (i < bodies) manners.push(slowBody);
-  if (i < readers) manners.push(slowReader);
+/** Evenly mixed: readers cost most while they are opened, some MiB each until their kernels are full. */
+const manners = [...spread(heads, slowHead), ...spread(bodies, slowBody), ...spread(readers, slowReader)]
+  .sort((a, b) => a.place - b.place)
+  .map(({ manner }) => manner);
+
+function spread(count: number, manner: Manner): { place: number; manner: Manner }[] {
+  return Array.from({ length: count }, (_, i) => ({ place: (i + 0.5) / count, manner }));
 }
+
 let turn = 0;
 function work(): void {
   const manner = manners.shift();
