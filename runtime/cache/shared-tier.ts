@@ -1,11 +1,11 @@
 /** Tier two, in the store: what one worker fetched, for all others, and the lock under which it is fetched once. */
 import { createHash, randomBytes } from "node:crypto";
 import { asGatewayError } from "../errors.ts";
+import { AGREE, LOCK, UNLOCK } from "../store/store.ts";
 import type { CacheParts } from "./cache.ts";
 import type { CacheCounts } from "./counters.ts";
 import { type Entry, Marker, type Slot } from "./entry.ts";
 import { decodeSlot, encodeSlot, ForgedError, UNSHARED } from "./entry-codec.ts";
-import { AGREE, LOCK, UNLOCK } from "./scripts/scripts.ts";
 
 /** How long a URL too large for the store is fetched without asking it. */
 const UNSHARED_MS = 60_000;

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import type { Store } from "../store/store.ts";
-import { AGREE, KEYS } from "./scripts/scripts.ts";
+import { AGREE, type Store } from "../store/store.ts";
+import { KEYS } from "./scripts/scripts.ts";
 
 export const GATEWAYS_KEY_FILE = "gateways-key";
 const KEY = /^[0-9a-f]{64}$/;

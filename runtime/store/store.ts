@@ -8,6 +8,7 @@ import type { StoreScript } from "./script.ts";
 export { createMemoryStore, type MemoryStore } from "./memory.ts";
 export { openStore, type OpenedStore } from "./open.ts";
 export { defineScript, type EmbeddedDb, type StoreScript } from "./script.ts";
+export { AGREE, LOCK, UNLOCK } from "./scripts/scripts.ts";
 
 /** Fractions do not survive Redis' conversion of Lua numbers: return them as strings. Lua's `false` arrives as null. */
 export type StoreReply = readonly (string | number | null)[];

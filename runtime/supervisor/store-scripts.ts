@@ -2,22 +2,22 @@
 import { CACHE_SCRIPTS } from "../cache/scripts/scripts.ts";
 import { CONTROL_SCRIPTS } from "../control/scripts/scripts.ts";
 import { COUNT_SCRIPTS } from "../experiments/count/scripts/scripts.ts";
-import { AGREE_KEY } from "../experiments/keys/keys.ts";
 import { SET_LIVE } from "../experiments/live/live.ts";
 import { STUDY_SCRIPTS } from "../experiments/study/scripts/scripts.ts";
 import { RECORDING_SCRIPTS } from "../observe/recordings/scripts.ts";
 import { RATELIMIT_SCRIPTS } from "../ratelimit/scripts.ts";
 import { KV_SCRIPTS } from "../store/kv/scripts.ts";
+import { COMMON_SCRIPTS } from "../store/scripts/scripts.ts";
 import type { StoreScript } from "../store/script.ts";
 
 export const STORE_SCRIPTS: readonly StoreScript[] = [
+  ...COMMON_SCRIPTS,
   ...KV_SCRIPTS,
   ...RATELIMIT_SCRIPTS,
   ...CACHE_SCRIPTS,
   ...CONTROL_SCRIPTS,
   ...RECORDING_SCRIPTS,
   SET_LIVE,
-  AGREE_KEY,
   ...COUNT_SCRIPTS,
   ...STUDY_SCRIPTS,
 ];

@@ -8,13 +8,6 @@ import { redisWorkers } from "../store/redis.ts";
 const PURGE_KEYS = ["{p}last", "{p}log", "{p}dropped"];
 /** What is asked, and which numbers of the reply are the clock's. */
 const STEPS: readonly (readonly [name: string, keys: readonly string[], args: readonly StoreArgument[], clock?: boolean])[] = [
-  ["cache:lock", ["lock"], ["a", 10_000]],
-  ["cache:lock", ["lock"], ["b", 10_000]],
-  ["cache:lock", ["lock"], ["a", 10_000]],
-  ["cache:unlock", ["lock"], ["b"]],
-  ["cache:lock", ["lock"], ["b", 10_000]],
-  ["cache:unlock", ["lock"], ["a"]],
-  ["cache:lock", ["lock"], ["b", 10_000]],
   ["cache:purge-log", PURGE_KEYS, []],
   ["cache:purge", PURGE_KEYS, ["one", 2], true],
   ["cache:purge", PURGE_KEYS, ["two {} é", 2], true],
@@ -24,8 +17,6 @@ const STEPS: readonly (readonly [name: string, keys: readonly string[], args: re
   ["cache:acknowledge", ["ack"], [1, 1000]],
   ["cache:acknowledge", ["ack"], [1, 1000]],
   ["cache:acknowledge", ["ack"], [0, 1000]],
-  ["cache:agree", ["key"], ["first"]],
-  ["cache:agree", ["key"], ["second"]],
 ];
 
 async function replies(store: Store): Promise<unknown[]> {

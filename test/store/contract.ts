@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { GatewayError } from "../../runtime/errors.ts";
-import type { Store, StoreEvent } from "../../runtime/store/store.ts";
+import { AGREE, LOCK, type Store, type StoreEvent, UNLOCK } from "../../runtime/store/store.ts";
 import { append, lastingAdd, throwing } from "./scripts.ts";
 
 export interface Place {
@@ -81,6 +81,24 @@ export function storeContract(name: string, place: (t: TestContext) => Promise<P
   testStore("keeps the order of one worker's calls", async (store) => {
     await Promise.all(Array.from({ length: 50 }, (_, i) => store.run(append, ["order"], [`${i};`, 0])));
     assert.equal(String(await store.get("order")), Array.from({ length: 50 }, (_, i) => `${i};`).join(""));
+  });
+
+  testStore("holds a lock for one at a time, who may take it anew or give it back", async (store, { pass }) => {
+    const takes = async (who: string, holdMs: number) => (await store.run(LOCK, ["lock"], [who, holdMs]))[0];
+    const givesBack = async (who: string) => (await store.run(UNLOCK, ["lock"], [who]))[0];
+    assert.deepEqual([await takes("a", 60_000), await takes("b", 60_000), await takes("a", 60_000)], [1, 0, 1]);
+    assert.deepEqual([await givesBack("b"), await takes("b", 60_000), await givesBack("a"), await takes("b", 60_000)], [0, 0, 1, 1]);
+    assert.equal(await takes("b", 80), 1, "for a shorter time as well");
+    await pass(150);
+    assert.deepEqual([await givesBack("b"), await takes("a", 60_000), await takes("b", 60_000)], [0, 1, 0], "its time is over");
+  });
+
+  testStore("agrees on what was proposed first, until that is deleted", async (store) => {
+    const agree = async (proposal: string) => (await store.run(AGREE, ["key"], [proposal]))[0];
+    assert.deepEqual([await agree("first"), await agree("second")], ["first", "first"]);
+    await store.delete(["key"]);
+    await store.set("key", "plain", { ttlMs: null });
+    assert.equal(await agree("third"), "plain", "whoever wrote it");
   });
 
   testStore("refuses keys of different tags, wherever it runs, and tells of a script that failed", async (store) => {

@@ -3,28 +3,6 @@ import { defineScript, type StoreScript } from "../../store/store.ts";
 
 const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
 
-export const LOCK: StoreScript = defineScript({
-  name: "cache:lock",
-  lua: file("lock"),
-  embedded(db, [key], [holder, ttlMs]) {
-    const held = db.get(key!);
-    if (held !== undefined && held !== String(holder)) return [0];
-    db.set(key!, String(holder), Number(ttlMs));
-    return [1];
-  },
-});
-
-export const UNLOCK: StoreScript = defineScript({
-  name: "cache:unlock",
-  lua: file("unlock"),
-  repeatable: true,
-  embedded(db, [key], [holder]) {
-    if (db.get(key!) !== String(holder)) return [0];
-    db.delete(key!);
-    return [1];
-  },
-});
-
 export const PURGE: StoreScript = defineScript({
   name: "cache:purge",
   lua: file("purge"),
@@ -61,17 +39,4 @@ export const ACKNOWLEDGE: StoreScript = defineScript({
   },
 });
 
-export const AGREE: StoreScript = defineScript({
-  name: "cache:agree",
-  lua: file("agree"),
-  durable: true,
-  repeatable: true,
-  embedded(db, [key], [proposal]) {
-    const value = db.get(key!);
-    if (typeof value === "string") return [value];
-    db.set(key!, String(proposal), null);
-    return [String(proposal)];
-  },
-});
-
-export const CACHE_SCRIPTS: readonly StoreScript[] = [LOCK, UNLOCK, PURGE, PURGE_LOG, ACKNOWLEDGE, AGREE];
+export const CACHE_SCRIPTS: readonly StoreScript[] = [PURGE, PURGE_LOG, ACKNOWLEDGE];

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
 import { addCounts, type CanaryCounts } from "../../observe/canary-counts.ts";
-import type { Store } from "../../store/store.ts";
+import { LOCK, type Store } from "../../store/store.ts";
 import type { AuditFacts } from "../audit.ts";
 import { BEAT_MS, type SeenGateway } from "../board.ts";
 import type { Follower } from "../follower.ts";
@@ -47,7 +47,7 @@ interface Report extends OwnCounts {
 
 /** What a gateway told is old after this: it tells once a second. */
 const FRESH_MS = 5000;
-const LEASE_MS = 4000;
+const LEAD_MS = 4000;
 const REMEMBERED_MS = 60_000;
 const PICTURE_MS = 60_000;
 
@@ -103,8 +103,10 @@ export class Steward {
   async #tend(head: Head, canary: Canary): Promise<void> {
     const { store, follower } = this.#parts;
     const own = JSON.stringify({ step: head.epoch, ...this.#parts.counts(head.epoch) } satisfies Report);
-    const [now, leads, ...pairs] = await store.run(COUNT, [KEYS.counts, KEYS.decides], [follower.name, own, FRESH_MS, LEASE_MS, REMEMBERED_MS]);
-    if (leads !== 1) {
+    const [locked] = await store.run(LOCK, [KEYS.lead], [follower.name, LEAD_MS]);
+    const leads = locked === 1;
+    const [now, ...pairs] = await store.run(COUNT, [KEYS.counts], [follower.name, own, FRESH_MS, leads ? REMEMBERED_MS : 0]);
+    if (!leads) {
       this.#latest = await this.#read();
       return;
     }

@@ -14,7 +14,8 @@ export const KEYS = {
   releases: `${TAG}releases`,
   /** Of the canary that runs. */
   counts: `${TAG}canary-counts`,
-  decides: `${TAG}canary-decides`,
+  /** The lock of the gateway that judges it. */
+  lead: `${TAG}canary-lead`,
   picture: `${TAG}canary-picture`,
   /** What gateways sign previews and canary cookies with. */
   key: `${TAG}key`,
@@ -158,31 +159,14 @@ export const COUNT: StoreScript = defineScript({
   name: "control:count",
   lua: file("count"),
   repeatable: true,
-  embedded(db, [countsKey, decidesKey], [name, json, lifeMs, leaseMs, rememberedMs], nowMs) {
+  embedded(db, [countsKey], [name, json, lifeMs, rememberedMs], nowMs) {
     const now = Math.floor(nowMs);
     const counts = table(db, countsKey);
     counts[String(name)] = `${now + Number(lifeMs)} ${json}`;
-    const decides = text(db, decidesKey);
-    const leads = decides.slice(first(decides).length + 1) === String(name) || Number(first(decides)) <= now;
-    if (leads) {
-      db.set(decidesKey!, `${now + Number(leaseMs)} ${name}`, null);
-      for (const [other, line] of Object.entries(counts)) if (Number(first(line)) + Number(rememberedMs) < now) delete counts[other];
-    }
+    const asks = Number(rememberedMs) > 0;
+    if (asks) for (const [other, line] of Object.entries(counts)) if (Number(first(line)) + Number(rememberedMs) < now) delete counts[other];
     db.set(countsKey!, counts, null);
-    return leads ? [now, 1, ...Object.entries(counts).flat()] : [now, 0];
-  },
-});
-
-export const AGREE: StoreScript = defineScript({
-  name: "control:agree",
-  lua: file("agree"),
-  durable: true,
-  repeatable: true,
-  embedded(db, [key], [own]) {
-    const standing = text(db, key);
-    if (standing !== "") return [standing];
-    db.set(key!, String(own), null);
-    return [String(own)];
+    return asks ? [now, ...Object.entries(counts).flat()] : [now];
   },
 });
 
@@ -217,4 +201,4 @@ export const LIST: StoreScript = defineScript({
   },
 });
 
-export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, AGREE, INDEX, LIST];
+export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, INDEX, LIST];

@@ -5,25 +5,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { link, mkdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { defineScript, type Store, type StoreScript } from "../../store/store.ts";
+import { AGREE, type Store } from "../../store/store.ts";
 import type { SealKeys } from "../assign/assign.ts";
 
 export const KEY_FILE = "experiments-key";
 const PLACE = "experiments:signing-key";
 const KEY = /^[0-9a-f]{64}$/;
-
-export const AGREE_KEY: StoreScript = defineScript({
-  name: "experiments:agree-key",
-  lua: new URL("./agree-key.lua", import.meta.url),
-  durable: true,
-  repeatable: true,
-  embedded(db, [place], [proposal]) {
-    const there = db.get(place!) as string | undefined;
-    if (there !== undefined) return [there];
-    db.set(place!, String(proposal), null);
-    return [String(proposal)];
-  },
-});
 
 export interface KeyParts {
   /** Of `config.experiments`. */
@@ -49,7 +36,7 @@ export async function agreeOnKeys({ configured, stateDir, store, warn }: KeyPart
   const file = stateDir === "" ? "" : path.join(stateDir, KEY_FILE);
   const kept = await keptKey(file, warn);
   try {
-    const [told] = await store.run(AGREE_KEY, [PLACE], [kept]);
+    const [told] = await store.run(AGREE, [PLACE], [kept]);
     if (typeof told !== "string" || !KEY.test(told)) {
       warn("the store holds something else than a key for visitor cookies; this gateway uses its own");
       return { keys: [Buffer.from(kept, "hex")], agreed: true };

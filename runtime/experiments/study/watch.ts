@@ -4,12 +4,11 @@
  */
 import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
-import type { Store } from "../../store/store.ts";
+import { LOCK, type Store } from "../../store/store.ts";
 import { type LiveBoard, readLive, setLive } from "../live/live.ts";
 import { type Analysis, analyse, MISMATCH_ALPHA, verdictOf } from "../statistics/statistics.ts";
 import { grown, readMemory, type StudyMemory, writeMemory } from "./memory.ts";
 import { experimentCounts, readCounts, type RunCounts, runOf, type Studied } from "./run-counts.ts";
-import { LEAD } from "./scripts/scripts.ts";
 import { tell } from "./story.ts";
 import { runName } from "../count/run.ts";
 
@@ -65,7 +64,7 @@ export class ExperimentWatch {
     if (this.#looking || this.#closed || studied.length === 0) return;
     this.#looking = true;
     try {
-      const [leads] = await store.run(LEAD, [LEAD_KEY], [name, LEAD_MS]);
+      const [leads] = await store.run(LOCK, [LEAD_KEY], [name, LEAD_MS]);
       this.#leads = leads === 1;
       if (!this.#leads) {
         // Whoever leads writes now.

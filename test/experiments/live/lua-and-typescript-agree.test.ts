@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { AGREE_KEY } from "../../../runtime/experiments/keys/keys.ts";
 import { SET_LIVE } from "../../../runtime/experiments/live/live.ts";
 import { createMemoryStore, type Store } from "../../../runtime/store/store.ts";
 import { redisWorkers } from "../../store/redis.ts";
@@ -21,8 +20,6 @@ async function story(store: Store): Promise<unknown[]> {
     await live(1, '12 {"a":2}'),
     await live(1, "13 {}"),
     await live(12, "13 {}"),
-    await store.run(AGREE_KEY, ["key"], ["ab"]),
-    await store.run(AGREE_KEY, ["key"], ["cd"]),
   ];
 }
 

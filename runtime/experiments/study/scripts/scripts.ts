@@ -3,18 +3,6 @@ import { defineScript, type StoreScript } from "../../../store/store.ts";
 
 const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
 
-export const LEAD: StoreScript = defineScript({
-  name: "experiments:lead",
-  lua: file("lead"),
-  repeatable: true,
-  embedded(db, [key = ""], [who, forMs]) {
-    const held = db.get(key);
-    if (held !== undefined && held !== String(who)) return [0];
-    db.set(key, String(who), Number(forMs));
-    return [1];
-  },
-});
-
 export const NOTE: StoreScript = defineScript({
   name: "experiments:note",
   lua: file("note"),
@@ -30,4 +18,4 @@ export const NOTE: StoreScript = defineScript({
   },
 });
 
-export const STUDY_SCRIPTS: readonly StoreScript[] = [LEAD, NOTE];
+export const STUDY_SCRIPTS: readonly StoreScript[] = [NOTE];

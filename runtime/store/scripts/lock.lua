@@ -1,8 +1,8 @@
--- Takes the lock on one fetch, unless another holds it; whoever takes it again holds it anew.
+-- Takes the lock, unless another holds it; whoever holds it takes it anew.
 -- KEYS[1]  the lock
 -- ARGV[1]  who takes it
--- ARGV[2]  how long it holds at most (ms)
--- Replies 1 when it was taken, 0 when not.
+-- ARGV[2]  how long it holds at most, unless it is taken anew (ms)
+-- Replies 1 when it is held now by whoever asked, 0 when by another.
 if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then
   return { 1 }
 end

@@ -1,4 +1,4 @@
--- Agrees on one value: the first that was proposed.
+-- Agrees on one value: the first that was proposed stands until it is deleted.
 -- KEYS[1]  where it stands
 -- ARGV[1]  a proposal
 -- Replies the value.
