@@ -110,7 +110,8 @@ test("jose signs and verifies with the sandbox's crypto", async () => {
 });
 
 test("globals that packages set while they load stay, later ones are refused", async () => {
-  // What some packages do: a registry on the global object.
+  // What some packages do: a registry on the global object. The empty `catch` stands in the rule's text: that the late assignment throws is one of
+  // the two sound outcomes, and `late` tells which.
   const code = `globalThis.__registry ??= { count: 0 };\n${rule(`{ onRequest() { __registry.count++; let late = "refused"; try { globalThis.__late = 1; late = typeof __late } catch {} return respond(200, [__registry.count, late]) } }`)}`;
   await using sandbox = await SandboxProcess.with({ code, context: 1 });
   await sandbox.hook({ context: 1 });

@@ -1,3 +1,4 @@
+/** Empty `catch` blocks stand in the text of attacks: an attempt that throws has failed, as it should. What was reached is asserted outside. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Room } from "../sandbox/room.ts";
