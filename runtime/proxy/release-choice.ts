@@ -11,7 +11,8 @@ import type { GatewayInputs } from "./gateway-inputs.ts";
 import type { Core } from "./core.ts";
 import type { HookTable } from "./hook-plan.ts";
 import { partitionOf } from "./previews.ts";
-import { isOffered } from "./shared-caches.ts";
+import { networkOf } from "../ratelimit/ratelimit.ts";
+import { isOffered, keepToOne } from "./shared-caches.ts";
 
 /** What the gateways agreed upon, as it comes from the store. */
 export interface CanaryTerms {
@@ -31,6 +32,8 @@ export const CANARY_COOKIE = "sluice_canary";
 const MAX_AGE_S = 30 * 24 * 60 * 60;
 /** Tag, unit and MAC: anything longer is not ours. */
 const COOKIE_CHARACTERS = 80;
+/** Of an IPv6 address, the most that one customer is given (RFC 6177): whoever has it may speak from 65,536 networks of 64 bits. */
+const SITE_BITS = 48;
 
 /** An exchange's part in a canary. */
 export class CanaryExchange {
@@ -46,14 +49,21 @@ export class CanaryExchange {
   answeredMs = -1;
   /** Rule → µs of its first hook that could be measured. */
   readonly cpu = new Map<string, number>();
+  readonly #address: string;
   /** Set-Cookie, or "". */
   readonly #cookie: string;
 
-  constructor(table: HookTable, onCanary: boolean, unit: number, cookie: string) {
+  constructor(table: HookTable, onCanary: boolean, unit: number, address: string, cookie: string) {
     this.table = table;
     this.onCanary = onCanary;
     this.unit = unit;
+    this.#address = address;
     this.#cookie = cookie;
+  }
+
+  /** From where it speaks: 32 bits. Of many clients behind one address, and of one that makes many of itself, one is counted. */
+  get voice(): number {
+    return fnv32a(String(fnv32a(`canary voice ${networkOf(this.#address, 32, SITE_BITS)}`)));
   }
 
   used(rule: string, us: number): void {
@@ -63,7 +73,9 @@ export class CanaryExchange {
   answer(fields: Fields, tookMs: number): void {
     this.answeredMs = tookMs;
     // What a cache between here and the client may keep, it would give to everybody with the cookie of one.
-    if (this.#cookie !== "" && !isOffered(fields)) fields.append("set-cookie", this.#cookie);
+    if (this.#cookie === "" || isOffered(fields)) return;
+    fields.append("set-cookie", this.#cookie);
+    keepToOne(fields);
   }
 }
 
@@ -96,7 +108,8 @@ export class ReleaseChoice {
     const known = value === null || value.length > COOKIE_CHARACTERS ? null : this.#cookies.read(value);
     const unit = known ?? this.#unitOf(inputs, client.address);
     const onCanary = unit % BUCKETS < this.#terms.share;
-    return new CanaryExchange(onCanary ? this.canary : this.#current(), onCanary, unit, known === null ? this.#cookieFor(unit, client.scheme) : "");
+    const cookie = known === null ? this.#cookieFor(unit, client.scheme) : "";
+    return new CanaryExchange(onCanary ? this.canary : this.#current(), onCanary, unit, client.address, cookie);
   }
 
   /** Hashed twice, as experiments do, with a seed of its own: who is in a canary says nothing about who sees which variant. */

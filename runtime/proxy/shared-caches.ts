@@ -37,3 +37,12 @@ export function isOffered(fields: Fields): boolean {
   if (KEPT_OUT.test(said)) return false;
   return LET_IN.test(said) || (fields.has("expires") && !MAX_AGE.test(said));
 }
+
+/**
+ * For an answer with a cookie of ours that nobody offered to shared caches: one that says nothing may be kept all the same, for as long as a cache guesses
+ * (RFC 9111 section 4.2.2), and one that must be validated is given out again, cookie and all, after a 304 (section 4.3.4). Browsers keep what they kept.
+ */
+export function keepToOne(fields: Fields): void {
+  const said = fields.joined("cache-control") ?? "";
+  if (!KEPT_OUT.test(said)) fields.set("cache-control", said === "" ? "private" : `${said}, private`);
+}

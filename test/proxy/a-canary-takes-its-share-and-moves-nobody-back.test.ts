@@ -80,12 +80,13 @@ test("the cookie keeps a client where it was when its address changes, and is se
 });
 
 test("what a shared cache was told to keep goes out without the cookie", () => {
-  const given = (...list: string[]): boolean => {
+  const answered = (...list: string[]): Fields => {
     const made = choice(500).choose(takeInputs(new Fields()), { address: "192.0.2.1", scheme: "http", trusted: false });
     const fields = new Fields([...list]);
     made.answer(fields, 1);
-    return fields.has("set-cookie");
+    return fields;
   };
+  const given = (...list: string[]): boolean => answered(...list).has("set-cookie");
   const expires = ["expires", "Fri, 01 Jan 2100 00:00:00 GMT"];
   const offered = [
     ["cache-control", "public"],
@@ -107,7 +108,14 @@ test("what a shared cache was told to keep goes out without the cookie", () => {
     ["cache-control", "max-age=60,no-store"],
     ["cache-control", "private", "cdn-cache-control", "no-store"],
   ];
-  for (const list of kept) assert.equal(given(...list), true, list.join(" "));
+  for (const list of kept) {
+    assert.equal(given(...list), true, list.join(" "));
+    // A cache may keep what says nothing, or give it out again once it is validated.
+    assert.match(answered(...list).joined("cache-control") ?? "", /(?:^|, ?)(?:private|no-store)(?:,|$)/, list.join(" "));
+  }
+  assert.equal(answered("cache-control", "no-cache").joined("cache-control"), "no-cache, private");
+  assert.equal(answered("cache-control", "private, max-age=60").joined("cache-control"), "private, max-age=60");
+  assert.equal(answered("cache-control", "public").joined("cache-control"), "public");
 });
 
 test("a genuine visitor counts before the address, and all of an IPv6 /64 is one client", () => {
