@@ -1,4 +1,11 @@
-/** Counts what becomes of exchanges while a canary runs, on it and on what it is compared with: each client once. One for each step. */
+/**
+ * Counts what becomes of exchanges while a canary runs, on it and on what it is compared with: each client once. One for each step.
+ *
+ * Who decides must not be for sale. Cookies are: whoever throws them away, or asks for one visitor cookie after the other, is a thousand clients, on the
+ * side of their choice, with whatever failures they know how to cause (an attack in the manner of Douceur, "The Sybil Attack", 2002). Addresses cost
+ * something. So the first client of an address that comes at a step speaks for the address, and no other one does, on either side: on neither side do
+ * addresses with many clients weigh more than on the other, which keeps both comparable.
+ */
 import type { Clock } from "../clock.ts";
 import { ERRORS, type ErrorCode } from "../errors.ts";
 import { Arm, type CanaryCounts } from "../observe/canary-counts.ts";
@@ -6,7 +13,7 @@ import type { ExchangeRecord } from "../observe/record.ts";
 import type { SandboxEvents } from "../sandbox/sandbox.ts";
 import type { CanaryExchange } from "./release-choice.ts";
 
-/** What is known of each client, a byte each, found by its hash. Two of one place count as one client. */
+/** What is known of each client, and of each address, a byte each, found by its hash. Two of one place count as one. */
 const PLACES = 1 << 20;
 /** From here on too many would share a place; what was counted so far decides. */
 const UNITS_LIMIT = PLACES / 4;
@@ -37,6 +44,8 @@ export class CanaryMeasure {
   readonly #canary = new Arm();
   readonly #current = new Arm();
   readonly #seen = new Uint8Array(PLACES);
+  /** Addresses that somebody has spoken for. */
+  readonly #voices = new Uint8Array(PLACES);
   readonly #running = new Map<string, CanaryExchange>();
   readonly #endOfTurn: (run: () => void) => void;
   /** Whose hook was the first of this turn; "": none was yet. */
@@ -87,12 +96,14 @@ export class CanaryMeasure {
     const arm = onCanary ? this.#canary : this.#current;
     if (onCanary) this.#lastMs = this.#clock.now();
     arm.requests++;
-    const place = (exchange.unit ^ (exchange.unit >>> 12)) & (PLACES - 1);
+    const place = placeOf(exchange.unit);
     const side = onCanary ? Seen.ON_CANARY : Seen.ON_CURRENT;
     let seen = this.#seen[place]!;
     const isNew = seen === 0;
     if (isNew) {
-      if (this.#units >= UNITS_LIMIT) return;
+      const voice = placeOf(exchange.voice);
+      if (this.#units >= UNITS_LIMIT || this.#voices[voice] !== 0) return;
+      this.#voices[voice] = 1;
       this.#units++;
       arm.units++;
       seen = side;
@@ -131,4 +142,8 @@ export class CanaryMeasure {
     if (exchange.answeredMs >= 0) arm.latency(exchange.answeredMs);
     for (const [rule, us] of exchange.cpu) arm.cpu(rule, us);
   }
+}
+
+function placeOf(hash: number): number {
+  return (hash ^ (hash >>> 12)) & (PLACES - 1);
 }

@@ -106,10 +106,17 @@ test("a metric that is not looked at is not, and the others are", () => {
   assert.match(judge(canaryOf({ limits }), { counts, missing: [], elapsedMs: 1e9 }).reason, /^timeouts:/);
 });
 
-function measured(...exchanges: readonly (readonly [unit: number, record: Partial<ExchangeRecord>, failure?: string])[]): ArmCounts {
+type Met = readonly [unit: number, record: Partial<ExchangeRecord>, failure?: string];
+
+function measured(...exchanges: readonly Met[]): ArmCounts {
+  return measuredFrom((unit) => `client ${unit}`, exchanges).canary;
+}
+
+/** `onCanary`: of which side is a unit? */
+function measuredFrom(address: (unit: number) => string, exchanges: readonly Met[], onCanary = (_unit: number): boolean => true): CanaryCounts {
   const measure = new CanaryMeasure(1, new ManualClock(), true);
   for (const [i, [unit, record, failure]] of exchanges.entries()) {
-    const exchange = new CanaryExchange(null as never, true, unit, "");
+    const exchange = new CanaryExchange(null as never, onCanary(unit), unit, address(unit), "");
     measure.began(String(i), exchange);
     if (failure !== undefined)
       measure.hook({
@@ -122,7 +129,7 @@ function measured(...exchanges: readonly (readonly [unit: number, record: Partia
       });
     measure.over(exchange, { id: String(i), status: 200, code: "", completed: true, ...record } as ExchangeRecord);
   }
-  return measure.counts().canary;
+  return measure.counts();
 }
 const counted = ({ units, requests, exceptions, timeouts, failures }: ArmCounts): number[] => [units, requests, exceptions, timeouts, failures];
 
@@ -146,4 +153,45 @@ test("what a client causes never counts: 4xx, too large bodies, requests that no
 
 test("a failure that a rule passed over, or that a page of its own hides, counts all the same", () => {
   assert.deepEqual(counted(measured([1, {}, "threw"], [2, { status: 200, code: "UPSTREAM_RESET" }])), [2, 2, 1, 0, 1]);
+});
+
+test("whoever makes many clients of one is still one: an address has one voice, on whichever side it comes first", () => {
+  const failing = Array.from({ length: 500 }, (_, unit) => [unit, { status: 500 }] as const);
+  assert.deepEqual(counted(measuredFrom(() => "192.0.2.1", failing).canary), [1, 500, 0, 0, 1]);
+  // A home has a /64 or more of them, a customer as much as a /48.
+  assert.deepEqual(counted(measuredFrom((unit) => `2001:db8:7:${unit.toString(16)}::1`, failing).canary), [1, 500, 0, 0, 1]);
+  assert.equal(measuredFrom((unit) => `2001:db8:${unit.toString(16)}::1`, failing).canary.units, 500);
+  // What the one that counts meets later counts, what the others meet does not.
+  const later = [
+    [1, {}],
+    [2, { status: 500 }],
+    [1, { status: 500 }],
+  ] as const;
+  assert.deepEqual(counted(measuredFrom(() => "192.0.2.1", later).canary), [1, 3, 0, 0, 1]);
+
+  const both = measuredFrom(
+    () => "192.0.2.1",
+    failing,
+    (unit) => unit % 2 === 1,
+  );
+  assert.deepEqual([both.canary.units, both.current.units, both.canary.failures], [0, 1, 0]);
+});
+
+test("five thousand clients of one address that all fail end no canary, and as many that all succeed let none pass", () => {
+  const others: Met[] = Array.from({ length: 4000 }, (_, unit) => [unit, { status: 200 }]);
+  const minted = (status: number): Met[] => Array.from({ length: 5000 }, (_, n) => [10_000 + n, { status }]);
+  const judgedFrom = (exchanges: readonly Met[]): Picture => {
+    const counts = measuredFrom(
+      (unit) => (unit < 10_000 ? `client ${unit}` : "192.0.2.1"),
+      exchanges,
+      (unit) => unit >= 10_000 || unit % 10 === 0,
+    );
+    return judge(canaryOf(), { counts, missing: [], elapsedMs: 3_600_000 });
+  };
+  assert.equal(judgedFrom([...others, ...minted(500)]).verdict, "hold");
+  const few = judgedFrom([...others, ...minted(200)]);
+  assert.ok(few.verdict === "hold" && few.canary.units <= 401, few.reason);
+  assert.match(few.reason, /^\d+ clients on the canary .* of at least 500$/);
+  const behindProxy = judgedFrom(minted(200));
+  assert.match(behindProxy.reason, /^1 clients on the canary .*; all clients of one address count as one: are proxies in front named in trustedProxies\?$/);
 });

@@ -53,7 +53,7 @@ const RECORD = { completed: true, status: 200, code: "" } as ExchangeRecord;
 const FAILED = { ...RECORD, status: 503, code: "RULE_THREW" } as ExchangeRecord;
 const ORIGIN_FAILED = { ...RECORD, status: 500 } as ExchangeRecord;
 
-/** Each request from a client of its own. Ends with the first verdict that is no "hold", or "hold" when none came. */
+/** Each request from a client, and an address, of its own. Ends with the first verdict that is no "hold", or "hold" when none came. */
 export function simulate({ seed, failing = 0, throwing = 0, perSecond = 100, canaryRequests, canary = canaryOf() }: Simulation): Simulated {
   const chance = random(seed);
   const clock = new ManualClock();
@@ -64,7 +64,7 @@ export function simulate({ seed, failing = 0, throwing = 0, perSecond = 100, can
   for (let second = 0; onCanary < canaryRequests; second++) {
     for (let n = 0; n < perSecond; n++) {
       const unit = Math.floor(chance() * 2 ** 32);
-      const exchange = new CanaryExchange(null as never, unit % BUCKETS < share, unit, "");
+      const exchange = new CanaryExchange(null as never, unit % BUCKETS < share, unit, `client ${unit}`, "");
       if (exchange.onCanary) onCanary++;
       const id = String(n);
       measure.began(id, exchange);

@@ -16,6 +16,8 @@ const CPU_UNITS = 200;
 const CPU_FLOOR_US = 500;
 const LATENCY_FLOOR_MS = 5;
 const P95 = 0.95;
+/** Requests for each client that is counted: more look like many clients behind one address. */
+const CROWDED = 100;
 /** No exchange on the canary for as long as a step lasts: traffic has stopped. Not less than what counts take to come, not more than a minute. */
 const IDLE_LEAST_MS = 5000;
 const IDLE_MOST_MS = 60_000;
@@ -87,14 +89,21 @@ function verdictOf(
   if (broken.length > 0) return hold(`cannot be measured: ${broken.map(nameOf).join(", ")}`);
   const { minimumUnits, stepMs } = canary;
   const fewest = Math.min(counts.canary.units, counts.current.units);
-  if (fewest < minimumUnits)
-    return hold(`${counts.canary.units} clients on the canary and ${counts.current.units} on the release that serves, of at least ${minimumUnits}`);
+  if (fewest < minimumUnits) return hold(tooFew(counts, minimumUnits));
   const unknown = metrics.filter(({ outcome, metric }) => outcome === "no-data" && metric !== "cpu");
   if (unknown.length > 0) return hold(`nothing measured: ${unknown.map(nameOf).join(", ")}`);
   const suspect = metrics.filter(({ outcome }) => outcome === "suspect");
   if (suspect.length > 0) return hold(`not sure yet: ${suspect.map(told).join("; ")}`);
   if (elapsedMs < stepMs) return hold(`the step lasts ${Math.ceil((stepMs - elapsedMs) / 1000)} s more`);
   return { verdict: "advance", reason: `no worse in ${counts.canary.units} clients` };
+}
+
+function tooFew({ canary, current }: CanaryCounts, minimumUnits: number): string {
+  const crowded = canary.requests + current.requests > CROWDED * (canary.units + current.units);
+  return (
+    `${canary.units} clients on the canary and ${current.units} on the release that serves, of at least ${minimumUnits}` +
+    (crowded ? "; all clients of one address count as one: are proxies in front named in trustedProxies?" : "")
+  );
 }
 
 function metricsOf(canary: Canary, counts: CanaryCounts): MetricPicture[] {
