@@ -1,6 +1,7 @@
 /** `sluice check`: config, rules, types. Everything that is wrong, in one list. */
-import { createCompiler, typecheck } from "../compile/compile.ts";
+import { createCompiler } from "../compile/compile.ts";
 import { loadConfig } from "../config/config.ts";
+import { checkedRules } from "./checked-rules.ts";
 import { holding } from "./release-words.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -8,14 +9,13 @@ export async function check(configFile: string, terminal: Terminal): Promise<num
   const { config, warnings } = await loadConfig(configFile);
   for (const warning of warnings) terminal.warn(warning);
   await using compiler = createCompiler(config);
-  const [compiled, typeProblems] = await Promise.all([compiler.rebuild(), typecheck(config)]);
-  terminal.warnings(compiled.warnings);
-  const problems = [...compiled.problems, ...typeProblems];
-  if (problems.length > 0 || compiled.release === null) {
+  const { release, problems, warnings: doubts } = await checkedRules(compiler, config);
+  terminal.warnings(doubts);
+  if (release === null) {
     terminal.problems(problems);
     return 1;
   }
-  const { id, rules } = compiled.release;
+  const { id, rules } = release;
   terminal.result({ release: id, rules: rules.map((rule) => rule.manifest), problems: [] }, () => [
     `release ${id}: ${holding(rules)}`,
     ...rules.map(

@@ -5,6 +5,7 @@ import type { SourceMaps } from "../compile/release.ts";
 import { loadConfig, mergeConfig } from "../config/config.ts";
 import type { SharedConfig } from "../config/schema.ts";
 import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
+import { checkedRules } from "./checked-rules.ts";
 import { configNotes, configPlan } from "./config-plan.ts";
 import type { Recording } from "../observe/recordings/recordings.ts";
 import { replay, type Replay, type ReplaySide } from "./replay.ts";
@@ -26,7 +27,14 @@ export async function plan(options: PlanOptions, terminal: Terminal): Promise<nu
   return reaching(terminal, async () => {
     await using compiler = createCompiler(config);
     const asked = callAdmin(options, "/v1/releases/current?maps=true");
-    const [serving, compiled] = await Promise.all([asked, compiler.rebuild(asked.then((current) => (current as unknown as Serving).release))]);
+    const [serving, compiled] = await Promise.all([
+      asked,
+      checkedRules(
+        compiler,
+        config,
+        asked.then((current) => (current as unknown as Serving).release),
+      ),
+    ]);
     terminal.warnings(compiled.warnings);
     if (compiled.release === null) {
       terminal.problems(compiled.problems);
