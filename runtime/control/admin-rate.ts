@@ -65,7 +65,7 @@ export class AdminRate {
   withToken(name: string): number {
     return this.#tokens.take(name, this.#now(), 1);
   }
-  /** Has it failed too often for its next token to be looked at? */
+  /** Has it failed too often to be told anything but that? */
   mayTry(address: string): number {
     return this.#failures.take(networkOf(address, 32, 64), this.#now(), 0);
   }

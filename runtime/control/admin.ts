@@ -8,7 +8,7 @@ import { AdminRate } from "./admin-rate.ts";
 import { adminServer, type AdminServer } from "./admin-tls.ts";
 import { hostAllowed, originAllowed } from "./admission.ts";
 import { z } from "zod";
-import { type AdminError, type Answer, type Asked, type Endpoint, failure } from "./answers.ts";
+import { type AdminError, type Answer, type Asked, type Endpoint, failure, type TextAnswer } from "./answers.ts";
 import { gatewayEndpoints } from "./gateway-endpoints.ts";
 import { openApiEndpoint } from "./openapi.ts";
 import { paramsOf } from "./paths.ts";
@@ -124,7 +124,8 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 
 async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
   const address = request.socket.remoteAddress ?? "";
-  const token = desk.rate.mayTry(address) > 0 ? null : bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
+  // Looked at first, whatever its address did before: who shares one with somebody that fails must not be locked out by them.
+  const token = bearerOf(request.headers.authorization, [desk.owner, ...(desk.options.tokens?.() ?? [])]);
   const made = hurried(request, desk, token) ?? (await judge(request, desk, token));
   const { status } = made;
   if (status === 401) desk.rate.failed(address);
@@ -142,23 +143,26 @@ async function answer(request: IncomingMessage, desk: Desk): Promise<Answer> {
   return made;
 }
 
-/** Asked too often: by this address, with this token, or with tokens that nobody knows. Null: it may be judged. */
+/**
+ * Asked too often: with this token, or, without one that is known, by this address. Null: it may be judged. What keeps
+ * tokens from being guessed is their length (`admin-token.ts`); above the bound each guess needs a connection, and a TLS handshake, of its own.
+ */
 function hurried(request: IncomingMessage, { rate, endpoints }: Desk, token: TokenConfig | null): Answer | null {
   const address = request.socket.remoteAddress ?? "";
-  const tooMany = (seconds: number, found: string): Answer => ({
+  const tooMany = (seconds: number, found: string): TextAnswer => ({
     ...failure(429, { code: "TOO_MANY_REQUESTS", found, expected: `to be asked again in ${seconds} s` }),
     retryAfterSeconds: seconds,
   });
-  const byAddress = rate.fromAddress(address);
-  if (byAddress > 0) return tooMany(byAddress, "too many requests from this address");
   if (token !== null) {
     const byToken = rate.withToken(token.name);
     return byToken > 0 ? tooMany(byToken, `too many requests with the token "${token.name}"`) : null;
   }
+  const byAddress = rate.fromAddress(address);
+  if (byAddress > 0) return { ...tooMany(byAddress, "too many requests from this address without a token that is known"), closes: true };
   const path = pathOf(request);
   const isOpen = endpoints.some((endpoint) => endpoint.role === null && paramsOf(endpoint.path, path) !== null);
   const failed = isOpen ? 0 : rate.mayTry(address);
-  return failed > 0 ? tooMany(failed, "too many requests from this address without a token that is known; none is looked at") : null;
+  return failed > 0 ? { ...tooMany(failed, "too many requests from this address without a token that is known"), closes: true } : null;
 }
 
 function refusalOf(body: string): string {
@@ -256,6 +260,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   // Bytes that nobody has read are thrown away, not waited for.
   request.resume();
   if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) headers["Connection"] = "close";
+  if ("closes" in answer) headers["Connection"] = "close";
   if ("stream" in answer) {
     response.writeHead(status, headers);
     if (request.method === "HEAD") response.end();

@@ -47,6 +47,8 @@ export interface TextAnswer {
   readonly body: string;
   /** Of a 429. */
   readonly retryAfterSeconds?: number;
+  /** The next request needs a connection of its own. */
+  readonly closes?: true;
 }
 
 /** Goes on until either side ends it. */
