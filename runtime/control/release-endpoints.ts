@@ -9,7 +9,7 @@ import { atDesk } from "./desk.ts";
 import { Order, ReleaseListShape, RolloutShape, ShelfEntryShape, Upload } from "./release-shapes.ts";
 import type { Follower } from "./follower.ts";
 import type { ReleaseShelf } from "./release-shelf.ts";
-import type { Rollout, Rollouts } from "./rollouts.ts";
+import { headText, type Rollout, type Rollouts } from "./rollouts.ts";
 import { canaryEndpoints } from "./canary/endpoints.ts";
 import type { Steward } from "./canary/steward.ts";
 
@@ -132,14 +132,12 @@ async function rollOut({ body, actor }: Asked, { rollouts }: ReleaseDesk): Promi
   switch (begun.refused) {
     case "unknown":
       return failure(404, { code: "RELEASE_UNKNOWN", found: release, expected: "the id of a release that GET /v1/releases lists" });
-    case "outdated": {
-      const { newer } = begun;
-      const what =
-        newer === null
-          ? "nothing was ever deployed (epoch 0)"
-          : `epoch ${newer.epoch}: release ${newer.release} by ${newer.by || "somebody"}${newer.message === "" ? "" : `, "${newer.message}"`}`;
-      return failure(412, { code: "BASE_OUTDATED", found: `a rollout based on epoch ${base}`, expected: `one based on what serves now: ${what}` });
-    }
+    case "outdated":
+      return failure(412, {
+        code: "BASE_OUTDATED",
+        found: `a rollout based on epoch ${base}`,
+        expected: `one based on what serves now: ${headText(begun.newer)}`,
+      });
     case "canary":
       return failure(409, {
         code: "CANARY_RUNNING",

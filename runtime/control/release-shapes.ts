@@ -60,7 +60,7 @@ export const RolloutShape = z.looseObject({
   base: z.int(),
   kind: z.enum(KINDS),
   dryRun: z.boolean(),
-  state: z.enum(["preparing", "rejected", "expired", "checked", "active", "serving", "incomplete", "failed"]),
+  state: z.enum(["preparing", "rejected", "expired", "outdated", "checked", "active", "serving", "incomplete", "failed"]),
   reason: z.string().describe("why it came to nothing, or is not complete"),
   epoch: z.int().describe("0 until it is committed"),
   gateways: z.array(RolloutGatewayShape),

@@ -26,10 +26,10 @@ export interface RolloutOrder {
 }
 
 /**
- * `"preparing"`; then `"rejected"`, `"expired"` (somebody did not vote), `"checked"` (a dry run) or `"active"`: committed; then
- * `"serving"` when every live gateway serves it, or `"incomplete"` when one did not in time.
+ * `"preparing"`; then `"rejected"`, `"expired"` (somebody did not vote), `"outdated"` (what it is based on is no longer the head), `"checked"` (a dry run) or
+ * `"active"`: committed; then `"serving"` when every live gateway serves it, or `"incomplete"` when one did not in time.
  */
-export type RolloutState = "preparing" | "rejected" | "expired" | "checked" | "active" | "serving" | "incomplete" | "failed";
+export type RolloutState = "preparing" | "rejected" | "expired" | "outdated" | "checked" | "active" | "serving" | "incomplete" | "failed";
 
 export interface RolloutGateway {
   readonly name: string;
@@ -129,6 +129,8 @@ export class Rollouts {
     if (head?.canary && kind !== "rollback") return { refused: "canary", canary: head.canary };
     const incomparable = canary === null ? null : withoutComparison(release, head);
     if (incomparable !== null) return incomparable;
+    // What was looked at is what stands when it is committed, or it is refused then.
+    if ((head?.epoch ?? 0) !== base) return { refused: "outdated", newer: head };
     const asked = canary === null ? kind : "canary";
     const text = JSON.stringify({ release, digest: entry.digest, base, kind: asked, dryRun, by, message } satisfies Omit<Proposal, "number" | "expiresUnixMs">);
     const [outcome, more] = await store.run(PROPOSE, [KEYS.head, KEYS.proposal, KEYS.number, KEYS.votes], [base, text, timeoutMs + PROPOSAL_GRACE_MS]);
@@ -188,9 +190,9 @@ export class Rollouts {
     this.#closed = true;
   }
 
-  /** `before`: what stood when it was asked for; it is what stands when this is committed, or the base is outdated. */
+  /** `before`: what stood when it was asked for. */
   async #lead(rollout: Rollout, order: RolloutOrder, digest: string, before: Head | null): Promise<void> {
-    const { follower, clock } = this.#parts;
+    const { clock } = this.#parts;
     await this.#wake();
     const verdict = await this.#collect(rollout, clock.now() + order.timeoutMs);
     if (verdict !== "prepared" || order.dryRun) {
@@ -199,14 +201,7 @@ export class Rollouts {
       await this.#wake();
       return;
     }
-    const head: Omit<Head, "epoch"> = { ...changeOf(order, digest, before, rollout.number, clock.unixMs()), rollout: rollout.number };
-    if (head.ended !== undefined) rollout.ended = head.ended;
-    const seen = Math.max(0, follower.epoch, ...rollout.gateways.map(({ epoch }) => epoch));
-    rollout.epoch = await this.#commit(rollout.number, seen, head);
-    if (rollout.epoch === 0) {
-      this.#end(rollout, "expired", "somebody else ended it");
-      return;
-    }
+    if (!(await this.#commitOnto(rollout, order, digest, before))) return;
     rollout.state = "active";
     await this.#wake();
     await this.#watch(rollout, clock.now() + SERVE_DEADLINE_MS);
@@ -233,12 +228,40 @@ export class Rollouts {
     }
   }
 
+  /**
+   * False: it came to nothing. A canary changes the head without asking anybody, also while gateways prepare this. A deploy was prepared for another head
+   * then; who rolls back wants what they named whatever the canary did, and must not be refused for it.
+   */
+  async #commitOnto(rollout: Rollout, order: RolloutOrder, digest: string, before: Head | null): Promise<boolean> {
+    const { follower, clock, store } = this.#parts;
+    for (let [tries, on] = [1, before]; ; tries++) {
+      const head: Omit<Head, "epoch"> = { ...changeOf(order, digest, on, rollout.number, clock.unixMs()), rollout: rollout.number };
+      const seen = Math.max(0, follower.epoch, ...rollout.gateways.map(({ epoch }) => epoch));
+      const made = await this.#commit(rollout.number, seen, head, on?.epoch ?? 0);
+      if (typeof made === "number") {
+        rollout.epoch = made;
+        if (made === 0) this.#end(rollout, "expired", "somebody else ended it");
+        else if (head.ended !== undefined) rollout.ended = head.ended;
+        return made > 0;
+      }
+      const { newer } = made;
+      if (order.kind === "rollback" && newer !== null && OF_CANARIES.has(newer.kind) && tries < CHANGE_TRIES) {
+        on = newer;
+        continue;
+      }
+      await store.run(ABANDON, [KEYS.proposal], [rollout.number]);
+      this.#end(rollout, "outdated", `it was prepared for epoch ${order.base}, and meanwhile there is ${headText(newer)}`);
+      await this.#wake();
+      return false;
+    }
+  }
+
   /** A commit whose answer was lost may have been carried out: the head tells. */
-  async #commit(number: number, seen: number, head: Omit<Head, "epoch">): Promise<number> {
+  async #commit(number: number, seen: number, head: Omit<Head, "epoch">, base: number): Promise<number | { readonly newer: Head | null }> {
     const { store, follower, clock } = this.#parts;
     try {
-      const [epoch] = await store.run(COMMIT, [KEYS.head, KEYS.proposal, KEYS.history], [number, seen, JSON.stringify(head), HISTORY_KEPT]);
-      return Number(epoch);
+      const [epoch, standing] = await store.run(COMMIT, [KEYS.head, KEYS.proposal, KEYS.history], [number, seen, JSON.stringify(head), HISTORY_KEPT, base]);
+      return epoch === -1 ? { newer: headOf(String(standing)) } : Number(epoch);
     } catch (thrown) {
       const now = (await this.#read(clock.now() + COMMIT_DOUBT_MS, () => follower.board.look("", null))).head;
       if (now?.rollout === number) return now.epoch;
@@ -308,6 +331,16 @@ export class Rollouts {
       facts: { rollout: number, release, epoch, tookMs, ...(ended === undefined ? {} : { ended: `${ended.release} ${ended.outcome}: ${ended.reason}` }) },
     });
   }
+}
+
+const OF_CANARIES: ReadonlySet<HeadKind> = new Set(["step", "promotion", "canary-end"]);
+
+/** For people. */
+export function headText(head: Head | null): string {
+  if (head === null) return "nothing that was ever deployed (epoch 0)";
+  const { epoch, kind, release, by, message, canary } = head;
+  const what = kind === "step" && canary ? `the next step of canary ${canary.release} beside ${release}` : `release ${release}`;
+  return `epoch ${epoch}: ${what} by ${by || "somebody"}${message === "" ? "" : `, "${message}"`}`;
 }
 
 /** The head that comes of a rollout which everybody has prepared. */

@@ -1,6 +1,20 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ABANDON, ADVANCE, COMMIT, COUNT, INDEX, KEYS, LIST, PROPOSE, REPORT, RESTORE, VOTE, VOTES } from "../../runtime/control/scripts/scripts.ts";
+import {
+  ABANDON,
+  ADVANCE,
+  COMMIT,
+  COUNT,
+  FORGET_SHADOW,
+  INDEX,
+  KEYS,
+  LIST,
+  PROPOSE,
+  REPORT,
+  RESTORE,
+  VOTE,
+  VOTES,
+} from "../../runtime/control/scripts/scripts.ts";
 import { createMemoryStore, type Store, type StoreReply } from "../../runtime/store/store.ts";
 import { startRedis, type RedisServer } from "../store/redis-server.ts";
 import { redisWorkers } from "../store/redis.ts";
@@ -37,14 +51,18 @@ async function story(store: Store): Promise<unknown[]> {
   await run(VOTE, [proposal, votes], [7, "a", "PREPARED"]);
   await run(VOTE, [proposal, votes], [Number(first), "a", "REJECTED because of it"]);
   await run(VOTES, [votes], []);
-  await run(COMMIT, [head, proposal, history], [7, 0, "{}", 2]);
-  await run(COMMIT, [head, proposal, history], [Number(first), 4, '{"release":"x"}', 2]);
-  await run(COMMIT, [head, proposal, history], [Number(first), 4, '{"release":"x"}', 2]);
+  await run(COMMIT, [head, proposal, history], [7, 0, "{}", 2, 0]);
+  await run(COMMIT, [head, proposal, history], [Number(first), 4, '{"release":"early"}', 2, 3]);
+  await run(COMMIT, [head, proposal, history], [Number(first), 4, '{"release":"x"}', 2, 0]);
+  await run(COMMIT, [head, proposal, history], [Number(first), 4, '{"release":"x"}', 2, 0]);
   const [, second] = await run(PROPOSE, [head, proposal, number, votes], [5, "{}", 5000]);
   assert.ok(Number(second) > Number(first), "numbers only grow");
   await run(VOTES, [votes], []);
   await run(ABANDON, [proposal], [Number(first)]);
   await run(ABANDON, [proposal], [Number(second)]);
+  const [, third] = await run(PROPOSE, [head, proposal, number, votes], [5, "{}", 5000]);
+  await run(COMMIT, [head, proposal, history], [Number(third), 0, '{"release":"late"}', 2, 4]);
+  await run(ABANDON, [proposal], [Number(third)]);
   const [, expired] = await run(PROPOSE, [head, proposal, number, votes], [5, "{}", 0]);
   await report("a", "{}", 0);
   await run(PROPOSE, [head, proposal, number, votes], [5, "{}", 5000]);
@@ -60,6 +78,11 @@ async function story(store: Store): Promise<unknown[]> {
   await run(COUNT, [counts], ["a", '{"n":3}', -10_000, 60_000]);
   await run(COUNT, [counts], ["b two", '{"n":4}', 5000, 5000]);
   await run(COUNT, [counts], ["b two", '{"n":5}', -10, 60_000]);
+  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"a"']);
+  await store.set("shadow", '{"tag":"a","share":1}', { ttlMs: null });
+  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"b"']);
+  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"a"']);
+  told.push(await store.get("shadow"));
   await run(INDEX, [releases], ["one", '{"n":1}', 2]);
   await run(INDEX, [releases], ["two", '{"n":2}', 2, "one"]);
   await run(INDEX, [releases], ["three", '{"n":3}', 2, "one"]);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { CanaryPolicy } from "../../runtime/control/canary/canary.ts";
-import { takenBack } from "../../runtime/control/canary/canary.ts";
+import { stepped, takenBack } from "../../runtime/control/canary/canary.ts";
 import type { OwnCounts } from "../../runtime/control/canary/steward.ts";
 import type { Rollout } from "../../runtime/control/rollouts.ts";
 import { type ArmCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
+import { COMMIT, KEYS, RESTORE } from "../../runtime/control/scripts/scripts.ts";
 import { createMemoryStore, type Store } from "../../runtime/store/store.ts";
 import { eventually, member, type Member, packed, rolledOut } from "./fleet-of-followers.ts";
 import { DEFAULTS } from "./simulated-canary.ts";
@@ -19,6 +20,8 @@ function side(units: number, exceptions = 0): ArmCounts {
 const fine = (step: number): OwnCounts => ({ counts: { step, idleMs: 0, canary: side(60), current: side(600) }, missing: "" });
 const throwing = (step: number): OwnCounts => ({ counts: { step, idleMs: 0, canary: side(60, 30), current: side(600) }, missing: "" });
 
+const STEP = { by: "gateway", message: "no worse", because: "last-step", picture: null } as const;
+
 interface Stage {
   readonly store: Store;
   readonly members: readonly Member[];
@@ -30,8 +33,8 @@ interface Stage {
 }
 
 /** "old" serves on all of them. */
-async function stage(t: TestContext, names: readonly string[]): Promise<Stage> {
-  const store = createMemoryStore();
+async function stage(t: TestContext, names: readonly string[], over = (store: Store): Store => store): Promise<Stage> {
+  const store = over(createMemoryStore());
   let counts: (step: number) => OwnCounts = () => ({ counts: null, missing: "" });
   const members = names.map((name) => member(t, store, name, { counts: (step) => counts(step) }));
   const [first] = members;
@@ -160,3 +163,38 @@ test("with the store away everybody goes on as they were, and nothing advances; 
   // It gives the store back what stands, and the canary to whoever comes.
   await eventually(() => restarted.canary()?.share === 500);
 });
+
+test(
+  "what happens between preparing and committing: a rollback goes on top of a canary's step, a deploy for another head is refused",
+  { timeout: 60_000 },
+  async (t) => {
+    let meanwhile: (() => Promise<unknown>) | null = null;
+    const { members, store } = await stage(t, ["a"], (plain) => ({
+      ...plain,
+      async run(script, keys, args) {
+        const happens = script === COMMIT ? meanwhile : null;
+        if (happens !== null) {
+          meanwhile = null;
+          await happens();
+        }
+        return plain.run(script, keys, args);
+      },
+    }));
+    const a = members[0]!;
+    await begin(a);
+    meanwhile = () => a.rollouts.change({ epoch: 2, by: "gateway", make: (head, canary, nowUnixMs) => stepped(head, canary, { ...STEP, nowUnixMs }) });
+    const back = (await rolledOut(a, { release: OLD.release.id, base: 2, kind: "rollback" })) as Rollout;
+    assert.deepEqual([back.state, back.epoch, back.ended?.outcome], ["serving", 4, "replaced"]);
+    assert.deepEqual([a.serves(), a.canary()], [OLD.release.id, null]);
+
+    // Somebody knew of an epoch that the store had lost.
+    const kept = { ...a.kept()!.head, release: NEW.release.id, digest: NEW.digest, kind: "deploy", by: "ann", message: "mend", canary: null };
+    meanwhile = () => store.run(RESTORE, [KEYS.head, KEYS.history], [9, JSON.stringify(kept), 100]);
+    const late = (await rolledOut(a, { release: NEW.release.id, base: 4 })) as Rollout;
+    assert.deepEqual([late.state, late.epoch], ["outdated", 0]);
+    assert.match(late.reason, /^it was prepared for epoch 4, and meanwhile there is epoch 9: release [0-9a-f]{12} by ann, "mend"$/);
+    assert.deepEqual(a.audited.at(-1)?.outcome, "refused");
+    const next = (await rolledOut(a, { release: OLD.release.id, base: 9 })) as Rollout;
+    assert.deepEqual([next.state, next.epoch], ["serving", 10]);
+  },
+);

@@ -101,9 +101,11 @@ export const COMMIT: StoreScript = defineScript({
   name: "control:commit",
   lua: file("commit"),
   durable: true,
-  embedded(db, [headKey, proposalKey, historyKey], [number, seen, json, kept]) {
+  embedded(db, [headKey, proposalKey, historyKey], [number, seen, json, kept, base]) {
     if (first(text(db, proposalKey)) !== String(number)) return [0];
-    const epoch = Math.max(Number(first(text(db, headKey))), Number(seen)) + 1;
+    const standing = text(db, headKey);
+    if (Number(first(standing)) !== Number(base)) return [-1, standing];
+    const epoch = Math.max(Number(first(standing)), Number(seen)) + 1;
     const head = `${epoch} ${json}`;
     db.set(headKey!, head, null);
     keep(db, historyKey, head, Number(kept));
@@ -170,6 +172,18 @@ export const COUNT: StoreScript = defineScript({
   },
 });
 
+export const FORGET_SHADOW: StoreScript = defineScript({
+  name: "control:forget-shadow",
+  lua: file("forget-shadow"),
+  durable: true,
+  repeatable: true,
+  embedded(db, [key], [begins]) {
+    if (!text(db, key).startsWith(String(begins))) return [0];
+    db.delete(key!);
+    return [1];
+  },
+});
+
 export const INDEX: StoreScript = defineScript({
   name: "control:index",
   lua: file("index"),
@@ -201,4 +215,4 @@ export const LIST: StoreScript = defineScript({
   },
 });
 
-export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, INDEX, LIST];
+export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, FORGET_SHADOW, INDEX, LIST];
