@@ -13,6 +13,7 @@ import { type AdminCode, type Endpoint, failure, json } from "./answers.ts";
 import { atDesk } from "./desk.ts";
 import { PackageError } from "./release-package.ts";
 import type { ReleaseShelf, Taken } from "./release-shelf.ts";
+import { FORGET_SHADOW } from "./scripts/scripts.ts";
 
 export interface ShadowTerms {
   /** Of this shadow alone. */
@@ -22,6 +23,8 @@ export interface ShadowTerms {
   readonly share: number;
   readonly by: string;
   readonly atUnixMs: number;
+  /** Of what served where it began. Left out: none. */
+  readonly epoch?: number;
 }
 
 /** `"awaited"`: this gateway has not said anything about it yet. */
@@ -48,8 +51,10 @@ export interface ShadowParts {
   readonly clock: Clock;
   /** Names of the gateways that live. */
   readonly gateways: () => readonly string[];
-  /** What serves here. */
+  /** What serves here … */
   readonly serving: () => string;
+  /** … and since which epoch; 0: it was never deployed. */
+  readonly epoch: () => number;
   readonly seat: ShadowSeat;
   readonly audit: (facts: AuditFacts) => void;
   readonly log: (level: "info" | "warn" | "error", event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -89,11 +94,12 @@ export class Shadowing {
   }
 
   async begin(id: string, share: number, by: string): Promise<ShadowTerms | "unknown" | "serving"> {
-    const { shelf, store, clock, audit, serving } = this.#parts;
+    const { shelf, store, clock, audit, serving, epoch } = this.#parts;
     if (serving() === id) return "serving";
     const taken = await shelf.take(id);
     if (taken === null) return "unknown";
-    const terms: ShadowTerms = { tag: randomBytes(6).toString("hex"), release: id, digest: taken.release.digest, share, by, atUnixMs: clock.unixMs() };
+    const { digest } = taken.release;
+    const terms: ShadowTerms = { tag: randomBytes(6).toString("hex"), release: id, digest, share, by, atUnixMs: clock.unixMs(), epoch: epoch() };
     await store.set(KEY, JSON.stringify(terms), { ttlMs: null, durable: true });
     audit({ actor: by, action: "shadow", outcome: "done", reason: "", facts: { release: id, share } });
     await this.#lookAnew();
@@ -102,16 +108,23 @@ export class Shadowing {
 
   /** False: there was none. */
   async end(by: string): Promise<boolean> {
-    const there = await this.#forget(by, "");
+    const terms = await this.#standing();
+    const there = terms !== null && (await this.#forget(terms, by, ""));
     await this.#lookAnew();
     return there;
   }
 
-  async #forget(by: string, reason: string): Promise<boolean> {
+  /** False: somebody has ended it, or put another one in its place, which stays. */
+  async #forget({ tag, release }: ShadowTerms, by: string, reason: string): Promise<boolean> {
     const { store, audit } = this.#parts;
-    const there = (await store.delete([KEY])) > 0;
-    if (there) audit({ actor: by, action: "shadow off", outcome: "done", reason, facts: { release: this.#seen.terms?.release ?? "" } });
-    return there;
+    const [ended] = await store.run(FORGET_SHADOW, [KEY], [`{"tag":${JSON.stringify(tag)}`]);
+    if (ended === 1) audit({ actor: by, action: "shadow off", outcome: "done", reason, facts: { release } });
+    return ended === 1;
+  }
+
+  async #standing(): Promise<ShadowTerms | null> {
+    const bytes = await this.#parts.store.get(KEY);
+    return bytes === null ? null : (JSON.parse(bytes.toString()) as ShadowTerms);
   }
 
   /** What is under way may have looked before something changed. */
@@ -147,15 +160,16 @@ export class Shadowing {
   }
 
   async #look(): Promise<void> {
-    const { store, serving } = this.#parts;
-    const bytes = await store.get(KEY);
-    const terms = bytes === null ? null : (JSON.parse(bytes.toString()) as ShadowTerms);
-    if (terms !== null && terms.release === serving()) {
-      await this.#forget("gateway", "it serves now");
+    const { serving, epoch } = this.#parts;
+    const terms = await this.#standing();
+    const isPlayed = terms !== null && terms.release !== serving();
+    // It serves because everybody has it by now, or still: then this gateway lags behind those that compare it with what came after.
+    if (terms !== null && !isPlayed && epoch() >= (terms.epoch ?? 0)) {
+      await this.#forget(terms, "gateway", "it serves now");
       await this.#follow(null);
       return;
     }
-    await this.#follow(terms);
+    await this.#follow(isPlayed ? terms : null);
     this.#seen = { terms, gateways: terms === null ? [] : await this.#told(terms) };
   }
 

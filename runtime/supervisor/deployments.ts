@@ -268,6 +268,7 @@ export class Deployments {
       clock,
       gateways: () => follower.seen.gateways.filter(({ live }) => live).map(({ name }) => name),
       serving: () => fleet().plan.release.id,
+      epoch: () => follower.epoch,
       seat: new WorkersShadow({
         workers: () => fleet().serving,
         snapshots,

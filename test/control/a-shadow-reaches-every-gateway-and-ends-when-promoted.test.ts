@@ -14,6 +14,7 @@ interface Seat {
   /** Tags in the order in which they came; "" for the end. */
   readonly told: string[];
   serving: string;
+  epoch: number;
   refuses: string;
 }
 
@@ -50,6 +51,7 @@ function seat(t: TestContext, store: Store, clock: ManualClock, gateway: string,
     clock,
     gateways: () => ["one", "two"],
     serving: () => made.serving,
+    epoch: () => made.epoch,
     seat: {
       play(tag, _share, taken) {
         if (taken !== null && made.refuses !== "") return Promise.reject(new Error(made.refuses));
@@ -62,7 +64,7 @@ function seat(t: TestContext, store: Store, clock: ManualClock, gateway: string,
     log: () => undefined,
   });
   t.after(() => shadowing.close());
-  const made: Seat = { shadowing, audited, told, serving: releaseOf("serving").id, refuses: "" };
+  const made: Seat = { shadowing, audited, told, serving: releaseOf("serving").id, epoch: 1, refuses: "" };
   return made;
 }
 
@@ -148,4 +150,51 @@ test("a gateway that starts while a shadow is played plays it too, and one whose
   const away = seat(t, { ...store, get: () => Promise.reject(new Error("away")) }, clock, "two");
   await away.shadowing.look();
   assert.deepEqual([away.told, away.shadowing.seen.terms], [[], null]);
+});
+
+test("a gateway that lags behind ends no shadow of what it still serves, and one that looked late ends none that came after", async (t) => {
+  const clock = new ManualClock();
+  const store = createMemoryStore({ clock });
+  t.after(() => store.close());
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => UNSIGNED,
+    () => clock.unixMs(),
+  );
+  const { entry } = await shelf.put(packed("next"), {});
+  const { entry: other } = await shelf.put(packed("other"), {});
+  const one = seat(t, store, clock, "one");
+  one.epoch = 2;
+  const late = seat(t, store, clock, "late");
+  late.serving = entry.id;
+  const tag = await begun(one, entry.id, 1);
+  await late.shadowing.look();
+  await one.shadowing.look();
+  assert.equal(one.shadowing.seen.terms?.tag, tag, "it still serves what the others have left");
+  assert.deepEqual(late.told, []);
+  late.serving = one.serving;
+  await late.shadowing.look();
+  assert.deepEqual(late.told, [tag]);
+
+  // Between its look and its word somebody begins another one.
+  let meanwhile: (() => Promise<unknown>) | null = () => one.shadowing.begin(other.id, 1, "somebody");
+  const slow = seat(
+    t,
+    {
+      ...store,
+      async get(key) {
+        const there = await store.get(key);
+        const happens = key === "control:shadow" ? meanwhile : null;
+        meanwhile = null;
+        await happens?.();
+        return there;
+      },
+    },
+    clock,
+    "slow",
+  );
+  [slow.serving, slow.epoch] = [entry.id, 3];
+  await slow.shadowing.look();
+  await one.shadowing.look();
+  assert.equal(one.shadowing.seen.terms?.release, other.id);
 });
