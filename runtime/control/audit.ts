@@ -5,7 +5,9 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import path from "node:path";
+import { networkOf } from "../ratelimit/ratelimit.ts";
 import type { Deed } from "./admin.ts";
+import { Strangers } from "./strangers.ts";
 
 export interface AuditEntry {
   readonly number: number;
@@ -26,19 +28,16 @@ export type AuditFacts = Pick<AuditEntry, "actor" | "action" | "outcome" | "reas
 export const AUDIT_FILE = "audit.log";
 const FIRST = "0".repeat(64);
 const FILE_LIMIT_BYTES = 16 * 1024 * 1024;
-/** Strangers may be refused as often as they like; the log says how many more there were. */
-const STRANGERS_A_MINUTE = 60;
-
 /** Written at once and to the disk, before whoever asked is answered: it is small and rare. */
 export class Audit {
   readonly #file: string;
   readonly #unixMs: () => number;
   readonly #warn: (text: string) => void;
+  /** They may be refused as often as they like; the log says how many more there were, and from where. */
+  readonly #strangers = new Strangers();
   #full = false;
   #number = 0;
   #before = FIRST;
-  #strangers = 0;
-  #minute = 0;
 
   constructor(stateDir: string, unixMs: () => number, warn: (text: string) => void) {
     this.#file = path.join(stateDir, AUDIT_FILE);
@@ -59,7 +58,11 @@ export class Audit {
   }
 
   note(facts: AuditFacts): void {
-    if (facts.actor === "" && this.#isFlood()) return;
+    for (const reason of this.#strangers.over(this.#unixMs())) this.#enter({ actor: "gateway", action: "count", outcome: "refused", reason, facts: {} });
+    if (facts.actor !== "" || this.#strangers.mayTell(kindOf(facts), sourceOf(facts))) this.#enter(facts);
+  }
+
+  #enter(facts: AuditFacts): void {
     const entry = { number: this.#number + 1, at: new Date(this.#unixMs()).toISOString(), ...facts, before: this.#before };
     const line = { ...entry, hash: hashOf(entry) };
     try {
@@ -97,18 +100,15 @@ export class Audit {
     // At once, so that the chain goes on after a restart too.
     this.note({ actor: "gateway", action: "begin a new audit file", outcome: "done", reason: "", facts: { last: this.#number } });
   }
+}
 
-  #isFlood(): boolean {
-    const minute = Math.floor(this.#unixMs() / 60_000);
-    if (minute !== this.#minute) {
-      const more = this.#strangers - STRANGERS_A_MINUTE;
-      this.#minute = minute;
-      this.#strangers = 0;
-      if (more > 0)
-        this.note({ actor: "gateway", action: "count", outcome: "refused", reason: `${more} more requests without a token that is known`, facts: {} });
-    }
-    return ++this.#strangers > STRANGERS_A_MINUTE;
-  }
+/** "UNAUTHORIZED", "preview": which kind of refusal it is. There are few, and none is of a stranger's choice. */
+function kindOf({ action, reason }: AuditFacts): string {
+  return /^[A-Z][A-Z_]+(?=: )/.exec(reason)?.[0] ?? (action.includes("/") ? "requests" : action);
+}
+
+function sourceOf({ facts: { address = "" } }: AuditFacts): string {
+  return address === "" ? "somebody" : networkOf(String(address), 32, 64);
 }
 
 export interface AuditVerdict {
@@ -136,7 +136,12 @@ export function verifyAudit(stateDir: string, anchor: AuditAnchor | null): Audit
     const { entries, problem } = readAudit(path.join(stateDir, file));
     const [first] = entries;
     const isCut = first !== undefined && last !== null && first.before !== last.hash;
-    files.push({ file, entries: entries.length, problem: isCut ? `something is missing between entry ${last!.number} and its first one` : problem });
+    files.push({
+      file,
+      entries: entries.length,
+      problem: isCut ? `something is missing between entry ${last!.number} and its first one` : last === null ? beginning(first, anchor) || problem : problem,
+    });
+    if (last === null && first !== undefined && first.number - 1 === anchor?.number) found = first.before;
     found ||= entries.find(({ number }) => number === anchor?.number)?.hash ?? "";
     last = entries.at(-1) ?? last;
   }
@@ -152,6 +157,12 @@ export function verifyAudit(stateDir: string, anchor: AuditAnchor | null): Audit
     last: last === null ? null : { number: last.number, hash: last.hash, at: last.at },
     isSound: files.every(({ problem }) => problem === ""),
   };
+}
+
+/** The first entry of all follows on nothing. Older files may be kept elsewhere; then the anchor is the last entry of those. */
+function beginning(first: AuditEntry | undefined, anchor: AuditAnchor | null): string {
+  if (first === undefined || first.before === FIRST || (anchor?.number === first.number - 1 && anchor.hash === first.before)) return "";
+  return `begins with entry ${first.number}: what came before it is not there (kept elsewhere? then verify with --anchor ${first.number - 1}:HASH of the last entry there)`;
 }
 
 /** Oldest first: those that were full, and those that were found broken, by the entry that followed; the one in use last. */

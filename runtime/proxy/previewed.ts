@@ -19,7 +19,7 @@ export function previewed(exchange: Exchange, core: Core, inputs: GatewayInputs,
     go(new GatewayError("PREVIEW_REFUSED", "this gateway takes no previews"));
     return;
   }
-  const found = core.previews.ask(inputs.preview);
+  const found = core.previews.ask(inputs.preview, exchange.connection.remoteAddress);
   if (!(found instanceof Promise)) {
     go(found);
     return;

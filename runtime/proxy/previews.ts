@@ -13,13 +13,13 @@ import type { HookTable } from "./hook-plan.ts";
 export interface ReleaseSource {
   /** From the store, checked, as this gateway understands it. Rejects with the reason why it can't be had. */
   take(id: string): Promise<{ readonly release: Release; readonly maps: SourceMaps }>;
-  /** For the audit log. `release`: as far as it is known. */
-  refused(release: string, reason: string): void;
+  /** For the audit log. `release`: as far as it is known; `address`: from where it was asked for. */
+  refused(release: string, reason: string, address: string): void;
 }
 
 export interface PreviewDoor {
-  /** The release that the token names; the error says why it is refused. */
-  ask(token: string): HookTable | GatewayError | Promise<HookTable | GatewayError>;
+  /** The release that the token names; the error says why it is refused. `address`: of the peer that shows it. */
+  ask(token: string, address: string): HookTable | GatewayError | Promise<HookTable | GatewayError>;
   /** Of the cache. */
   readonly partitions: readonly string[];
 }
@@ -59,19 +59,19 @@ export class Previews implements PreviewDoor {
     return Array.from(this.#held.keys(), partitionOf);
   }
 
-  ask(token: string): HookTable | GatewayError | Promise<HookTable | GatewayError> {
+  ask(token: string, address: string): HookTable | GatewayError | Promise<HookTable | GatewayError> {
     if (this.key === "") return new GatewayError("PREVIEW_REFUSED", "this gateway has no key for previews: it takes no releases, or the store was never there");
     const read = readPreview(this.key, token, this.#clock.unixMs());
     if ("refused" in read) {
       const reason = read.refused === "expired" ? "it has expired" : "it is none, was changed, or is signed with the key of other gateways";
-      this.#source.refused(read.release, reason);
+      this.#source.refused(read.release, reason, address);
       return new GatewayError("PREVIEW_REFUSED", `the preview token: ${reason}`);
     }
-    return this.#tableOf(read.release);
+    return this.#tableOf(read.release, address);
   }
 
   /** What serves now and what runs as canary is there already. */
-  #tableOf(id: string): HookTable | GatewayError | Promise<HookTable | GatewayError> {
+  #tableOf(id: string, address: string): HookTable | GatewayError | Promise<HookTable | GatewayError> {
     const { table, choice } = this.#core;
     if (table.releaseId === id) return table;
     if (choice !== null && choice.canary.releaseId === id) return choice.canary;
@@ -85,12 +85,12 @@ export class Previews implements PreviewDoor {
     if (failed !== undefined && failed.untilMs > this.#clock.now()) return failed.error;
     if (this.#waiting >= WAITING_LIMIT) return new GatewayError("SANDBOX_UNAVAILABLE", `${WAITING_LIMIT} requests wait for previewed releases already`);
     let loading = this.#loading.get(id);
-    if (loading === undefined) this.#loading.set(id, (loading = this.#load(id)));
+    if (loading === undefined) this.#loading.set(id, (loading = this.#load(id, address)));
     this.#waiting++;
     return loading.finally(() => this.#waiting--);
   }
 
-  async #load(id: string): Promise<HookTable | GatewayError> {
+  async #load(id: string, address: string): Promise<HookTable | GatewayError> {
     try {
       const { release, maps } = await this.#source.take(id);
       const table = await this.#core.hold(release, maps);
@@ -104,7 +104,7 @@ export class Previews implements PreviewDoor {
       const error = new GatewayError("PREVIEW_UNKNOWN", `release ${id}: ${detail}`, { cause: thrown });
       this.#failed.set(id, { error, untilMs: this.#clock.now() + FAILED_MS });
       if (this.#failed.size > FAILED_LIMIT) this.#failed.delete(this.#failed.keys().next().value!);
-      this.#source.refused(id, error.detail);
+      this.#source.refused(id, error.detail, address);
       return error;
     } finally {
       this.#loading.delete(id);

@@ -69,7 +69,7 @@ export type FromWorker =
   /** A preview asks for a release that the worker does not hold. Answered with "take-release". */
   | { readonly kind: "want-release"; readonly id: string }
   /** For the audit log. */
-  | { readonly kind: "preview-refused"; readonly release: string; readonly reason: string }
+  | { readonly kind: "preview-refused"; readonly release: string; readonly reason: string; readonly address: string }
   /** Live lines; the next of the same tail after it was told that there is room for more. */
   | { readonly kind: "tail"; readonly batch: TailBatch }
   | AnswerMessage;
@@ -128,8 +128,8 @@ export function readFromWorker(message: unknown): FromWorker | null {
     case "want-release":
       return isText(message["id"]) ? { kind: "want-release", id: message["id"] } : null;
     case "preview-refused": {
-      const { release, reason } = message;
-      return isText(release) && isText(reason) ? { kind: "preview-refused", release, reason } : null;
+      const { release, reason, address } = message;
+      return isText(release) && isText(reason) && isText(address) ? { kind: "preview-refused", release, reason, address } : null;
     }
     case "tail":
       return isBatch(message["batch"]) ? { kind: "tail", batch: message["batch"] } : null;

@@ -1,19 +1,18 @@
 /** A worker's side of getting releases that do not serve: asked of the supervisor, which has the store's shelf. */
 import type { Clock } from "../clock.ts";
+import { Strangers } from "../control/strangers.ts";
 import type { ReleaseSource } from "../proxy/previews.ts";
 import type { FromWorker, TakenRelease } from "./messages.ts";
 
 /** It is fetched, checked and evaluated first. */
 const DEADLINE_MS = 20_000;
-/** Strangers may send as many bad tokens as they like. */
-const REFUSALS_A_MINUTE = 30;
 
 export class WantedReleases implements ReleaseSource {
   readonly #clock: Clock;
   readonly #say: (message: FromWorker) => void;
   readonly #waiting = new Map<string, PromiseWithResolvers<TakenRelease>>();
-  #minute = 0;
-  #refusals = 0;
+  /** They may send as many bad tokens as they like. */
+  readonly #strangers = new Strangers();
 
   constructor(clock: Clock, say: (message: FromWorker) => void) {
     this.#clock = clock;
@@ -39,14 +38,9 @@ export class WantedReleases implements ReleaseSource {
     else waiting?.resolve(taken);
   }
 
-  refused(release: string, reason: string): void {
-    const minute = Math.floor(this.#clock.now() / 60_000);
-    if (minute !== this.#minute) {
-      const more = this.#refusals - REFUSALS_A_MINUTE;
-      this.#minute = minute;
-      this.#refusals = 0;
-      if (more > 0) this.#say({ kind: "preview-refused", release: "", reason: `${more} more were refused within a minute` });
-    }
-    if (++this.#refusals <= REFUSALS_A_MINUTE) this.#say({ kind: "preview-refused", release, reason: reason.slice(0, 1000) });
+  refused(release: string, reason: string, address: string): void {
+    for (const more of this.#strangers.over(this.#clock.unixMs())) this.#say({ kind: "preview-refused", release: "", reason: more, address: "" });
+    if (!this.#strangers.mayTell("refused previews", address)) return;
+    this.#say({ kind: "preview-refused", release, reason: reason.slice(0, 1000), address });
   }
 }

@@ -41,7 +41,7 @@ export interface WorkerProcessOptions {
   readonly givePipe: (take: (pipe: net.Socket) => void) => void;
   /** A preview asks for it; `giveRelease` answers. */
   readonly onWantRelease: (worker: WorkerProcess, id: string) => void;
-  readonly onPreviewRefused: (release: string, reason: string) => void;
+  readonly onPreviewRefused: (release: string, reason: string, address: string) => void;
   readonly onTail: (worker: WorkerProcess, batch: TailBatch) => void;
   readonly onEnd: (worker: WorkerProcess, end: WorkerEnd) => void;
 }
@@ -286,7 +286,7 @@ export class WorkerProcess {
         this.#options.onWantRelease(this, message.id);
         return;
       case "preview-refused":
-        this.#options.onPreviewRefused(message.release, message.reason);
+        this.#options.onPreviewRefused(message.release, message.reason, message.address);
         return;
       case "tail":
         this.#options.onTail(this, message.batch);

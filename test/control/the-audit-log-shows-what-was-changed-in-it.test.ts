@@ -69,20 +69,41 @@ test("a broken log is kept as it is; the next one tells of it and goes on from t
   assert.equal(readFileSync(path.join(dir, kept[0]!), "utf8"), broken);
 });
 
-test("strangers cannot fill it: after sixty refusals in a minute they are only counted", (t) => {
+test("strangers cannot fill it, nor hide each other: who is loud is soon only counted", (t) => {
   const { file, open } = folder(t);
   let nowMs = NOW;
   const audit = open(() => nowMs);
-  for (let i = 0; i < 1000; i++) audit.note({ ...deed("", "GET /v1/status"), outcome: "refused", reason: "UNAUTHORIZED" });
+  const refused = (address: string, reason: string, action = "GET /v1/status"): void =>
+    audit.note({ ...deed("", action), outcome: "refused", reason, facts: { address } });
+  for (let i = 0; i < 1000; i++) refused("192.0.2.1", "UNAUTHORIZED: an Authorization that does not fit");
+  refused("198.51.100.7", "UNAUTHORIZED: no Authorization");
+  refused("192.0.2.1", "the preview token: it has expired", "preview");
   audit.note(deed("ann"));
   nowMs += 60_000;
-  audit.note({ ...deed(""), outcome: "refused" });
+  audit.note(deed("bob"));
   const { entries } = readAudit(file);
-  assert.equal(entries.length, 63);
+  assert.equal(entries.length, 15);
   assert.deepEqual(
-    entries.slice(60).map(({ actor, reason }) => `${actor} ${reason}`),
-    ["ann ", "gateway 940 more requests without a token that is known", " "],
+    entries.slice(10).map(({ actor, reason }) => `${actor} ${reason}`),
+    [" UNAUTHORIZED: no Authorization", " the preview token: it has expired", "ann ", "gateway and 990 more of UNAUTHORIZED: 990 from 192.0.2.1", "bob "],
   );
+});
+
+test("ten thousand addresses leave sixty lines of a kind in a minute, and the loudest are named", (t) => {
+  const { file, open } = folder(t);
+  let nowMs = NOW;
+  const audit = open(() => nowMs);
+  const refused = (address: string): void =>
+    audit.note({ ...deed("", "GET /v1/status"), outcome: "refused", reason: "UNAUTHORIZED: no Authorization", facts: { address } });
+  for (let i = 0; i < 50; i++) refused("203.0.113.9");
+  for (let i = 0; i < 10_000; i++) refused(`10.0.${i >> 8}.${i & 255}`);
+  // One home may have as many of them as it likes.
+  for (let i = 0; i < 50; i++) refused(`2001:db8::${i}`);
+  nowMs += 60_000;
+  audit.note(deed("bob"));
+  const { entries } = readAudit(file);
+  assert.equal(entries.length, 62);
+  assert.match(entries.at(-2)!.reason, /^and 10040 more of UNAUTHORIZED: 9851 from others, 40 from 203\.0\.113\.9, 1 from .*, the rest from \d+ more$/);
 });
 
 test("all files are verified together: one that is gone, a change in an old one, an end that was cut off", (t) => {
@@ -110,4 +131,19 @@ test("all files are verified together: one that is gone, a change in an old one,
   part("audit-2.log", 1, 2);
   writeFileSync(path.join(dir, "audit-1.log"), lines[0]!.replace('"ann"', '"eve"') + "\n");
   assert.deepEqual(verifyAudit(dir, null).files[0]!.problem, "line 1 was changed, or cut off");
+});
+
+test("a log whose beginning was cut off is told, unless the entry before is known from elsewhere", (t) => {
+  const { dir, file, open } = folder(t);
+  const audit = open();
+  for (const actor of ["ann", "bob", "cleo"]) audit.note(deed(actor));
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  writeFileSync(file, `${lines.slice(2).join("\n")}\n`);
+  const { isSound, files } = verifyAudit(dir, null);
+  assert.equal(isSound, false);
+  assert.match(files[0]!.problem, /^begins with entry 3: what came before it is not there \(.*--anchor 2:HASH/);
+  const { hash } = JSON.parse(lines[1]!) as { hash: string };
+  assert.equal(verifyAudit(dir, { number: 2, hash }).isSound, true);
+  assert.equal(verifyAudit(dir, { number: 2, hash: "0".repeat(64) }).isSound, false);
+  assert.equal(verifyAudit(dir, { number: 1, hash }).isSound, false);
 });
