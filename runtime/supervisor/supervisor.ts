@@ -1,20 +1,12 @@
-/** The door of the process tree: sockets, workers, admin listener, reload and shutdown of one gateway. */
+/** The door of the process tree: start, deploys, reload and shutdown of one gateway. */
 import { randomBytes } from "node:crypto";
-import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import { EMPTY_RELEASE, type Release, type SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import { startAdmin, type Admin, type AdminGateway } from "../control/admin.ts";
-import { adminToken } from "../control/admin-token.ts";
 import { Audit } from "../control/audit.ts";
-import { experimentEndpoints } from "../control/experiment-endpoints.ts";
-import { releaseEndpoints } from "../control/release-endpoints.ts";
-import { debugEndpoint, debugKey } from "../control/debug.ts";
-import { explainEndpoint } from "../control/explain.ts";
-import { recordingEndpoints } from "../control/recordings.ts";
-import { shadowEndpoints } from "../control/shadow.ts";
-import { tailEndpoint } from "../control/tail.ts";
+import { debugKey } from "../control/debug.ts";
+import { AdminSurface, type Reopened } from "./admin-surface.ts";
 import { Deployments } from "./deployments.ts";
 import { Experiments } from "./experiments.ts";
 import { Fleet, type Plan, type Served } from "./fleet.ts";
@@ -22,7 +14,7 @@ import { GatewayStore } from "./gateway-store.ts";
 import type { ShownProblem } from "./problem-answer.ts";
 import { openSockets, systemdFds, type ListeningSocket } from "./sockets.ts";
 import { reasonOf, StartError } from "./start-error.ts";
-import { statusOf, type GatewayState, type Reload, type SupervisorStatus } from "./status.ts";
+import type { GatewayState, Reload, SupervisorStatus } from "./status.ts";
 import { Tails } from "./tails.ts";
 import { WORKER_ENTRY, type WorkerProcess } from "./worker-process.ts";
 import { UNRESPONSIVE_MS, WorkerWatch } from "./worker-watch.ts";
@@ -62,7 +54,7 @@ export interface SupervisorOptions {
 export interface Supervisor {
   /** Where it listens, in config's order. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  readonly adminAddress: Admin["address"] | null;
+  readonly adminAddress: AdminSurface["address"];
   /** Swaps releases on all workers or on none. Rejects with a `StartError` that says why. Never touches a socket. */
   deploy(release: Release, maps: SourceMaps): Promise<void>;
   /** Config and rules again; workers are replaced one at a time. Rejects, changing nothing, when either is invalid. */
@@ -80,7 +72,6 @@ export interface Supervisor {
 }
 
 const SNAPSHOT_EVERY_MS = 1_000;
-const SCRAPE_DEADLINE_MS = 1_000;
 
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const gateway = new Gateway(options);
@@ -98,10 +89,10 @@ class Gateway implements Supervisor {
   readonly #tails = new Tails();
   readonly #debugKey: string;
   readonly #store: GatewayStore;
+  readonly #admin: AdminSurface;
   #state: GatewayState = "starting";
   #sockets: ListeningSocket[] = [];
   #fleet: Fleet | null = null;
-  #admin: Admin | null = null;
   /** Null: this gateway serves what it compiles. */
   #deployments: Deployments | null = null;
   #audit: Audit | null = null;
@@ -122,20 +113,38 @@ class Gateway implements Supervisor {
     this.#watch = new WorkerWatch({ clock: this.#clock, onSnapshot: (worker, snapshot) => this.#deployments?.tally.update(worker, snapshot) });
     this.#startedUnixMs = this.#clock.unixMs();
     this.#inheritedFds = systemdFds(process.env, [process.pid, process.ppid]);
+    this.#admin = new AdminSurface({
+      version: options.version,
+      clock: this.#clock,
+      startedUnixMs: this.#startedUnixMs,
+      log: options.log,
+      debugKey: this.#debugKey,
+      tails: this.#tails,
+      store: this.#store,
+      watch: this.#watch,
+      audit: (config) => this.#openAudit(config),
+      tokens: () => this.#local.adminTokens,
+      state: () => this.#state,
+      fleet: () => this.#fleet,
+      deployments: () => this.#deployments,
+      experiments: () => this.#experiments,
+      lastReload: () => this.#lastReload,
+      addresses: () => this.addresses,
+    });
   }
 
   get addresses() {
     return this.#sockets.map(({ host, port }) => ({ host, port }));
   }
   get adminAddress() {
-    return this.#admin?.address ?? null;
+    return this.#admin.address;
   }
 
   async start(): Promise<void> {
     const { config } = this.#options;
     try {
       this.#sockets = await openSockets(config.listeners, [], this.#inheritedFds);
-      this.#admin = await this.#openAdmin(config);
+      await this.#admin.open(config);
       await this.#store.checkRedis(config);
       await this.#store.use(config);
       await this.#startFleet({ ...(await this.#firstServed(config)), sockets: this.#sockets });
@@ -289,53 +298,26 @@ class Gateway implements Supervisor {
     const before = this.#sockets;
     const sockets = await openSockets(config.listeners, before, this.#inheritedFds);
     const opened = sockets.filter((socket) => !before.includes(socket));
-    let admin = this.#admin;
+    let admin: Reopened | null = null;
     try {
-      if (!sameAddress(config, fleet.plan.config)) admin = await this.#openAdmin(config);
-      else if (config.admin?.tls !== undefined) admin?.renew(config.admin.tls);
+      admin = await this.#admin.reopen(config, fleet.plan.config);
       await this.#store.use(config);
       await fleet.replaceAll({ config, release, maps, sockets });
     } catch (thrown) {
       await this.#store.use(fleet.plan.config);
       for (const socket of opened) socket.close();
-      if (admin !== this.#admin) await admin?.close();
+      await admin?.undo();
       throw thrown;
     }
     for (const socket of before) if (!sockets.includes(socket)) socket.close();
     this.#sockets = sockets;
-    const last = this.#admin;
-    this.#admin = admin;
-    if (last !== admin) await last?.close();
+    await admin.keep();
     this.#local = local;
     await this.#deployments?.reloaded();
   }
 
   async #compile(config: ResolvedConfig): Promise<{ release: Release; maps: SourceMaps }> {
     return compiled(await this.#options.compile(config));
-  }
-
-  async #openAdmin(config: ResolvedConfig): Promise<Admin | null> {
-    if (config.admin === null) return null;
-    const token = await adminToken(config.stateDir, process.env["SLUICE_ADMIN_TOKEN"]);
-    const audit = this.#openAudit(config);
-    return startAdmin({
-      listen: config.admin,
-      token,
-      tokens: () => this.#local.adminTokens,
-      gateway: this.#adminView(),
-      version: this.#options.version,
-      endpoints: [
-        ...releaseEndpoints(() => this.#deployments?.desk ?? null),
-        tailEndpoint(this.#tails),
-        debugEndpoint(this.#debugKey, () => this.#clock.unixMs()),
-        ...shadowEndpoints(() => this.#deployments?.shadowing ?? null),
-        ...recordingEndpoints(() => this.#deployments?.desk?.recordings ?? null),
-        ...experimentEndpoints(() => this.#experiments?.desk ?? null),
-        explainEndpoint((ask) => this.#fleet?.serving[0]?.explain(ask) ?? null),
-      ],
-      audit: (deed) => audit.deed(deed),
-      log: this.#options.log,
-    });
   }
 
   /** Changes wait for each other; one that fails does not hold up the next. */
@@ -348,71 +330,18 @@ class Gateway implements Supervisor {
   #pollLater(): void {
     this.#clock.after(SNAPSHOT_EVERY_MS, () => {
       if (this.#state !== "serving") return;
-      void this.#poll(UNRESPONSIVE_MS);
+      void this.#watch.poll(this.#fleet?.workers ?? [], UNRESPONSIVE_MS);
       void this.#followExperiments();
       this.#pollLater();
     });
   }
 
-  #poll(deadlineMs: number): Promise<void> {
-    return this.#watch.poll(this.#fleet?.workers ?? [], deadlineMs);
-  }
-
   status(): SupervisorStatus {
-    return statusOf({
-      state: this.#state,
-      version: this.#options.version,
-      startedUnixMs: this.#startedUnixMs,
-      nowUnixMs: this.#clock.unixMs(),
-      fleet: this.#fleet,
-      snapshotOf: (worker) => this.#watch.book.latest(worker),
-      restarts: this.#watch.restarts,
-      lastReload: this.#lastReload,
-      addresses: this.addresses,
-      storeProcess: this.#store.status,
-    });
+    return this.#admin.status();
   }
 
-  async metrics(): Promise<string> {
-    await this.#poll(SCRAPE_DEADLINE_MS);
-    const fleet = this.#fleet;
-    return this.#watch.book.render({
-      version: this.#options.version,
-      release: fleet?.plan.release.id ?? "",
-      startedUnixMs: this.#startedUnixMs,
-      workersWanted: fleet?.wanted ?? 0,
-      workersServing: fleet?.serving.length ?? 0,
-      workerRestarts: this.#watch.restarts,
-      embeddedStore: this.#store.status,
-    });
-  }
-
-  #adminView(): AdminGateway {
-    return {
-      notReady: () => this.#notReady(),
-      metrics: () => this.metrics(),
-      purge: (order) => this.#purge(order),
-      status: async () => {
-        await this.#poll(SCRAPE_DEADLINE_MS);
-        return { ...this.status(), deployed: this.#deployments?.status() ?? null, shadow: this.#deployments?.shadowing?.seen ?? null };
-      },
-    };
-  }
-
-  /** One worker tells all others, here and elsewhere, through the store; without it at least the workers of this gateway are told. */
-  async #purge(order: PurgeOrder): Promise<PurgeReport | null> {
-    const fleet = this.#running;
-    if (fleet.plan.config.cache === null) return null;
-    const [first, ...others] = fleet.serving;
-    if (first === undefined) throw new StartError(["no worker serves"]);
-    const report = await first.purge(order, true);
-    if (report.reason !== "") await Promise.allSettled(others.map((worker) => worker.purge(order, false)));
-    return report;
-  }
-
-  #notReady(): string {
-    if (this.#state !== "serving") return `the gateway is ${this.#state}`;
-    return this.#fleet?.serving.length ? "" : "no worker serves";
+  metrics(): Promise<string> {
+    return this.#admin.metrics();
   }
 
   stop(): Promise<void> {
@@ -444,21 +373,11 @@ class Gateway implements Supervisor {
 
   async #closeDoors(): Promise<void> {
     for (const socket of this.#sockets) socket.close();
-    await this.#admin?.close();
-    this.#admin = null;
+    await this.#admin.close();
   }
 }
 
 function compiled({ release, maps, problems }: Compiled): { release: Release; maps: SourceMaps } {
   if (release === null) throw new StartError(problems.length > 0 ? problems : ["the rules did not compile"]);
   return { release, maps };
-}
-
-function sameAddress(a: ResolvedConfig, b: ResolvedConfig): boolean {
-  const [now, before] = [a.admin, b.admin];
-  if (now?.host !== before?.host || now?.port !== before?.port) return false;
-  const asks = (admin: typeof now): string => (admin?.tls === undefined ? "" : admin.tls.clientCaFile === "" ? "tls" : "tls with client certificates");
-  if (asks(now) !== asks(before))
-    throw new StartError(["admin.tls: a listener that is open keeps to plain HTTP, TLS or mutual TLS; restart, or choose another port"]);
-  return true;
 }
