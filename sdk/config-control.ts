@@ -49,7 +49,11 @@ export interface ReleaseKeyOptions {
 export interface ReleasesOptions {
   /** Refuse releases that none of `keys` has signed. `false` by default. */
   readonly requireSigned?: boolean;
-  /** Who may sign. For a rotation name the new key beside the old one. None by default. */
+  /**
+   * Who may sign. None by default. A pair of keys: `openssl genpkey -algorithm ed25519 -out release.key` (with who deploys: `sluice deploy --sign-key
+   * release.key`) and `openssl pkey -in release.key -pubout -out release.pub` (named here, on every gateway). For a rotation name the new key beside the old
+   * one, which gets a `notAfter`; what it has signed is refused from then on, also by a rollback, so deploy once with the new one before.
+   */
   readonly keys?: readonly ReleaseKeyOptions[];
   /** How many releases stay in the store for `sluice rollback`. 100 by default. */
   readonly keep?: number;

@@ -27,22 +27,26 @@ async function measure({ short, say }: Proof): Promise<Finding> {
   const elsewhere = makeFolder();
   try {
     return await withGateways(GATEWAYS, { ...config, store: { redis: redis.url } }, async (gateways) => {
+      const releases = new Map<string, string>();
       for (const word of ["good", "bad"]) {
         project.rule("says.ts", saying(word));
         const { code, output } = await project.sluice(gateways[0]!, "deploy", "--wait");
         if (code !== 0) throw new Error(`deploy ended with ${code}: ${output}`);
+        releases.set(word, /^release ([0-9a-f]{12}) is serving/m.exec(output)![1]!);
       }
+      // By name: without one a rollback never leads back to what a rollback has left.
+      const back = (asked: readonly Gateway[], isGood: boolean): Promise<number> => takenBack(elsewhere, asked, releases, isGood ? "good" : "bad", say);
       const [builder, ...others] = gateways;
       const there: number[] = [];
-      for (let round = 0; round < rounds; round++) there.push(await takenBack(elsewhere, gateways, round % 2 === 0 ? "good" : "bad", say));
+      for (let round = 0; round < rounds; round++) there.push(await back(gateways, round % 2 === 0));
       // The project, and the gateway that was asked to deploy it, which led it.
       project.remove();
       process.kill(-builder!.pid, "SIGKILL");
       // A gateway that died this moment is waited for until it counts as away.
-      const atOnce = await takenBack(elsewhere, others, rounds % 2 === 0 ? "good" : "bad", say);
+      const atOnce = await back(others, rounds % 2 === 0);
       await untilAway(others[0]!);
       const gone: number[] = [];
-      for (let round = 1; round <= rounds; round++) gone.push(await takenBack(elsewhere, others, (rounds + round) % 2 === 0 ? "good" : "bad", say));
+      for (let round = 1; round <= rounds; round++) gone.push(await back(others, (rounds + round) % 2 === 0));
       const [here, without] = [figure(there), figure(gone)];
       return judged(
         `whole command on ${GATEWAYS} gateways through Redis, median of ${rounds}: ${told(here)}; project deleted and its gateway killed, on the other ${others.length}: ${told(without)}; in the moment in which it was killed ${(atOnce / 1000).toFixed(2)} s`,
@@ -60,8 +64,14 @@ async function measure({ short, say }: Proof): Promise<Finding> {
 }
 
 /** Until the command ends; then every gateway must answer with the word. */
-async function takenBack(folder: string, gateways: readonly Gateway[], word: string, say: (line: string) => void): Promise<number> {
-  const { code, output, tookMs } = await run(folder, ["rollback", "--wait", "--admin", adminOf(gateways[0]!)]);
+async function takenBack(
+  folder: string,
+  gateways: readonly Gateway[],
+  releases: ReadonlyMap<string, string>,
+  word: string,
+  say: (line: string) => void,
+): Promise<number> {
+  const { code, output, tookMs } = await run(folder, ["rollback", releases.get(word)!, "--wait", "--admin", adminOf(gateways[0]!)]);
   if (code !== 0) throw new Error(`rollback ended with ${code}: ${output}`);
   const served = await Promise.all(gateways.map(async ({ url }) => (await fetch(url)).text()));
   if (served.some((text) => text !== word)) throw new Error(`rollback --wait ended, and the gateways answer ${served.join(", ")} instead of ${word}`);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as pause } from "node:timers/promises";
-import { loadConfig } from "../config/config.ts";
+import { ConfigError, loadConfig } from "../config/config.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface AdminPlace {
@@ -55,11 +55,45 @@ export async function callAdmin(place: AdminPlace, endpoint: string, body?: obje
       await pause(Math.min(Number(answer.headers.get("retry-after") ?? 1), LONGEST_PAUSE_S) * 1000);
       continue;
     }
-    const value = (await answer.json()) as Readonly<Record<string, unknown>>;
+    const value = await valueOf(answer, door.base);
     if (answer.ok) return value;
-    throw new AdminCallError(`${String(value["code"])}: found ${String(value["found"])}, expected ${String(value["expected"])}`, {
-      code: String(value["code"]),
+    const { code, found, expected } = value;
+    throw new AdminCallError(`${String(code)}: found ${String(found)}, expected ${String(expected)}${nextStep(String(code), String(found))}`, {
+      code: String(code),
     });
+  }
+}
+
+/** Something else may listen there: the gateway's other listener, another program. */
+async function valueOf(answer: Response, base: string): Promise<Readonly<Record<string, unknown>>> {
+  const text = await answer.text().catch((cause: unknown) => {
+    throw new AdminCallError(`${base} broke off its answer (${(cause as Error).message}); what was asked for may have been done: sluice status shows it`, {
+      cause,
+    });
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = null;
+  }
+  if (typeof value === "object" && value !== null && (answer.ok || "code" in value)) return value as Readonly<Record<string, unknown>>;
+  throw new AdminCallError(
+    `what answers at ${base} is no admin API of Sluice (status ${answer.status}, ${answer.headers.get("content-type") ?? "no content type"}); sluice start prints where that is ("admin on …")`,
+  );
+}
+
+/** What whoever gave the command can do about it. */
+function nextStep(code: string, found: string): string {
+  switch (code) {
+    case "BASE_OUTDATED":
+      return "; see with sluice plan what a deploy would change now, then deploy again";
+    case "ROLLOUT_RUNNING":
+      return "; sluice status shows it";
+    case "RELEASE_REFUSED":
+      return found.includes("is not signed") ? ", and signed: --sign-key FILE, or the key in SLUICE_SIGNING_KEY" : "";
+    default:
+      return "";
   }
 }
 
@@ -143,7 +177,14 @@ function send(url: URL, token: string, certificates: Certificates, { body, signa
 async function placeOf({ admin, config }: AdminPlace): Promise<{ base: string; token: string }> {
   const fromEnvironment = process.env["SLUICE_ADMIN_TOKEN"] ?? "";
   if (admin !== undefined && fromEnvironment !== "") return { base: admin, token: fromEnvironment };
-  const { config: found } = await loadConfig(config);
+  const { config: found } = await loadConfig(config).catch((thrown: unknown) => {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const missing =
+      admin === undefined
+        ? "no gateway is named: --admin URL, or a config with --config FILE"
+        : "no admin token: SLUICE_ADMIN_TOKEN is not set, and no config (--config FILE) says where a gateway on this machine keeps it";
+    throw new AdminCallError(`${missing}; ${thrown.message}`, { cause: thrown });
+  });
   if (admin === undefined && found.admin === null) throw new AdminCallError("this config has admin: false; name the admin listener with --admin URL");
   const host = found.admin?.host ?? "127.0.0.1";
   const name = host.includes(":") ? `[${host === "::" ? "::1" : host}]` : host === "0.0.0.0" ? "127.0.0.1" : host;
@@ -153,6 +194,8 @@ async function placeOf({ admin, config }: AdminPlace): Promise<{ base: string; t
   try {
     return { base, token: readFileSync(file, "utf8").trim() };
   } catch (cause) {
-    throw new AdminCallError(`no admin token: SLUICE_ADMIN_TOKEN is not set, and ${file} cannot be read; sluice start writes it when it starts`, { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "is not there; sluice start writes it when it starts" : `cannot be read (${code}); its owner is who runs the gateway`;
+    throw new AdminCallError(`no admin token: SLUICE_ADMIN_TOKEN is not set, and ${file} ${why}`, { cause });
   }
 }

@@ -18,6 +18,10 @@ export async function verifyAuditLog({ config, anchor }: AuditOptions, terminal:
   }
   const verdict = verifyAudit(stateDir, anchor ?? null);
   const { files, entries, last, isSound } = verdict;
+  if (files.every(({ file }) => file === "") && anchor === undefined) {
+    terminal.problem(`there is no audit log in ${stateDir} (stateDir): no gateway ever started with it, or the log was taken away`);
+    return 1;
+  }
   terminal.result(verdict, () => [
     ...files.map(({ file, entries: count, problem }) =>
       [file, file === "" ? "" : `: ${count} entries`, problem === "" ? "" : `${file === "" ? "" : ", "}${problem}`].join(""),

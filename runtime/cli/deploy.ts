@@ -7,7 +7,7 @@ import { type CanaryOptions, canaryPolicy, endLines, followCanary } from "./cana
 import { buildRelease } from "./release-build.ts";
 import type { Rollout } from "../control/rollouts.ts";
 import { holding } from "./release-words.ts";
-import { exitCode, gatewayTable, rollOut } from "./rollout-progress.ts";
+import { exitCode, gatewayTable, rollOut, unwatched } from "./rollout-progress.ts";
 import { beginShadow, endShadow } from "./shadow.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -77,7 +77,7 @@ async function deployed(options: DeployOptions, config: ResolvedConfig, startedM
   terminal.result({ ...rollout, tookMs }, () => [
     ...gatewayTable(rollout.gateways),
     code === 0
-      ? `release ${id} ${dryRun ? "could be activated everywhere; nothing was changed" : canary === null ? `is ${rollout.state}` : `is a canary on ${canary.steps[0]! / 100}% of the clients`} (${tookMs} ms)`
+      ? `release ${id} ${dryRun ? "could be activated everywhere; nothing was changed" : canary === null ? `is ${rollout.state}` : `is a canary on ${canary.steps[0]! / 100}% of the clients`} (${tookMs} ms)${unwatched(rollout)}`
       : `release ${id} was not ${rollout.epoch > 0 ? "served everywhere" : "activated anywhere"}: ${rollout.reason}`,
   ]);
   return code;

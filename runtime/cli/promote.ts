@@ -1,8 +1,9 @@
 /** `sluice promote`: the canary serves, or takes its next share. */
+import { WHOLE } from "../control/canary/canary.ts";
 import type { Rollout } from "../control/rollouts.ts";
 import { callAdmin, reaching } from "./admin-call.ts";
 import { canaryOf, viewLines } from "./canary.ts";
-import { exitCode, followRollout, gatewayTable, type RolloutOptions } from "./rollout-progress.ts";
+import { exitCode, followRollout, gatewayTable, type RolloutOptions, unwatched } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PromoteOptions extends RolloutOptions {
@@ -22,13 +23,18 @@ export async function promote(options: PromoteOptions, terminal: Terminal): Prom
       return FAILED;
     }
     const { release, steps, at } = running.canary;
+    const share = steps[at + 1] ?? WHOLE;
+    const hasNext = share < WHOLE;
     if (options.dryRun) {
-      const share = steps[at + 1];
-      const next = options.step ? (share === undefined ? "has no step left" : `would take ${share / 100}%`) : "would serve everybody";
+      const next = !options.step
+        ? "would serve everybody"
+        : hasNext
+          ? `would take ${share / 100}%`
+          : "has no step left; sluice promote lets it serve everybody";
       terminal.result({ action, canary: running, dryRun: true }, () => [...viewLines(running), `release ${release} ${next}; nothing was changed`]);
       return 0;
     }
-    return await endWith(options, action, `release ${release} is promoted`, terminal);
+    return await endWith(options, action, options.step ? `canary ${release} takes ${share / 100}% of the clients` : `release ${release} is promoted`, terminal);
   });
 }
 
@@ -46,7 +52,7 @@ export async function endWith(
   const tookMs = Math.round(performance.now() - startedMs);
   terminal.result({ ...rollout, tookMs }, () => [
     ...gatewayTable(rollout.gateways),
-    code === 0 ? `${done} (epoch ${rollout.epoch}, ${tookMs} ms)` : `epoch ${rollout.epoch} is not served everywhere: ${rollout.reason}`,
+    code === 0 ? `${done} (epoch ${rollout.epoch}, ${tookMs} ms)${unwatched(rollout)}` : `epoch ${rollout.epoch} is not served everywhere: ${rollout.reason}`,
   ]);
   return code;
 }

@@ -1,5 +1,6 @@
 /** Rules of this folder, with the config that goes with them, as a release that can be handed in: compiled, type-checked, told whose it is, signed. */
 import { execFile } from "node:child_process";
+import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import { promisify } from "node:util";
@@ -27,6 +28,8 @@ export async function buildRelease(
   serving: Promise<Release>,
   warn: (warnings: readonly Problem[] | undefined) => void,
 ): Promise<Built | readonly Problem[]> {
+  const key = signingKey(signKey);
+  if (typeof key !== "string") return [key];
   await using compiler = createCompiler(config);
   const [compiled, typeProblems, commit, author] = await Promise.all([
     compiler.rebuild(serving),
@@ -38,8 +41,33 @@ export async function buildRelease(
   const problems = [...compiled.problems, ...typeProblems];
   if (compiled.release === null || problems.length > 0) return problems;
   const made = packageOf(compiled.release, config.shared, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });
-  const key = signKey === undefined ? (process.env[KEY_VARIABLE] ?? "") : readFileSync(signKey, "utf8");
   return { package: key === "" ? made : await sign(made, key), maps: compiled.maps };
+}
+
+/** In PEM; "": none was given. */
+function signingKey(file: string | undefined): string | Problem {
+  const problem = (found: string): Problem => ({
+    file: file ?? "",
+    line: 0,
+    column: 0,
+    text: `${file === undefined ? `${KEY_VARIABLE}: ` : ""}${found}, expected an Ed25519 private key in PEM, as openssl genpkey -algorithm ed25519 makes it`,
+    frame: "",
+  });
+  let pem = process.env[KEY_VARIABLE] ?? "";
+  if (file !== undefined) {
+    try {
+      pem = readFileSync(file, "utf8");
+    } catch (thrown) {
+      return problem(`cannot be read (${(thrown as NodeJS.ErrnoException).code})`);
+    }
+  }
+  if (pem === "" && file === undefined) return "";
+  try {
+    const { asymmetricKeyType = "" } = createPrivateKey(pem);
+    return asymmetricKeyType === "ed25519" ? pem : problem(`found a key of type ${asymmetricKeyType}`);
+  } catch {
+    return problem("found no private key");
+  }
 }
 
 /** With "+" when what is deployed is not what was committed; "" outside Git. */

@@ -1,5 +1,5 @@
 /** `sluice releases` and `sluice status`: what there is, and who serves what. */
-import type { SeenGateway } from "../control/board.ts";
+import type { Proposal, SeenGateway } from "../control/board.ts";
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
 import type { SeenShadow } from "../control/shadow.ts";
 import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
@@ -35,7 +35,7 @@ export function releases(options: AdminPlace, terminal: Terminal): Promise<numbe
         id,
         momentText(uploadedUnixMs),
         author,
-        commit.slice(0, 8),
+        commitText(commit),
         String(rules.length),
         signedBy === "" ? "" : "signed",
         messageOf(entry, history).slice(0, LONGEST_MESSAGE),
@@ -48,6 +48,11 @@ export function releases(options: AdminPlace, terminal: Terminal): Promise<numbe
     );
     return 0;
   });
+}
+
+/** "+": what was deployed is not what was committed. */
+function commitText(commit: string): string {
+  return `${commit.slice(0, 8)}${commit.endsWith("+") ? "+" : ""}`;
 }
 
 /** Of the deploy that last made it serve, or a canary. One that was only handed in says what it was handed in with: the same content handed in again stays as it is. */
@@ -88,6 +93,8 @@ interface Status {
     readonly drift: readonly string[];
     /** Left out by gateways of earlier versions. */
     readonly running?: CanaryView | null;
+    /** That every gateway is asked about. */
+    readonly rollout?: Pick<Proposal, "number" | "release" | "by" | "dryRun"> | null;
   } | null;
 }
 
@@ -107,6 +114,7 @@ function statusLines({ shadow = null, recording = null, state, version, release,
     `store: ${store.kind}, ${store.state}${store.reason === "" ? "" : ` (${store.reason})`}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...driftLines(deployed?.drift ?? []),
+    ...(deployed === null ? [] : everywhereLines(deployed)),
     ...(deployed?.running ? ["", ...viewLines(deployed.running)] : []),
     "",
     ...table(
@@ -131,6 +139,26 @@ function statusLines({ shadow = null, recording = null, state, version, release,
     ),
     ...(recording === null ? [] : ["", `recording: ${recording.recorded} requests kept for plan --replay, ${recording.dropped} dropped`]),
     ...shadowLines(shadow),
+  ];
+}
+
+/** Is it live everywhere? */
+function everywhereLines({ gateways, epoch: own, rollout = null }: NonNullable<Status["deployed"]>): string[] {
+  const epoch = Math.max(own, ...gateways.map((gateway) => gateway.epoch));
+  const live = gateways.filter((gateway) => gateway.live);
+  const away = gateways.filter((gateway) => !gateway.live).map(({ name }) => name);
+  const serving = live.filter((gateway) => gateway.epoch === epoch && gateway.state !== "behind" && gateway.state !== "activating");
+  const left = live.filter((gateway) => !serving.includes(gateway)).map(({ name, reason }) => (reason === "" ? name : `${name}: ${reason}`));
+  const missing = [...(left.length === 0 ? [] : [`not by ${left.join("; ")}`]), ...(away.length === 0 ? [] : [`away: ${away.join(", ")}`])];
+  return [
+    ...(epoch === 0 || live.length === 0
+      ? []
+      : [
+          `epoch ${epoch} is served by ${left.length === 0 ? "every" : `${serving.length} of ${live.length}`} live gateway${left.length === 0 ? "" : "s"}${missing.length === 0 ? "" : `; ${missing.join("; ")}`}`,
+        ]),
+    ...(rollout === null
+      ? []
+      : [`rollout ${rollout.number}: release ${rollout.release} by ${rollout.by || "somebody"} is being prepared${rollout.dryRun ? " (a dry run)" : ""}`]),
   ];
 }
 

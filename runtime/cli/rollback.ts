@@ -4,7 +4,7 @@ import type { CanaryView } from "../control/canary/steward.ts";
 import { callAdmin, reaching } from "./admin-call.ts";
 import { canaryOf, viewLines } from "./canary.ts";
 import { endWith } from "./promote.ts";
-import { exitCode, gatewayTable, rollOut, type RolloutOptions } from "./rollout-progress.ts";
+import { exitCode, gatewayTable, rollOut, type RolloutOptions, unwatched } from "./rollout-progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RollbackOptions extends RolloutOptions {
@@ -33,9 +33,9 @@ export async function rollback(options: RollbackOptions, terminal: Terminal): Pr
     if (running !== null && options.args[0] === undefined) return await canaryBack(options, running, terminal);
     const { releases, history } = (await callAdmin(options, "/v1/releases")) as unknown as { releases: ShelfEntry[]; history: Head[] };
     const [head] = history;
-    const asked = options.args[0] ?? history.find(({ release }) => release !== head?.release)?.release;
-    if (head === undefined || asked === undefined) {
-      terminal.problem(`found ${head === undefined ? "no release that was ever deployed" : `only ${head.release}`}, expected one that served before`);
+    const asked = options.args[0] ?? releaseBefore(history);
+    if (head === undefined || asked === null) {
+      terminal.problem(head === undefined ? "found no release that was ever deployed, expected one that served before" : nothingBefore(history));
       return FAILED;
     }
     const fits = releases.filter(({ id }) => id.startsWith(asked));
@@ -46,13 +46,42 @@ export async function rollback(options: RollbackOptions, terminal: Terminal): Pr
       return BAD_USAGE;
     }
     const release = fits[0]!.id;
+    terminal.say(`from release ${head.release} to ${release}, on top of epoch ${head.epoch}`);
     const rollout = await rollOut(options, { release, base: head.epoch, kind: "rollback", message: options.message }, terminal);
     const code = exitCode(rollout, options.wait);
     const tookMs = Math.round(performance.now() - startedMs);
+    const what = rollout.state === "checked" ? `release ${release} could serve again everywhere; nothing was changed` : `back on release ${release}`;
     terminal.result({ ...rollout, tookMs }, () => [
       ...gatewayTable(rollout.gateways),
-      code === 0 ? `back on release ${release} (${tookMs} ms)` : `release ${release} was not activated: ${rollout.reason}`,
+      code === 0
+        ? `${what} (${tookMs} ms)${unwatched(rollout)}`
+        : `release ${release} was not ${rollout.epoch > 0 ? "served everywhere" : "activated anywhere"}: ${rollout.reason}`,
     ]);
     return code;
   });
+}
+
+/**
+ * What served before what serves, leaving out what a rollback has left: who asks twice, or at the same time as somebody else, must not get the release
+ * back that was taken away. Null: there is none. `history`: newest first.
+ */
+export function releaseBefore(history: readonly Pick<Head, "kind" | "release">[]): string | null {
+  const known = new Set<string>();
+  let served: string[] = [];
+  for (const { kind, release } of history.toReversed()) {
+    const at = served.lastIndexOf(release);
+    if (kind === "rollback" && at >= 0) served.length = at + 1;
+    // Older than all that is remembered.
+    else if (kind === "rollback" && !known.has(release)) served = [release];
+    else if (served.at(-1) !== release) served.push(release);
+    known.add(release);
+  }
+  return served.at(-2) ?? null;
+}
+
+function nothingBefore(history: readonly Head[]): string {
+  const [head] = history;
+  const left = [...new Set(history.map(({ release }) => release))].filter((release) => release !== head!.release);
+  if (left.length === 0) return `found only ${head!.release}, which serves, expected one that served before`;
+  return `found nothing before ${head!.release} that was not taken back itself (${left.join(", ")}), expected the one that is meant: sluice rollback ID`;
 }

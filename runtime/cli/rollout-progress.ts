@@ -1,7 +1,7 @@
 /** Follows a rollout to its end and shows it: a line when something changes, a table of the gateways at the end. */
 import type { CanaryConfig } from "../config/resolved.ts";
 import type { Rollout, RolloutGateway, RolloutState } from "../control/rollouts.ts";
-import { type AdminPlace, callAdmin } from "./admin-call.ts";
+import { AdminCallError, type AdminPlace, callAdmin } from "./admin-call.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RolloutOptions extends AdminPlace {
@@ -43,8 +43,30 @@ export async function followRollout(options: RolloutOptions, begun: Rollout, ter
     said = line;
     if (!RUNNING.has(rollout.state) || (!wait && rollout.state === "active") || performance.now() > untilMs) return rollout;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
-    rollout = (await callAdmin(options, `/v1/rollouts/${rollout.number}`)) as unknown as Rollout;
+    rollout = await asked(options, rollout);
   }
+}
+
+/** The gateway that leads may be lost on the way; whoever waits must not think that nothing has happened. */
+async function asked(place: AdminPlace, { number, release, state }: Rollout): Promise<Rollout> {
+  try {
+    return (await callAdmin(place, `/v1/rollouts/${number}`)) as unknown as Rollout;
+  } catch (thrown) {
+    if (!(thrown instanceof AdminCallError)) throw thrown;
+    const so = state === "active" ? "is committed, and goes on" : "may have come to its end, or to nothing";
+    throw new AdminCallError(
+      `${thrown.message}; rollout ${number} of release ${release} ${so} without this command: sluice status (--admin URL of any gateway) shows what serves`,
+      {
+        cause: thrown,
+        code: thrown.code,
+      },
+    );
+  }
+}
+
+/** What nobody has waited for is not said to have happened. */
+export function unwatched({ state }: Rollout): string {
+  return state === "active" ? "; gateways switch now: sluice status shows who serves it, --wait waits for all" : "";
 }
 
 /** 0: what was asked for has happened. */

@@ -21,11 +21,14 @@ export async function beginShadow(place: AdminPlace, built: Built, share: number
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     seen = (await callAdmin(place, "/v1/shadow")) as unknown as SeenShadow;
   }
+  const left = seen.gateways.filter(({ state }) => state !== "comparing").map(({ gateway, state, reason }) => `${gateway}: ${reason || state}`);
+  const where = left.length === 0 ? "" : `, but not everywhere (${left.join("; ")})`;
+  const isPlayed = left.length < seen.gateways.length;
   terminal.result(seen, () => [
     ...gatewayLines(seen),
-    `release ${id} plays ${percent(share)} of the requests in the shadow of what serves: nothing of it is applied. sluice status shows what differs; sluice deploy --shadow off ends it`,
+    `release ${id} ${isPlayed ? "plays" : "does not play"} ${percent(share)} of the requests in the shadow of what serves${where}: nothing of it is applied. sluice status shows what differs; sluice deploy --shadow off ends it`,
   ]);
-  return seen.gateways.every(({ state }) => state === "comparing") ? 0 : 1;
+  return left.length === 0 ? 0 : 1;
 }
 
 export async function endShadow(place: AdminPlace, terminal: Terminal): Promise<number> {
