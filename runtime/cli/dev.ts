@@ -2,7 +2,7 @@
  * `sluice dev`: one worker in the foreground. A save is compiled and swapped in at once, types are checked behind it; a broken save is
  * shown in the terminal and to browsers, and the last good release keeps serving.
  */
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, statSync, watch } from "node:fs";
 import path from "node:path";
 import { createCompiler, type CompileResult, type Compiler, typecheck } from "../compile/compile.ts";
 import { EMPTY_RELEASE, type Release } from "../compile/release.ts";
@@ -17,6 +17,8 @@ import { formatProblem, type Terminal } from "./terminal.ts";
 
 /** Editors write in several steps; what comes within this is one save. */
 const SETTLE_MS = 15;
+/** File systems take their time from a clock that ticks this often, at most. */
+const FILE_TICK_MS = 20;
 
 export async function dev(options: { readonly config: string; readonly port?: number }, terminal: Terminal): Promise<number> {
   const load = async (): Promise<ResolvedConfig> => {
@@ -45,8 +47,10 @@ class DevSession {
   #configChanged = false;
   #saves: Promise<void> = Promise.resolve();
   readonly #watchers: FSWatcher[] = [];
+  #rulesWatcher: FSWatcher | null = null;
+  #watchedRules = "";
   /** Folders outside the rules folder that are watched, and the files in them that count. */
-  readonly #outside = new Map<string, ReadonlySet<string>>();
+  readonly #outside = new Map<string, Set<string>>();
 
   constructor(config: ResolvedConfig, load: () => Promise<ResolvedConfig>, terminal: Terminal) {
     this.#config = config;
@@ -57,27 +61,33 @@ class DevSession {
 
   async run(): Promise<number> {
     const compile = async () => {
-      const result = await this.#compiler.rebuild(this.#release);
+      const result = await this.#rebuild();
       this.#first = result;
       // Nothing good to fall back on yet: start without rules, and let every request see what is wrong.
       return { release: result.release ?? EMPTY_RELEASE, maps: result.maps, problems: [] };
     };
-    const supervisor = await startGateway(this.#config, this.#load, compile, this.#terminal, processLog());
-    if (supervisor === null) return 1;
-    this.#supervisor = supervisor;
-    announce(supervisor, this.#terminal);
-    await this.#shown(this.#first!);
+    const started = Promise.withResolvers<void>();
+    this.#saves = started.promise;
+    // Before anything is compiled: a save while the gateway starts is seen, and takes its turn when it serves.
     this.#watch();
-    const code = await runUntilStopped(supervisor);
-    for (const watcher of this.#watchers) watcher.close();
-    clearTimeout(this.#timer);
-    await this.#compiler[Symbol.asyncDispose]();
-    return code;
+    try {
+      const supervisor = await startGateway(this.#config, this.#load, compile, this.#terminal, processLog());
+      if (supervisor === null) return 1;
+      this.#supervisor = supervisor;
+      announce(supervisor, this.#terminal);
+      await this.#shown(this.#first!);
+      started.resolve();
+      return await runUntilStopped(supervisor);
+    } finally {
+      for (const watcher of [...this.#watchers, this.#rulesWatcher]) watcher?.close();
+      clearTimeout(this.#timer);
+      await this.#compiler[Symbol.asyncDispose]();
+    }
   }
 
   #watch(): void {
-    const { rulesDir, file } = this.#config;
-    if (rulesDir !== "") this.#watchers.push(watch(rulesDir, { recursive: true }, () => this.#saved(false)));
+    const { file } = this.#config;
+    this.#watchRules();
     if (file !== "") {
       this.#watchers.push(
         watch(path.dirname(file), (_event, name) => {
@@ -87,17 +97,36 @@ class DevSession {
     }
   }
 
-  /** What the rules of a release import from elsewhere; a folder stays watched once it was. */
-  #watchOutside(result: CompileResult): void {
-    for (const [folder, names] of outsideSources(result.maps, this.#config)) {
-      const known = this.#outside.has(folder);
-      this.#outside.set(folder, names);
-      if (known) continue;
+  #watchRules(): void {
+    const { rulesDir } = this.#config;
+    if (rulesDir === this.#watchedRules) return;
+    this.#rulesWatcher?.close();
+    this.#rulesWatcher = rulesDir === "" ? null : watch(rulesDir, { recursive: true }, () => this.#saved(false));
+    this.#watchedRules = rulesDir;
+  }
+
+  async #rebuild(): Promise<CompileResult> {
+    const sinceUnixMs = Date.now();
+    const result = await this.#compiler.rebuild(this.#release);
+    this.#watchOutside(result, sinceUnixMs);
+    return result;
+  }
+
+  /** What rules import from elsewhere, also a file that is broken; a folder stays watched once it was. */
+  #watchOutside(result: CompileResult, sinceUnixMs: number): void {
+    for (const [folder, names] of outsideSources(result, this.#config)) {
+      const known = this.#outside.get(folder);
+      const counting = known ?? new Set<string>();
+      for (const name of names) counting.add(name);
+      if (known !== undefined) continue;
+      this.#outside.set(folder, counting);
       this.#watchers.push(
         watch(folder, (_event, name) => {
-          if (name !== null && this.#outside.get(folder)?.has(name)) this.#saved(false);
+          if (name !== null && counting.has(name)) this.#saved(false);
         }),
       );
+      // Nobody watched while it was compiled.
+      if ([...names].some((name) => isSavedSince(path.join(folder, name), sinceUnixMs))) this.#saved(false);
     }
   }
 
@@ -116,7 +145,7 @@ class DevSession {
       await this.#reloadConfig();
       return;
     }
-    const result = await this.#compiler.rebuild(this.#release);
+    const result = await this.#rebuild();
     if (result.release === null) {
       await this.#shown(result);
       return;
@@ -131,6 +160,7 @@ class DevSession {
       await this.#compiler[Symbol.asyncDispose]();
       this.#compiler = createCompiler(this.#config, { warm: true });
       await this.#supervisor!.reload();
+      this.#watchRules();
       await this.#shown(this.#first!);
     } catch (thrown) {
       if (thrown instanceof ConfigError) this.#terminal.configError(thrown);
@@ -150,7 +180,6 @@ class DevSession {
     await this.#supervisor!.showProblem(null);
     this.#serving = result.release.id;
     this.#release = result.release;
-    this.#watchOutside(result);
     this.#terminal.say(`release ${this.#serving} is live: ${holding(result.release.rules)}${tookMs === undefined ? "" : ` (${Math.round(tookMs)} ms)`}`);
     this.#terminal.warnings(result.warnings);
     void this.#checkTypes();
@@ -168,4 +197,10 @@ class DevSession {
       this.#terminal.failure(thrown);
     }
   }
+}
+
+/** One that is gone was, too. The time of the change, not of the content: an editor may put an older file in its place. */
+function isSavedSince(file: string, unixMs: number): boolean {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined || found.ctimeMs >= unixMs - FILE_TICK_MS;
 }

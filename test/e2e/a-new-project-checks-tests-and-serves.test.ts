@@ -60,10 +60,20 @@ describe("a project that sluice init made outside the checkout", () => {
     };
     before(async () => {
       dev = startSluice(folder, ["dev"]);
+      // The first of its processes is there: what it compiles first is read by now, or soon.
+      await dev.printed(/store-started/);
+      await writeFile(rule, good.replace('"world"', '"early bird"'));
       url = (await dev.printed(/listening on (\S+)/))[1]!;
       await dev.printed(/is live: 1 rule and 1 experiment/);
     });
     after(() => dev.stop());
+
+    test("a rule saved while it starts is live too", async () => {
+      for (const deadline = AbortSignal.timeout(30_000); (await ask()).text !== "hello, early bird\n"; deadline.throwIfAborted());
+      const seen = dev.text().length;
+      await writeFile(rule, good);
+      await dev.printed(/release \w+ is live/, seen);
+    });
 
     test("a saved rule is live without a restart", async () => {
       assert.deepEqual(await ask(), { status: 200, text: "hello, world\n" });
