@@ -9,7 +9,8 @@ import { createInterface } from "node:readline";
 import type { Duration } from "sluice";
 
 const here = import.meta.dirname;
-const START_TIMEOUT_MS = 30_000;
+/** Longer than the gateway itself waits for any of its processes: it says what is wrong, this only bounds a gateway that says nothing. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 export interface ShopOptions {
@@ -50,7 +51,7 @@ export async function runShop(options: ShopOptions): Promise<RunningShop> {
   try {
     const { gateway, admin, origins } = options.ports;
     for (const port of [gateway, admin, ...origins]) await assertFree(port);
-    const env = { ...process.env, SHOP_JWT_KEY: process.env.SHOP_JWT_KEY ?? randomBytes(32).toString("hex") };
+    const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, SHOP_JWT_KEY: process.env.SHOP_JWT_KEY ?? randomBytes(32).toString("hex") };
     const targets = await Promise.all(origins.map((port) => startOrigin(port, env, children, options.onLine)));
     const settings: NodeJS.ProcessEnv = { ...env, SHOP_TARGETS: targets.join(","), SHOP_PORT: String(gateway), SHOP_ADMIN_PORT: String(admin) };
     if (options.firstByte) settings.SHOP_FIRST_BYTE = options.firstByte;
@@ -95,6 +96,9 @@ async function startOrigin(port: number, env: NodeJS.ProcessEnv, children: Child
   });
   return `http://127.0.0.1:${await Promise.race([started, failed])}`;
 }
+
+/** Where a checkout keeps what Node made of its sources: they are stripped of their types once, not at each start of each process. */
+const compileCache = join(here, "..", "..", "node_modules", ".cache", "node-compile");
 
 function startGateway({ command, config = join(here, "sluice.config.ts") }: ShopOptions, env: NodeJS.ProcessEnv, children: ChildProcess[]): ChildProcess {
   const main = join(here, "..", "..", "runtime", "cli", "main.ts");

@@ -37,6 +37,9 @@ export interface Describer {
 const LOAD_DEADLINE_MS = 12_000;
 /** A harmless module takes 0.3 ms; ten thousand on a busy machine are many. */
 const DEADLINE_PER_RULE_MS = 3;
+/** For a process to say its first word: 0.2 s when the machine is idle. */
+const START_DEADLINE_MS = 60_000;
+const LATE = `no rule is to blame: the sandbox process that evaluates it said nothing for ${START_DEADLINE_MS / 1000} s; is this machine too busy?`;
 /** For what a process wrote before it ended to be read. */
 const LAST_WORDS_MS = 1_000;
 /** Broken modules reported at once. */
@@ -176,8 +179,11 @@ class Evaluator {
       describes: true,
       rules: rules.map(({ name, code }) => ({ name, code, context: SHARED_CONTEXT, secrets: {}, services: [] })),
     };
-    const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS + rules.length * DEADLINE_PER_RULE_MS);
+    const unborn = setTimeout(() => this.#outcome.resolve({ kind: "unborn", message: LATE }), START_DEADLINE_MS);
     await Promise.race([this.#born.promise, this.#outcome.promise]);
+    clearTimeout(unborn);
+    // From here on: how long the machine took to start a process is no rule's doing.
+    const timer = setTimeout(() => this.#outcome.resolve({ kind: "died" }), LOAD_DEADLINE_MS + rules.length * DEADLINE_PER_RULE_MS);
     this.#link.send(new TextWriter().num(ToSandbox.LOAD).num(1).str(JSON.stringify(message)).take());
     const outcome = await this.#outcome.promise;
     clearTimeout(timer);
