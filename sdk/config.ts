@@ -170,7 +170,8 @@ export interface ExperimentsOptions {
   /** Keys that were used before, at most 4: what they signed still counts, so that a new key loses no visitor. */
   readonly previousKeys?: readonly SecretSource[];
   /**
-   * What browsers and caches in between are told of pages that experiments act on. `"private"` by default: nobody but the visitor's browser may keep them.
+   * What browsers and caches in between are told of pages that experiments act on. `"private"` by default: nobody but the visitor's browser may keep them, and it asks each
+   * time whether they still hold (`private, no-cache`), so that a variant that is stopped is gone with the next request.
    * `"origin"`: what the origin says stays, for when whatever stands in front of the gateway keeps visitors apart by itself.
    */
   readonly downstream?: "private" | "origin";

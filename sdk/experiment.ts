@@ -49,7 +49,10 @@ export function claim(name: string, verify: ClaimOptions): UnitPlace {
 
 /** What one variant changes. Nothing given: nothing changed, which is what control usually is; changes of control are seen by everyone who is in no variant, too. */
 export interface VariantChanges {
-  /** Edits of the page, made with `html`, in this order, after those of rules. What is no HTML passes unchanged; HTML pages below `when` are what is counted. */
+  /**
+   * Edits of the page, made with `html`, in this order, after those of rules. What is no HTML passes unchanged. Visitors count, those of control too, once
+   * they are shown a page on which an edit of any variant finds something; `insertScript` and `insertStyle` do on every page with a head.
+   */
   readonly html?: readonly HtmlEdit[];
   /** Response headers, after `onResponse`: a value replaces, null deletes. */
   readonly headers?: Readonly<Record<string, string | null>>;

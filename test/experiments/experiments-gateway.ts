@@ -25,6 +25,8 @@ export interface Played {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: string | Buffer;
+  /** Follows when it is known. */
+  readonly rest?: Promise<string>;
 }
 export interface Answer {
   readonly status: number;
@@ -174,8 +176,13 @@ export class ExperimentsGateway {
       this.asked.push({ ...asked, upstream });
       incoming.resume();
       incoming.on("end", () => {
-        const { status = 200, headers = {}, body = "" } = play(asked);
-        outgoing.writeHead(status, headers as http.OutgoingHttpHeaders).end(body);
+        const { status = 200, headers = {}, body = "", rest } = play(asked);
+        outgoing.writeHead(status, headers as http.OutgoingHttpHeaders);
+        if (rest === undefined) outgoing.end(body);
+        else {
+          outgoing.write(body);
+          void rest.then((text) => outgoing.end(text));
+        }
       });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

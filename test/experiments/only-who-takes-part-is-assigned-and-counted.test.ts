@@ -243,7 +243,7 @@ test("stop and ship reach a running worker, and a restart of the experiment too"
   assert.equal((await bold!.ask("/plain")).headers["cache-control"], undefined, "the same for all: caches may keep it");
   const link = signQaToken({ variants: { plain: "bold" }, expiresAtMs: Date.now() + 60_000 }, seat.keys, Date.now());
   const forced = await new Browser(gateway).ask(`/plain?${QA_COOKIE}=${link}`);
-  assert.deepEqual([variantOf(forced), forced.headers["cache-control"]], ["bold", "private"], "but not what a tester is shown");
+  assert.deepEqual([variantOf(forced), forced.headers["cache-control"]], ["bold", "private, no-cache"], "but not what a tester is shown");
   await decide({ kind: "shipped", variant: "bold" });
   await until(async () => variantOf(await new Browser(gateway).ask("/plain")) === "bold");
   assert.deepEqual(await variants("/plain"), new Set(["bold"]));

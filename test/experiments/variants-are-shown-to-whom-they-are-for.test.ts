@@ -72,7 +72,7 @@ test("a forged cookie is another visitor, who gets a genuine one", async () => {
 });
 
 test("pages that experiments act on are for the visitor's browser alone; what else stands there is as the origin sent it", async () => {
-  assert.equal((await control.ask("/hero/")).headers["cache-control"], "private");
+  assert.equal((await control.ask("/hero/")).headers["cache-control"], "private, no-cache");
   assert.equal((await control.ask("/plain")).headers["cache-control"], undefined);
 });
 

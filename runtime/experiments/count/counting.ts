@@ -47,6 +47,10 @@ export interface Counting {
    * only an error of this unit is worth telling from now on.
    */
   exposed(assignment: Assignment, exchange: CountedExchange): boolean;
+  /** Has this worker written down that the unit was exposed? Another one may have. */
+  knows(assignment: Assignment): boolean;
+  /** An error where the unit may have been exposed before, and is not now. It counts against a unit that was. */
+  failed(assignment: Assignment, exchange: CountedExchange): void;
   /** An exchange that goals may be about. Judges status, value and repetition; a `serverError` counts against the unit, and no goal. */
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void;
   /** `ctx.track(goal, value)`. `callId`: the same when the hook runs once more after a lost sandbox. */

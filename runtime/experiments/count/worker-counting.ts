@@ -99,16 +99,26 @@ export class WorkerCounting implements Counting {
     return true;
   }
 
+  knows(assignment: Assignment): boolean {
+    return this.#known.has(`${runName(assignment)} ${assignment.countAs ?? ""}`);
+  }
+
+  failed(assignment: Assignment, { serverError, atUnixMs }: CountedExchange): void {
+    const { countAs } = assignment;
+    if (!serverError || !assignment.counted || countAs === null) return;
+    const run = runName(assignment);
+    const known = this.#known.get(`${run} ${countAs}`);
+    if (known?.error === true) return;
+    const told = this.#record(run, countAs, `e ${Math.floor(atUnixMs)}`, "error");
+    if (known !== undefined) known.error = told;
+  }
+
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void {
     for (const { assignment, goal } of reached) {
       const { countAs } = assignment;
       if (!assignment.counted || countAs === null) continue;
-      const run = runName(assignment);
       if (exchange.serverError) {
-        const known = this.#known.get(`${run} ${countAs}`);
-        if (known?.error === true) continue;
-        const told = this.#record(run, countAs, `e ${Math.floor(exchange.atUnixMs)}`, "error");
-        if (known !== undefined) known.error = told;
+        this.failed(assignment, exchange);
         continue;
       }
       const reading = readGoal(goal, exchange);

@@ -25,11 +25,12 @@ export function editHtml(body: BodySource, edits: CompiledEdits, options: EditBo
   return coding === "identity" ? new EditedBody(body, editor) : new CodedBody(body, editor, coding);
 }
 
-class EditedBody implements BodySource, BodySink {
-  readonly length = -1;
+export class EditedBody implements BodySource, BodySink {
+  readonly length: number;
   readonly endsWithConnection?: boolean;
   readonly #source: BodySource;
   readonly #editor: PageEditor;
+  readonly #passes: boolean;
   #sink: BodySink | null = null;
   #paused = false;
   /** Rules are asked: the source is paused, whatever the reader says. */
@@ -42,9 +43,12 @@ class EditedBody implements BodySource, BodySink {
   #pageEnded = false;
   #trailers: Fields | null = null;
 
-  constructor(source: BodySource, editor: PageEditor) {
+  /** `passes`: the editor gives what it was given, byte for byte. */
+  constructor(source: BodySource, editor: PageEditor, passes = false) {
     this.#source = source;
     this.#editor = editor;
+    this.#passes = passes;
+    this.length = passes ? source.length : -1;
     this.endsWithConnection = source.endsWithConnection;
   }
 
@@ -62,6 +66,7 @@ class EditedBody implements BodySource, BodySink {
   }
   cancel(): void {
     this.#sink = null;
+    this.#editor.stop?.();
     if (!this.#ended) this.#source.cancel();
   }
 
@@ -78,13 +83,14 @@ class EditedBody implements BodySource, BodySink {
   }
   end(trailers: Fields | null): void {
     this.#ended = true;
-    this.#trailers = withoutDigests(trailers);
+    this.#trailers = this.#passes ? trailers : withoutDigests(trailers);
     if (!this.#asking) this.#endPage();
   }
   error(error: GatewayError): void {
     const sink = this.#sink;
     this.#sink = null;
     this.#ended = true;
+    this.#editor.stop?.();
     sink?.error(error);
   }
 

@@ -48,6 +48,11 @@ const CODERS: Readonly<Record<Exclude<PageCoding, "identity">, Coder>> = {
   },
 };
 
+/** Unpacks one page. `firstByte`: of the page as it is coded. */
+export function unpacking(coding: Exclude<PageCoding, "identity">, firstByte: number): Transform {
+  return CODERS[coding].undo(firstByte);
+}
+
 /** Above so many bytes, a page that grew more than so many times is a bomb (gzip reaches 1,032 on zeros, pages about 10). */
 const BOMB_BYTES = 32 * 1024 * 1024;
 const BOMB_RATIO = 100;

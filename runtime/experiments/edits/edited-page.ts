@@ -64,8 +64,11 @@ export class EditedPage implements TokenizerCallbacks {
   #isDocument = false;
   #headSettled: boolean;
   #hasBody = false;
+  /** Somebody wants to know that something is edited. */
+  #onEdit: (() => void) | null;
 
-  constructor(compiled: CompiledEdits, charset: Charset, charsetKnown: boolean, nonce: string, decide: Decide) {
+  constructor(compiled: CompiledEdits, charset: Charset, charsetKnown: boolean, nonce: string, decide: Decide, onEdit: (() => void) | null) {
+    this.#onEdit = onEdit;
     this.#decide = decide;
     this.#compiled = compiled;
     this.#charset = charset;
@@ -293,6 +296,7 @@ export class EditedPage implements TokenizerCallbacks {
       this.#stopped = true;
       return null;
     }
+    if (this.#onEdit !== null) this.#tellEdit();
     window.passTo(tag.start);
     insertAll(window, plan.before);
     if (plan.drops === "all") window.skipTo(tag.end);
@@ -326,8 +330,16 @@ export class EditedPage implements TokenizerCallbacks {
     }
   }
 
+  /** Once. */
+  #tellEdit(): void {
+    const tell = this.#onEdit;
+    this.#onEdit = null;
+    tell?.();
+  }
+
   #put(contents: readonly Content[], at: number): void {
     if (contents.length === 0 || this.#stopped) return;
+    if (this.#onEdit !== null) this.#tellEdit();
     this.window.passTo(at);
     for (const content of contents) this.window.insert(content.bytes(this.#charset, "markup", this.#nonce));
   }

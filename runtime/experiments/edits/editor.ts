@@ -9,6 +9,8 @@ export interface EditorOptions {
   readonly charset?: string;
   /** For inserted scripts and styles that ask for the page's nonce; "": there is none. */
   readonly nonce?: string;
+  /** Called when the first edit is made, before anything of it is given out. */
+  readonly onEdit?: () => void;
 }
 
 /** Edits one page, piece by piece. While a promise is open, nothing may be written. */
@@ -17,6 +19,8 @@ export interface PageEditor {
   write(bytes: Buffer): Buffer[] | Promise<Buffer[]>;
   /** The rest. Nothing may be written afterwards. */
   end(): Buffer[];
+  /** Nobody wants the rest; nothing is written afterwards. */
+  stop?(): void;
 }
 
 const BOM_BYTES = 3;
@@ -31,7 +35,10 @@ export class HtmlEditor implements PageEditor {
 
   constructor(compiled: CompiledEdits, options: EditorOptions = {}, decide: Decide = UNDECIDED) {
     const charset = charsetOf(options.charset ?? "");
-    this.#page = compiled.empty || charset === null ? null : new EditedPage(compiled, charset, charset !== UNDECLARED, options.nonce ?? "", decide);
+    this.#page =
+      compiled.empty || charset === null
+        ? null
+        : new EditedPage(compiled, charset, charset !== UNDECLARED, options.nonce ?? "", decide, options.onEdit ?? null);
     this.#tokenizer = this.#page === null ? null : new Tokenizer({ decodeEntities: false }, this.#page);
   }
 

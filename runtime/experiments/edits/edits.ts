@@ -5,3 +5,4 @@ export { compileEdits, findEditFaults, type CompiledEdits, type ElementCallback,
 export { HtmlEditor, type EditorOptions } from "./editor.ts";
 export { editable, editedFields, isEditable, type PageCoding } from "./fields.ts";
 export { type Compound, readSelector, type SelectorStep } from "./selector.ts";
+export { changesPage, watchHtml, type WatchOptions } from "./watched-page.ts";

@@ -1,4 +1,5 @@
 /** What is counted when an answer is about to leave: exposures where variants differ, for control at the same places, and goals behind them. */
+import type { Assignment } from "../../experiments/assign/plan.ts";
 import type { CountedExchange, Counting, GoalExchange } from "../../experiments/count/counting.ts";
 import { awaitsBody, GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
 import { isEditable } from "../../experiments/edits/edits.ts";
@@ -48,24 +49,32 @@ export function pageOf(experiments: ExchangeExperiments, response: GatewayRespon
 }
 
 function countExposures(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse, page: Page): void {
-  const { matched, redirected } = experiments;
-  let exchange: CountedExchange | null = null;
+  const { matched, redirected, unseen } = experiments;
+  let exchange: CountedResponse | null = null;
   for (let i = 0; i < matched.length; i++) {
     const entry = matched[i]!;
     const assignment = experiments.assignments![i]!;
-    if (!assignment.counted || !isEffective(experiments, entry, response, page)) continue;
     // Behind a redirect of another experiment nothing of this one was seen.
-    if (redirected !== null && redirected !== entry) continue;
-    experiments.exposed(assignment);
-    const { shared } = assignment;
-    if (shared?.isTold === true && response.status < 500) continue;
-    const isTold = counting.exposed(assignment, (exchange ??= new CountedResponse(experiments, response)));
-    if (shared !== undefined) shared.isTold = isTold;
+    if (!assignment.counted || (redirected !== null && redirected !== entry)) continue;
+    if (unseen !== null && unseen.has(entry)) {
+      // Nothing that differs was found here, or not yet; but another worker may have shown it.
+      if (response.status >= 500) counting.failed(assignment, (exchange ??= new CountedResponse(experiments, response)));
+    } else if (isEffective(experiments, entry, response, page)) {
+      if (assignment.shared?.isTold === true && response.status < 500) experiments.exposed(assignment);
+      else expose(experiments, assignment, (exchange ??= new CountedResponse(experiments, response)));
+    }
   }
 }
 
-/** Does what is delivered depend on the variant, whichever it is? */
-function isEffective(experiments: ExchangeExperiments, { data, touches }: ExperimentEntry, response: GatewayResponse, { isPage }: Page): boolean {
+/** Something that differs is delivered to a unit that counts. */
+export function expose(experiments: ExchangeExperiments, assignment: Assignment, exchange: CountedExchange): void {
+  experiments.exposed(assignment);
+  const isTold = experiments.seat.parts.counting?.exposed(assignment, exchange) ?? false;
+  if (assignment.shared !== undefined) assignment.shared.isTold = isTold;
+}
+
+/** Does what is delivered depend on the variant, whichever it is? Of pages that are edited: may it? */
+export function isEffective(experiments: ExchangeExperiments, { data, touches }: ExperimentEntry, response: GatewayResponse, { isPage }: Page): boolean {
   if (experiments.isAskedFor(data.key)) return true;
   if (touches.head || (touches.page && isPage)) return true;
   return (touches.redirect || touches.origin) && experiments.reachedOrigin && response.from !== "rule";
@@ -79,23 +88,25 @@ export function countTracked(experiments: ExchangeExperiments, name: string, val
   }
 }
 
-/** Worked out when it is asked for: of a unit that has been counted before nearly nothing is. */
-class CountedResponse implements GoalExchange {
+/** As things stood when the response's head was known; the rest is worked out when it is asked for. */
+export class CountedResponse implements GoalExchange {
   readonly #experiments: ExchangeExperiments;
   readonly #response: GatewayResponse;
   readonly status: number;
+  readonly atUnixMs: number;
+  readonly firstByteMs: number;
   body: Buffer | null = null;
 
   constructor(experiments: ExchangeExperiments, response: GatewayResponse) {
     this.#experiments = experiments;
     this.#response = response;
     this.status = response.status;
+    const { clock } = experiments.seat.parts;
+    this.atUnixMs = clock.unixMs();
+    this.firstByteMs = clock.now() - experiments.life.exchange.startedAtMs;
   }
   get requestId(): string {
     return this.#experiments.life.id;
-  }
-  get atUnixMs(): number {
-    return this.#experiments.seat.parts.clock.unixMs();
   }
   get method(): string {
     return this.#experiments.asked.method;
@@ -106,10 +117,6 @@ class CountedResponse implements GoalExchange {
   }
   get idempotencyKey(): string | null {
     return this.#experiments.asked.fields.get("idempotency-key") ?? null;
-  }
-  get firstByteMs(): number {
-    const { seat, life } = this.#experiments;
-    return seat.parts.clock.now() - life.exchange.startedAtMs;
   }
   /** What the client caused is no fault of the variant's. */
   get serverError(): boolean {

@@ -40,8 +40,13 @@ export class ExchangeExperiments implements AssignFacts {
   reachedOrigin = false;
   /** What the visitor got instead of the page. */
   redirected: ExperimentEntry | null = null;
-  /** The page's validator that the client has, when variants keep the cache from judging it. */
+  /** The validators of the page that the client has, when variants keep the cache from judging them. */
   ifNoneMatch: string | null = null;
+  ifModifiedSince: string | null = null;
+  /** Experiments of which nothing is known to differ on this page; null: there are none. */
+  unseen: ReadonlySet<ExperimentEntry> | null = null;
+  /** The page is looked at while it flows. */
+  isWatched = false;
   /** Made on this very request. */
   newVisitor = "";
   tracked: Tracked[] | null = null;
@@ -196,6 +201,21 @@ export class ExchangeExperiments implements AssignFacts {
     if (assignment === null) return;
     (this.#askedFor ??= new Set()).add(key);
     this.life.cacheWords.experiment(key, assignment.variant);
+  }
+  /** May exposures be counted on this exchange? Whoever looks at a release before it serves is no visitor of it. */
+  get isCounted(): boolean {
+    const { parts } = this.seat;
+    return parts.counting !== null && this.assignments !== null && this.asked.method !== "HEAD" && this.life.inputs.preview === "";
+  }
+  /** Does it matter whether the page holds what the variants of `matched[index]` edit? Not of a unit that this worker has counted. */
+  isUnseen(index: number): boolean {
+    const assignment = this.assignments![index]!;
+    if (!assignment.counted || !this.matched[index]!.touches.page) return false;
+    const { shared } = assignment;
+    if (shared?.isTold === true) return false;
+    const isTold = this.seat.parts.counting!.knows(assignment);
+    if (isTold && shared !== undefined) shared.isTold = true;
+    return !isTold;
   }
   isAskedFor(key: string): boolean {
     return this.#askedFor !== null && this.#askedFor.has(key);

@@ -6,6 +6,7 @@ import type { Matchable } from "../match/match.ts";
 import { countResponse, countTracked, pageOf } from "./counts.ts";
 import { ExchangeExperiments } from "./exchange-experiments.ts";
 import { cleanReferer, type QaLink } from "./gateway-marks.ts";
+import { lookAtPage } from "./page-effects.ts";
 import { changeResponse } from "./response-changes.ts";
 import type { ExperimentSeat } from "./seat.ts";
 import type { ExperimentTable, Page } from "./table.ts";
@@ -33,6 +34,11 @@ export function beginExperiments(life: Life, seat: ExperimentSeat, table: Experi
 /** The answer as its variants say, counted, and about to leave. */
 export function settleResponse(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse | Promise<GatewayResponse> {
   const page = pageOf(experiments, response);
+  const looking = lookAtPage(experiments, response, page);
+  return looking === null ? settled(experiments, response, page) : looking.then(() => settled(experiments, response, page));
+}
+
+function settled(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): GatewayResponse | Promise<GatewayResponse> {
   const changed = changeResponse(experiments, response, page);
   if (changed instanceof Promise) return changed.then((answer) => counted(experiments, answer, page));
   return counted(experiments, changed, page);

@@ -43,17 +43,25 @@ export function changeRequest(experiments: ExchangeExperiments): GatewayResponse
     const keys = keyedExperiments[0] === "*" ? experiments.table.entries.map(({ data }) => data.key) : keyedExperiments;
     for (const key of keys) experiments.keyedBy(key);
   }
-  if (editsPage && wantsPage(life.request.method, life.request.fields)) takeConditions(experiments);
+  if ((editsPage || looksAtPage(experiments)) && wantsPage(life.request.method, life.request.fields)) takeConditions(experiments);
   return null;
+}
+
+/** Whether a visitor of control is counted hangs on what stands on the page: of a 304, or of a part, nobody knows. */
+function looksAtPage(experiments: ExchangeExperiments): boolean {
+  if (!experiments.isCounted) return false;
+  for (let i = 0; i < experiments.matched.length; i++) if (experiments.isUnseen(i)) return true;
+  return false;
 }
 
 /**
  * The validator that a browser has is the edited page's: neither cache nor origin can judge it, nor cut a part out of a page that is edited
- * afterwards. What they give is compared once it is edited.
+ * afterwards. What they give is compared once it is edited, or looked at.
  */
 function takeConditions(experiments: ExchangeExperiments): void {
   const { fields } = experiments.life.request;
   experiments.ifNoneMatch = fields.joined("if-none-match") ?? null;
+  experiments.ifModifiedSince = fields.get("if-modified-since") ?? null;
   for (const name of ["if-none-match", "if-modified-since", "range", "if-range"]) fields.delete(name);
 }
 

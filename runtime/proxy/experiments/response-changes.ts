@@ -33,8 +33,8 @@ export function changeResponse(experiments: ExchangeExperiments, response: Gatew
     if (variant.edits !== null) (edits ??= []).push(variant.edits);
   }
   const setsCookies = setCookies(experiments, response.fields, https);
-  if ((depends || setsCookies) && experiments.seat.parts.config.experiments.downstream === "private") makePrivate(response.fields);
-  if (edits === null) return response;
+  if ((depends || setsCookies) && experiments.seat.parts.config.experiments.downstream === "private") makePrivate(response.fields, depends);
+  if (edits === null) return unchanged(experiments, response);
   for (let i = 0; i < edits.length; i++) {
     const edited = editPage(experiments, response, edits, i);
     if (edited !== null) return edited;
@@ -90,19 +90,24 @@ function editPage(experiments: ExchangeExperiments, response: GatewayResponse, e
 
 const WITHOUT_CONTENT: readonly string[] = ["content-type", "content-encoding", "content-language", "content-range", "accept-ranges"];
 
-/** 304 for who has the very page already (RFC 9110 section 13.1.2). */
-function unchanged({ ifNoneMatch }: ExchangeExperiments, response: GatewayResponse): GatewayResponse {
-  const tag = response.fields.get("etag");
-  if (ifNoneMatch === null || tag === undefined || response.status !== 200) return response;
-  const opaque = tag.replace(/^W\//, "");
-  const held = ifNoneMatch === "*" || ifNoneMatch.split(",").some((one) => one.trim().replace(/^W\//, "") === opaque);
-  if (!held) return response;
+/** 304 for who has the very page already (RFC 9110 section 13.1.2). Not while it is looked at: then it has to flow, and to whom if not to the client? */
+function unchanged(experiments: ExchangeExperiments, response: GatewayResponse): GatewayResponse {
+  if (response.status !== 200 || experiments.isWatched || !isHeld(experiments, response.fields)) return response;
   response.body.cancel();
   response.body = NO_BODY;
   response.status = 304;
   response.declaredLength = -1;
   for (const name of WITHOUT_CONTENT) response.fields.delete(name);
   return response;
+}
+
+function isHeld({ ifNoneMatch, ifModifiedSince }: ExchangeExperiments, fields: Fields): boolean {
+  if (ifNoneMatch !== null) {
+    const opaque = fields.get("etag")?.replace(/^W\//, "");
+    return opaque !== undefined && (ifNoneMatch === "*" || ifNoneMatch.split(",").some((one) => one.trim().replace(/^W\//, "") === opaque));
+  }
+  // An edited page has no date of its own.
+  return ifModifiedSince !== null && Date.parse(fields.get("last-modified") ?? "") <= Date.parse(ifModifiedSince);
 }
 
 /** Were there any? */
@@ -130,9 +135,16 @@ function setCookies(experiments: ExchangeExperiments, fields: Fields, https: boo
 
 /** Directives for shared caches alone; they would give one visitor's variant to the others (RFC 9111 section 5.2.2.7). */
 const SHARED = /^(?:public|private|s-maxage|proxy-revalidate)(?:=|$)/i;
+/** How long a browser may go on with what it has. */
+const LASTING = /^(?:public|private|s-maxage|proxy-revalidate|no-cache|max-age|immutable|stale-while-revalidate|stale-if-error)(?:=|$)/i;
 
-/** One pass. */
-function makePrivate({ list }: Fields): void {
+const NO_STORE = /(?:^|[\s,])no-store(?:[\s,]|$)/i;
+
+/**
+ * One pass. What depends on a variant is asked for again each time (`no-cache`; for who has it still, a 304): a browser that keeps it for the origin's
+ * `max-age`, or as long as it thinks fit (RFC 9111 section 4.2.2), goes on showing a variant that was stopped, whatever the gateway does.
+ */
+function makePrivate({ list }: Fields, depends: boolean): void {
   let at = -1;
   let kept = 0;
   for (let i = 0; i < list.length; i += 2) {
@@ -150,23 +162,28 @@ function makePrivate({ list }: Fields): void {
     kept += 2;
   }
   list.length = kept;
-  if (at < 0) list.push("cache-control", "private");
-  else list[at] = privateOf(list[at]!);
+  if (at < 0) list.push("cache-control", depends ? "private, no-cache" : "private");
+  else
+    list[at] =
+      depends && !NO_STORE.test(list[at]!)
+        ? privateOf(list[at]!, "private, no-cache", LASTING, againTexts)
+        : privateOf(list[at]!, "private", SHARED, keptTexts);
 }
 
 /** Origins say the same few things again and again. */
-const privates = new Map<string, string>();
+const againTexts = new Map<string, string>();
+const keptTexts = new Map<string, string>();
 const MAX_PRIVATES = 200;
 
-function privateOf(said: string): string {
-  let told = privates.get(said);
+function privateOf(said: string, first: string, without: RegExp, known: Map<string, string>): string {
+  let told = known.get(said);
   if (told !== undefined) return told;
-  const kept = said
+  const others = said
     .split(",")
     .map((directive) => directive.trim())
-    .filter((directive) => directive !== "" && !SHARED.test(directive));
-  told = ["private", ...kept].join(", ");
-  if (privates.size >= MAX_PRIVATES) privates.clear();
-  privates.set(said, told);
+    .filter((directive) => directive !== "" && !without.test(directive));
+  told = [first, ...others].join(", ");
+  if (known.size >= MAX_PRIVATES) known.clear();
+  known.set(said, told);
   return told;
 }

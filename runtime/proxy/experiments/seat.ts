@@ -13,6 +13,7 @@ import type { GatewayInputs } from "../gateway-inputs.ts";
 import type { ExperimentEntry, ExperimentTable } from "./table.ts";
 import { type UserAgent, userAgentOf } from "./user-agents.ts";
 import { DerivedPages } from "./derived-pages.ts";
+import { FoundEdits } from "./page-effects.ts";
 
 export interface SeatParts {
   readonly config: ResolvedConfig;
@@ -71,6 +72,7 @@ export class ExperimentSeat {
   #visitors: VisitorReader;
   #stickies: StickyReader;
   readonly pages: DerivedPages;
+  readonly foundEdits = new FoundEdits();
   readonly #warned = new Set<string>();
   readonly #whenClosed: (() => void)[] = [];
   #last = new WeakMap<ConnectionFacts, LastClient>();

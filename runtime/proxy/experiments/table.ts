@@ -45,6 +45,8 @@ export interface ExperimentEntry {
   readonly data: ExperimentData;
   readonly variants: readonly VariantTable[];
   readonly touches: Touches;
+  /** The page edits of its variants, each once: who sees which of them matters not for where units are counted. */
+  readonly pageEdits: readonly CompiledEdits[];
   /** Does it change anything by itself, without a rule? */
   readonly acts: boolean;
   /** Do visitor cookie, sticky entries and User-Agent decide alone? */
@@ -148,6 +150,7 @@ function entryOf(number: number, data: ExperimentData): ExperimentEntry {
     data,
     variants,
     touches,
+    pageEdits: Object.freeze([...new Map(variants.flatMap(({ edits }) => (edits === null ? [] : [[edits.id, edits] as const]))).values()]),
     acts: touches.head || touches.page || touches.origin || touches.redirect,
     isSteady: unit === "visitor" && fallbackUnit === null && !data.audience && typeof consent !== "object",
     runs: data.audience || (typeof unit === "object" && unit.kind === "function"),
