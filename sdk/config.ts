@@ -12,6 +12,26 @@ export interface ListenerOptions {
   readonly port: number;
 }
 
+/**
+ * How the country of clients is known: `country` in `when`, in `match` of routes and in experiments, and `ctx.client.country`. At least one of the two;
+ * with both the header counts, and the database where the header says nothing (absent, unknown, or no code of two letters).
+ *
+ * The key belongs to one machine: no deploy carries it, so that each gateway has its own file, or none; without one `country` matches nothing there.
+ */
+export interface GeoOptions {
+  /**
+   * A MaxMind DB (`.mmdb`) of countries or cities, a path from the config's folder. It is read whole, once a worker: 8 MB of countries, some 100 MB of cities. A new
+   * file counts after a reload (`kill -HUP`), which loses no request. Free ones, each with terms of its own: GeoLite2 Country (MaxMind, with an account), DB-IP Lite, IPinfo
+   * Lite, and npm packages such as `@ip-location-db/geo-whois-asn-country-mmdb`. Private addresses and networks that it does not know have no country.
+   */
+  readonly database?: string;
+  /**
+   * A request header in which a CDN in front says it: `"cf-ipcountry"`, `"cloudfront-viewer-country"`. Believed from `trustedProxies` alone, which must set or remove it on
+   * every request; from anybody else it is taken out before rules and origins see it.
+   */
+  readonly header?: string;
+}
+
 /** One address of an upstream. */
 export interface TargetOptions {
   /** `http://host:port` or `https://host:port`, without path. */
@@ -146,7 +166,7 @@ export interface LogOptions {
  * Requests kept for `sluice plan --replay`, which runs them through two releases and lists those that are decided differently. Kept are method, host,
  * path, the query with every value as a keyed digest, the headers named here, and what services told rules, each text as a digest; never a body, a
  * cookie or an address. They stand in the store (up to 10,000 requests of all gateways), are read with the role `recordings` alone, are gone within
- * 24 hours, and at once with `sluice recordings purge`.
+ * 24 hours, and at once with `sluice recordings purge`. Where a client was is not kept either: replayed requests have no country.
  */
 export interface RecordOptions {
   /** Of all exchanges, drawn by their request id; at most 100 a second and worker. `"0%"` by default: nothing is kept. */
@@ -292,8 +312,8 @@ export interface StoreOptions {
 /**
  * What `defineConfig` takes. Everything but `upstreams` has a default.
  *
- * `listeners`, `workers`, `rules`, `stateDir`, `store`, `admin` and `releases` belong to one machine. All other keys are shared: `sluice deploy` carries them
- * with the rules, every gateway checks them before one takes them, and `sluice rollback` brings both back. Until something was deployed a gateway serves its
+ * `listeners`, `workers`, `geo`, `rules`, `stateDir`, `store`, `admin` and `releases` belong to one machine. All other keys are shared: `sluice deploy` carries
+ * them with the rules, every gateway checks them before one takes them, and `sluice rollback` brings both back. Until something was deployed a gateway serves its
  * own file. From then on the deployed values count; a reload takes only the machine's own keys from the file, and what else differs there is logged and shown by
  * `sluice status`. Secrets are read on each gateway, from where the deploy says: an environment variable (never one of `SLUICE_…`), or a file below the config's
  * folder; a file elsewhere only where the gateway's own config names it too.
@@ -305,6 +325,8 @@ export interface ConfigOptions {
   readonly workers?: "auto" | number;
   /** Addresses or CIDR blocks whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` are believed. None by default. */
   readonly trustedProxies?: readonly string[];
+  /** How the country of clients is known. Left out: it is not. */
+  readonly geo?: GeoOptions;
   /** Name → group of origin servers. */
   readonly upstreams: Readonly<Record<string, UpstreamOptions>>;
   /** In order. By default every request goes to the only upstream; with several, routes must say. */

@@ -108,7 +108,7 @@ export interface Guardrails {
 export interface ExperimentInit<Variant extends string = string, GoalName extends string = string> {
   /** Its name everywhere, and the salt of its draw: letters, digits, `-`, `_` and `.`, 64 at most. */
   readonly key: string;
-  /** Which requests it is for, on the URL that the client sees. Left out: all. */
+  /** Which requests it is for, on the URL that the client sees; `country` picks an audience by where it is. Left out: all. */
   readonly when?: MatchSpec | readonly MatchSpec[];
   /** Only these, judged by User-Agent. Left out: all. */
   readonly device?: "mobile" | "tablet" | "desktop" | readonly ("mobile" | "tablet" | "desktop")[];

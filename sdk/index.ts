@@ -21,6 +21,7 @@ export type {
   CacheOptions,
   ConfigOptions,
   FetchOptions,
+  GeoOptions,
   LimitOptions,
   ListenerOptions,
   LogOptions,

@@ -33,7 +33,11 @@ export interface MatchSpec {
   readonly cookie?: Readonly<Record<string, boolean | OneOrMany>>;
   /** Query parameters by name, with values as in `header`. */
   readonly query?: Readonly<Record<string, boolean | OneOrMany>>;
-  /** ISO 3166 codes in capitals. Needs a geo database; matches nothing without one. */
+  /**
+   * ISO 3166 codes in capitals, of the client's country. Needs `geo` in config; matches nothing without it, and nobody whose country is not known.
+   * The gateway's cache keeps what such a rule makes apart from what it makes for others. Caches in front know nothing of that: where the rule changes
+   * a page that they may keep, say `Cache-Control: private` in `onResponse`.
+   */
   readonly country?: OneOrMany;
   /** Must not match: one spec, or a list of which none may. */
   readonly not?: MatchSpec | readonly MatchSpec[];

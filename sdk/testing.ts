@@ -86,6 +86,8 @@ export interface RequestOptions {
   readonly body?: string | Uint8Array | object;
   /** The client's address as rules see it. `"127.0.0.1"` by default. */
   readonly client?: string;
+  /** The country that the client is in, an ISO 3166 code in capitals: for `country` in `when`, and `ctx.client.country`. Not known by default. */
+  readonly country?: string;
   /** Experiment → variant, on top of the gateway's. */
   readonly variants?: Readonly<Record<string, string>>;
   /** Tell each change that rules made, as `effects`. Costs rules some CPU, and no outcome is taken from memory. False by default. */

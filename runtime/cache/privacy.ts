@@ -6,7 +6,7 @@ import type { KeyShape } from "./key.ts";
 
 /**
  * A read as the sandbox tells it: `header:NAME`, `cookie:NAME`, `client` (address, port, country), `random`, `experiment:KEY` (which
- * variant the visitor sees), `*` (more than it could list).
+ * variant the visitor sees), `*` (more than it could list). Of the gateway itself: `country:RULE` (does it match, in this country?).
  */
 export interface RuleRead {
   readonly rule: string;
@@ -31,6 +31,8 @@ function isKeyed(read: string, shape: KeyShape, varyNames: readonly string[]): b
       return shape.cookies.includes(name) || varyNames.includes("cookie") || shape.headers.includes("cookie");
     case "experiment":
       return shape.parts.some((part) => part.startsWith(`experiment:${name}=`));
+    case "country":
+      return shape.parts.includes(read);
     default:
       return false;
   }

@@ -8,6 +8,7 @@ export interface ExplainOptions extends AdminPlace {
   readonly header: readonly string[];
   readonly method: string;
   readonly client?: string;
+  readonly country?: string;
   readonly debugHeader: boolean;
   readonly args: readonly [url: string | undefined];
 }
@@ -35,7 +36,13 @@ export async function explain(options: ExplainOptions, terminal: Terminal): Prom
   }
   const headers = options.header.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
   return reaching(terminal, async () => {
-    const asked = { url, method: options.method, headers, ...(options.client === undefined ? {} : { client: options.client }) };
+    const asked = {
+      url,
+      method: options.method,
+      headers,
+      ...(options.client === undefined ? {} : { client: options.client }),
+      ...(options.country === undefined ? {} : { country: options.country }),
+    };
     const explanation = (await callAdmin(options, "/v1/explain", asked)) as unknown as Explanation;
     terminal.result(explanation, () => explanationLines(explanation));
     return 0;

@@ -114,6 +114,7 @@ function addLookingCommands(command: Command, configured: (name: string, about: 
       .option("-H, --header <line>", "a request header, name: value; repeat it for more", collected, [])
       .option("-X, --method <method>", "the request's method", "GET")
       .option("--client <address>", "the client's address", "127.0.0.1")
+      .option("--country <code>", "the country that the client is in, such as DE; by default where the config's geo database finds its address")
       .option("--admin <url>", "the admin listener, instead of the config's"),
     async (options: ExplainOptions, terminal) => (await import("./explain.ts")).explain(options, terminal),
   );

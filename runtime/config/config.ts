@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import path from "node:path";
 import { build, type BuildFailure } from "esbuild";
+import { geoWarnings } from "./geo.ts";
 import { ConfigError } from "./problems.ts";
 import { resolveConfig } from "./resolve.ts";
 import type { ResolvedConfig } from "./resolved.ts";
@@ -25,7 +26,7 @@ export async function loadConfig(fileOrFolder: string): Promise<{ config: Resolv
   const file = findFile(path.resolve(fileOrFolder));
   const value = file.endsWith(".json") ? readJson(file) : await runTypeScript(file);
   const config = resolveConfig(value, { baseDir: path.dirname(file), file });
-  return { config, warnings: await unresolvedNames(config) };
+  return { config, warnings: [...geoWarnings(config), ...(await unresolvedNames(config))] };
 }
 
 function findFile(given: string): string {

@@ -16,6 +16,7 @@ import { adminOf } from "./admin.ts";
 import { adminTokensOf, releasesOf } from "./control.ts";
 import { rateLimitsOf, routeRateLimitsOf } from "./rate-limits.ts";
 import { experimentsOf } from "./experiments.ts";
+import { geoOf } from "./geo.ts";
 import { recordOf } from "./record.ts";
 import { storeOf, type StoreParts } from "./store.ts";
 import { durationMs, share, sizeBytes } from "./units.ts";
@@ -83,6 +84,7 @@ function resolve(input: ConfigInput, { baseDir, file, env = process.env }: Resol
       if (!isBlock(block)) report(["trustedProxies", i], `found ${shown(block)}, expected an address or a CIDR block such as "10.0.0.0/8"`);
       return block;
     }),
+    geo: geoOf(input.geo, { baseDir, env, report }),
     upstreams,
     routes: routesOf(input, upstreams, { baseDir, env, report }),
     rateLimits: rateLimitsOf(input, report),

@@ -9,6 +9,14 @@ export interface ListenerConfig {
   readonly port: number;
 }
 
+/** How the country of clients is known. */
+export interface GeoConfig {
+  /** An absolute path: workers read it when they start; "": none. */
+  readonly databaseFile: string;
+  /** In lowercase; believed from trusted proxies alone, before the database. "": none. */
+  readonly header: string;
+}
+
 export interface TargetConfig {
   /** As written: "http://127.0.0.1:9001". Identity of the target everywhere (logs, metrics, rules). */
   readonly url: string;
@@ -215,6 +223,8 @@ export interface ResolvedConfig {
   readonly workers: number;
   /** CIDR blocks or addresses. */
   readonly trustedProxies: readonly string[];
+  /** Null: no client has a country. */
+  readonly geo: GeoConfig | null;
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
   readonly routes: readonly RouteConfig[];
   /** What every request meets before its route's limits. */

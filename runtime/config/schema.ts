@@ -192,6 +192,7 @@ export const Config = z.strictObject({
   listeners: z.array(listener, { error: "a list of listeners" }).min(1, { error: "at least one listener" }).optional(),
   workers: z.union([z.literal("auto"), z.int(workersText).min(1, workersText).max(1024, workersText)], workersText).optional(),
   trustedProxies: names.optional(),
+  geo: z.strictObject({ database: text.optional(), header: text.optional() }, { error: "{ database: FILE } or { header: NAME }" }).optional(),
   upstreams: z.record(text, upstream, { error: 'an object with at least one upstream: { site: { targets: ["http://127.0.0.1:9001"] } }' }),
   routes: z
     .array(z.strictObject({ match: match.optional(), upstream: text, cache: cached.optional(), limits: rateLimits.optional() }), { error: "a list of routes" })
@@ -250,7 +251,7 @@ export const Config = z.strictObject({
 export type ConfigInput = z.input<typeof Config>;
 
 /** What belongs to one machine; no deploy carries it. Every other key is the same on all gateways once something was deployed. */
-export const LOCAL_KEYS = ["listeners", "workers", "rules", "stateDir", "store", "admin", "releases"] as const satisfies readonly (keyof ConfigInput)[];
+export const LOCAL_KEYS = ["listeners", "workers", "geo", "rules", "stateDir", "store", "admin", "releases"] as const satisfies readonly (keyof ConfigInput)[];
 /** What a deploy carries, as written. */
 export type SharedConfig = Readonly<Omit<ConfigInput, (typeof LOCAL_KEYS)[number]>>;
 
@@ -263,7 +264,6 @@ export function sharedOf(input: ConfigInput): SharedConfig {
 
 /** What documents of later versions name, by the path of the object that would hold it ("*" for any name or index). */
 export const NOT_YET: Readonly<Record<string, readonly string[]>> = {
-  "": ["geo"],
   "listeners.*": ["tls", "protocols", "proxyProtocol"],
   "upstreams.*": ["balance", "health", "retries", "queue", "outliers"],
   "upstreams.*.targets.*": ["backup"],

@@ -14,6 +14,7 @@ const LOCAL = [
   "file",
   "listeners",
   "workers",
+  "geo",
   "rulesDir",
   "stateDir",
   "store",

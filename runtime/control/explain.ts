@@ -12,10 +12,11 @@ export interface ExplainRefusal {
   readonly expected: string;
 }
 
-const MEMBERS: ReadonlySet<string> = new Set(["url", "method", "headers", "client"]);
+const MEMBERS: ReadonlySet<string> = new Set(["url", "method", "headers", "client", "country"]);
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 // RFC 9110 section 5.5, without obs-text.
 const VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$|^$/;
+const COUNTRY = /^(?:[A-Z]{2})?$/;
 const MAX_HEADERS = 100;
 const MAX_UNITS = 8_192;
 /** What a front keeps to itself, so that no rule ever sees it (RFC 9110 section 7.6.1). */
@@ -36,6 +37,7 @@ const Ask = z.strictObject({
   method: z.string().optional(),
   headers: z.array(z.tuple([z.string(), z.string()])).optional(),
   client: z.string().optional().describe("the address that asks"),
+  country: z.string().optional().describe("ISO 3166 code, or empty for an unknown one; left out: where the address is"),
 });
 
 const Explained = z.looseObject({
@@ -69,14 +71,16 @@ export function explainEndpoint(source: ExplainSource): Endpoint {
 
 export function readExplain(body: unknown): ExplainAsk | ExplainRefusal {
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    return { found: "no object", expected: '{ "url": URL }, and perhaps method, headers, client' };
-  const { url, method = "GET", headers = [], client = "127.0.0.1" } = body as Readonly<Record<string, unknown>>;
+    return { found: "no object", expected: '{ "url": URL }, and perhaps method, headers, client, country' };
+  const { url, method = "GET", headers = [], client = "127.0.0.1", country } = body as Readonly<Record<string, unknown>>;
   const stray = Object.keys(body).find((name) => !MEMBERS.has(name));
   if (stray !== undefined) return { found: shown(stray), expected: [...MEMBERS].join(", ") };
   const place = typeof url === "string" && url.length <= MAX_UNITS ? URL.parse(url) : null;
   if (place === null || !/^https?:$/.test(place.protocol)) return { found: `url ${shown(url)}`, expected: "a URL with http:// or https://" };
   if (typeof method !== "string" || !TOKEN.test(method)) return { found: `method ${shown(method)}`, expected: "a method" };
   if (typeof client !== "string" || isIP(client) === 0) return { found: `client ${shown(client)}`, expected: "an IP address" };
+  if (country !== undefined && (typeof country !== "string" || !COUNTRY.test(country)))
+    return { found: `country ${shown(country)}`, expected: 'a code of two capitals, such as "DE"' };
   const fields = readHeaders(headers);
   if ("expected" in fields) return fields;
   const host = fields.find(([name]) => name === "host")?.[1].toLowerCase();
@@ -87,6 +91,7 @@ export function readExplain(body: unknown): ExplainAsk | ExplainRefusal {
     target: place.pathname + place.search,
     headers: fields.flatMap(([name, value]) => (name === "host" || OF_THE_WIRE.has(name) ? [] : [name, value])),
     client,
+    ...(country === undefined ? {} : { country }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The cache's seat in the life of a request: what it is told of an exchange, and how it asks the origin on behalf of many. */
-import type { CacheExchange, KeyShape, OriginAnswer, RoutePolicy, RuleRead } from "../cache/cache.ts";
+import { type CacheExchange, type KeyShape, type OriginAnswer, type RoutePolicy, type RuleRead, withShape } from "../cache/cache.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { NO_BODY } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
@@ -41,7 +41,8 @@ class CachedLife implements CacheExchange {
     this.#life = life;
     this.policy = policy;
     this.partition = life.table.partition;
-    this.shape = life.saysToCache ? life.cacheWords.shape(policy.shape) : policy.shape;
+    const shape = life.plan.byCountry === null ? policy.shape : placedShape(policy.shape, life);
+    this.shape = life.saysToCache ? life.cacheWords.shape(shape) : shape;
     this.#askOrigin = askOrigin;
   }
 
@@ -151,6 +152,12 @@ class Unattended implements Exchange {
     throw new TypeError("an unattended exchange is no tunnel");
   }
   abort(): void {}
+}
+
+/** Who is in another country may meet other rules, and must not get what these make. */
+function placedShape(shape: KeyShape, life: Life): KeyShape {
+  const { parts, exact } = life.plan.byCountry!;
+  return withShape(shape, { parts: exact ? [...parts, `country=${life.country}`] : parts });
 }
 
 /** What rules read, and what had to be looked at to know that they match. */

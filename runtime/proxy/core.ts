@@ -10,6 +10,7 @@ import type { Sandbox, SandboxEvents } from "../sandbox/sandbox.ts";
 import type { Trace } from "../sandbox/trace.ts";
 import type { Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import type { Countries } from "./countries.ts";
 import type { Exchange } from "./exchange.ts";
 import { TrustedProxies } from "./forwarded.ts";
 import type { ExperimentSeat } from "./experiments/seat.ts";
@@ -68,6 +69,8 @@ export class Core {
   /** Stored releases for who shows a token. Null: this core has none. */
   previews: PreviewDoor | null = null;
   sandbox: Sandbox | null = null;
+  /** Null: no client has a country. */
+  countries: Countries | null = null;
   /** Null: no release had experiments. */
   experiments: ExperimentSeat | null = null;
   /** Exchanges begun and not complete. */

@@ -13,12 +13,14 @@ import type { TracedEffect } from "../sandbox/trace.ts";
 import { createMemoryStore } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Core } from "./core.ts";
+import type { Countries } from "./countries.ts";
 import { NO_BODY } from "./exchange.ts";
 import type { ExplainAsk, Explanation, ExplainStep } from "./explanation.ts";
 import { Fields } from "./fields.ts";
 import { takeInputs } from "./gateway-inputs.ts";
 import { handle } from "./handler.ts";
 import { HookTable } from "./hook-plan.ts";
+import type { Matchable } from "./match/match.ts";
 import { Pretended } from "./pretended.ts";
 import type { GatewayResponse } from "./reply.ts";
 import { createServices } from "./services.ts";
@@ -77,6 +79,7 @@ export class Explainer {
       startSandbox: () => Promise.reject(new Error("it has one")),
     });
     core.sandbox = real.sandbox;
+    core.countries = ask.country === undefined ? real.countries : inCountry(ask.country, real.countries);
     core.experiments = real.experiments?.silent() ?? null;
     core.table = new HookTable(served.releaseId, served.loaded, core.table.routing, () => over.resolve());
     core.table.partition = served.partition;
@@ -85,6 +88,8 @@ export class Explainer {
     core.trace = (life) => {
       recording.id = life.id;
       recording.matched = served.rulesOf(life.match.indices);
+      recording.country = life.country;
+      recording.limits(life.matchable());
       this.#running.set(life.id, recording);
       return recording;
     };
@@ -92,14 +97,13 @@ export class Explainer {
     // The release stays loaded as long as an exchange is on it.
     served.enter();
     try {
-      recording.limits(ask);
       handle(new Pretended({ ...ask, fields: ask.headers, peer: ask.client }, clock.now(), (fields) => (recording.sent = fields)), core);
       core.table.retire();
       if (served.loaded === null) over.resolve();
       const deadline = clock.after(DEADLINE_MS, () => over.reject(new Error(`it took longer than ${DEADLINE_MS / 1000} s`)));
       await over.promise.finally(() => deadline.cancel());
       await recording.answered.promise;
-      return recording.explanation(ask);
+      return recording.explanation({ ...ask, country: recording.country });
     } finally {
       this.#running.delete(recording.id);
       served.leave();
@@ -113,7 +117,7 @@ export class Explainer {
 async function servedTo(real: Core, { headers, client, scheme }: ExplainAsk): Promise<HookTable> {
   const inputs = takeInputs(new Fields([...headers]));
   if (inputs.preview !== "" && real.previews !== null) {
-    const previewed = await real.previews.ask(inputs.preview);
+    const previewed = await real.previews.ask(inputs.preview, client);
     if (previewed instanceof GatewayError) throw previewed;
     return previewed;
   }
@@ -123,6 +127,7 @@ async function servedTo(real: Core, { headers, client, scheme }: ExplainAsk): Pr
 /** Everything that happens to one request. */
 class Recording {
   id = "";
+  country = "";
   scratch: Readonly<Record<string, Service>> = {};
   readonly answered = Promise.withResolvers<void>();
   /** Numbers of the rules that match, in running order. */
@@ -194,17 +199,9 @@ class Recording {
   }
 
   /** Those of the route that the client asks for. */
-  limits(ask: ExplainAsk): void {
+  limits(asked: Matchable): void {
     const { routes, matcher } = this.#table.routing;
-    const mark = ask.target.indexOf("?");
-    const route = matcher.first({
-      method: ask.method,
-      host: ask.authority.replace(/:\d+$/, ""),
-      path: mark < 0 ? ask.target : ask.target.slice(0, mark),
-      query: mark < 0 ? "" : ask.target.slice(mark + 1),
-      fields: new Fields([...ask.headers]),
-      country: "",
-    });
+    const route = matcher.first(asked);
     const limits = [...this.#real.config.rateLimits, ...(routes[route]?.limits ?? [])].map(({ policy }) => policy.name);
     if (limits.length > 0) this.add({ step: "limits", route, limits, why: "as if nothing had been charged so far; explaining charges nothing" });
   }
@@ -250,6 +247,16 @@ class Recording {
       steps: this.#steps,
     };
   }
+}
+
+function inCountry(country: string, real: Countries | null): Countries {
+  return {
+    told(fields, client) {
+      real?.told(fields, client);
+      return country;
+    },
+    at: () => country,
+  };
 }
 
 const NO_WAY_OUT = {

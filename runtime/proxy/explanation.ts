@@ -13,6 +13,8 @@ export interface ExplainAsk {
   readonly headers: readonly string[];
   /** The address that asks. */
   readonly client: string;
+  /** In place of where that address is. Of an explanation: where the client counts as being, or "". */
+  readonly country?: string;
 }
 
 export interface ExplainedRule {

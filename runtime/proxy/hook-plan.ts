@@ -13,11 +13,22 @@ export interface PhaseHooks {
   readonly rules: readonly number[];
   readonly positions: readonly number[];
 }
+export interface CountryKey {
+  /** In the words of `cache/privacy.ts`. */
+  readonly parts: readonly string[];
+  /** The country stands in the key, too: a rule with alternatives may have matched by another one there, and have other path groups. */
+  readonly exact: boolean;
+}
+
 export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   /** Is there a hook between the cache and the origin, or for its failure? */
   readonly changesOrigin: boolean;
   /** Personal input by which rules match that have a say before the cache stores: who asks without it must not get their answer. */
   readonly matchReads: readonly RuleRead[];
+  /** Which of those rules match by country: entries are keyed by them. null: none do. */
+  readonly byCountry: CountryKey | null;
+  /** May a rule read `ctx.client`? One whose code does not spell the word sees no country there. */
+  readonly asksClient: boolean;
   /** Experiments that act on the request. */
   readonly experiments: readonly ExperimentEntry[];
   /** Their goals that the request may reach. */
@@ -34,6 +45,8 @@ const NO_HOOKS: HookPlan = Object.freeze({
   ...(Object.fromEntries(PHASES.map((phase) => [phase, null])) as Record<Phase, null>),
   changesOrigin: false,
   matchReads: Object.freeze([]),
+  byCountry: null,
+  asksClient: false,
   experiments: Object.freeze([]),
   goals: Object.freeze([]),
   asksExperiments: null,
@@ -41,6 +54,8 @@ const NO_HOOKS: HookPlan = Object.freeze({
   keyedExperiments: null,
 });
 const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
+/** As of services (`compile/manifest.ts`): a word in the code. */
+const SPELLS_CLIENT = /\bclient\b/;
 const NO_PARAMS: readonly null[] = Object.freeze([null]);
 
 /** One release in service. Exchanges finish on the table that they began with; the last one out lets the release go. */
@@ -58,6 +73,8 @@ export class HookTable {
   /** Matchers intern their results, so the array's identity is a key; the matcher bounds how many there are. */
   readonly #plans = new WeakMap<readonly number[], HookPlan>();
   readonly #onUnused: (loaded: LoadedRelease) => void;
+  /** By the rule's number: its code is searched once. */
+  readonly #spellsClient = new Map<number, boolean>();
   #running = 0;
   #retired = false;
 
@@ -113,6 +130,12 @@ export class HookTable {
     if (this.#retired && this.#running === 0 && this.loaded) this.#onUnused(this.loaded);
   }
 
+  #asksClient(rule: number): boolean {
+    let spells = this.#spellsClient.get(rule);
+    if (spells === undefined) this.#spellsClient.set(rule, (spells = SPELLS_CLIENT.test(this.loaded!.release.rules[rule]!.code)));
+    return spells;
+  }
+
   #makePlan(matched: readonly number[]): HookPlan {
     const plan = {} as Record<Phase, PhaseHooks | null>;
     const all = this.loaded!.release.rules;
@@ -130,8 +153,12 @@ export class HookTable {
     const before = new Set([...(plan.onRequest?.rules ?? []), ...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])]);
     const matchReads = [...before].flatMap((rule) => {
       const { name, when } = all[rule]!.manifest;
-      return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read }));
+      return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read: read === "country" ? `country:${name}` : read }));
     });
+    const placed = [...before].map((rule) => all[rule]!.manifest).filter(({ when }) => readsOfMatch(when).includes("country"));
+    const byCountry =
+      placed.length === 0 ? null : Object.freeze({ parts: placed.map(({ name }) => `country:${name}`), exact: placed.some(({ when }) => when.length > 1) });
+    const asksClient = indices.some((rule) => this.#asksClient(rule));
     const between = new Set([...(onOriginRequest?.rules ?? []), ...(onOriginResponse?.rules ?? [])]);
     const experiments = {
       experiments: this.experiments === null ? NO_HOOKS.experiments : this.experiments.numbered(indices),
@@ -140,7 +167,14 @@ export class HookTable {
       tracks: indices.some((rule) => all[rule]!.manifest.tracks === true),
       keyedExperiments: asked(all, [...between]),
     };
-    return Object.freeze({ ...plan, ...experiments, matchReads, changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null });
+    return Object.freeze({
+      ...plan,
+      ...experiments,
+      matchReads,
+      byCountry,
+      asksClient,
+      changesOrigin: onOriginRequest !== null || onOriginResponse !== null || onError !== null,
+    });
   }
 }
 

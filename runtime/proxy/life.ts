@@ -16,6 +16,7 @@ import { type Client, receive, receivedRequestId } from "./forwarded.ts";
 import { HeldBody } from "./held-body.ts";
 import { type GatewayInputs, NO_INPUTS } from "./gateway-inputs.ts";
 import type { HookPlan, HookTable } from "./hook-plan.ts";
+import { Asked } from "./asked.ts";
 import type { Matchable, MatchResult } from "./match/match.ts";
 import type { CanaryExchange } from "./release-choice.ts";
 import type { GatewayResponse } from "./reply.ts";
@@ -72,6 +73,8 @@ export class Life implements ExchangeHandle {
   #finished = false;
   #cacheWords: CacheWords | null = null;
   #whenOver: (() => void)[] | null = null;
+  /** Null: nobody has asked. */
+  #country: string | null = null;
   readonly #startUnixMs: number;
 
   /** `original`: it goes on from where that one stands, past its onRequest. `previewed`: the release that it asked for. */
@@ -88,6 +91,7 @@ export class Life implements ExchangeHandle {
       this.canary = null;
       this.experiments = original.experiments;
       this.client = original.client;
+      this.#country = original.#country;
       this.id = original.id;
       this.request = { ...original.request, fields };
       this.match = original.match;
@@ -101,6 +105,7 @@ export class Life implements ExchangeHandle {
       return;
     }
     this.client = receive(fields, exchange.connection, core.trustedProxies);
+    if (core.countries !== null) this.#country = core.countries.told(fields, this.client);
     this.canary = core.choice === null || previewed !== null ? null : core.choice.choose(inputs, this.client);
     this.table = previewed ?? (this.canary === null ? core.table : this.canary.table);
     this.id = (this.client.trusted ? receivedRequestId(fields) : undefined) ?? core.nextRequestId();
@@ -118,17 +123,12 @@ export class Life implements ExchangeHandle {
   }
 
   /** The request as it stands now, for routes and rules. */
-  matchable(): Matchable {
-    const { method, target, fields, authority } = this.request;
-    const mark = target.indexOf("?");
-    return {
-      method,
-      host: hostOf(authority),
-      path: mark < 0 ? target : target.slice(0, mark),
-      query: mark < 0 ? "" : target.slice(mark + 1),
-      fields,
-      country: "",
-    };
+  matchable(fields = this.request.fields): Matchable {
+    return new Asked(this.request, fields, this);
+  }
+  /** Of the client, looked up when somebody first asks. */
+  get country(): string {
+    return (this.#country ??= this.core.countries === null ? "" : this.core.countries.at(this.client.address));
   }
 
   // ExchangeHandle: what the sandbox room and the services need.
@@ -152,11 +152,19 @@ export class Life implements ExchangeHandle {
   /** The same for all exchanges of a connection, unless a trusted proxy speaks for many clients. */
   #clientText(): string {
     const { connection, version } = this.exchange;
-    const known = this.client.trusted ? undefined : clientTexts.get(connection);
+    const isPlaced = this.core.countries !== null && this.plan.asksClient;
+    const texts = isPlaced ? placedTexts : clientTexts;
+    const known = this.client.trusted ? undefined : texts.get(connection);
     if (known !== undefined) return known;
     const { address, scheme } = this.client;
-    const text = JSON.stringify({ address, port: connection.remotePort, scheme, httpVersion: version, country: "" } satisfies HookExtra["client"]);
-    if (!this.client.trusted) clientTexts.set(connection, text);
+    const text = JSON.stringify({
+      address,
+      port: connection.remotePort,
+      scheme,
+      httpVersion: version,
+      country: isPlaced ? this.country : "",
+    } satisfies HookExtra["client"]);
+    if (!this.client.trusted) texts.set(connection, text);
     return text;
   }
   readRequestBody(): Promise<Buffer> {
@@ -290,12 +298,7 @@ export class Life implements ExchangeHandle {
 }
 
 const clientTexts = new WeakMap<ConnectionFacts, string>();
+/** With the country. */
+const placedTexts = new WeakMap<ConnectionFacts, string>();
 const EMPTY = Buffer.alloc(0);
 const UNMATCHED: Matchable = Object.freeze({ method: "", host: "", path: "", query: "", fields: null as unknown as Fields, country: "" });
-
-/** Host without port; the front has checked the authority's grammar. */
-function hostOf(authority: string): string {
-  const bracket = authority.lastIndexOf("]");
-  const colon = authority.indexOf(":", bracket + 1);
-  return colon < 0 ? authority : authority.slice(0, colon);
-}

@@ -17,6 +17,7 @@ import { placeOf, type Trace, type TracedEffect } from "../sandbox/trace.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Core } from "./core.ts";
+import type { Countries } from "./countries.ts";
 import { ANSWERED_BY, CALL, type DeciderPlace, type Decisions, REQUEST_HEADER, RESPONSE_HEADER } from "./decisions.ts";
 import { type BodySource, NO_BODY } from "./exchange.ts";
 import { ExperimentSeat } from "./experiments/experiments.ts";
@@ -64,6 +65,8 @@ export interface RehearsalParts {
   readonly clock: Clock;
   /** Of the cache, for what its rules ask of it. Left out: none. */
   readonly partition?: string;
+  /** Left out: no client has a country. */
+  readonly countries?: Countries | null;
 }
 
 /** Rules are bounded by their own limits; this bounds an exchange as a whole. */
@@ -97,7 +100,7 @@ export class Rehearsal {
   readonly #playing = new Map<string, Play>();
   #nextId = "";
 
-  private constructor({ config, clock, kernel }: RehearsalParts) {
+  private constructor({ config, clock, kernel, countries = null }: RehearsalParts) {
     this.#clock = clock;
     this.#store = createMemoryStore({ clock });
     this.#limiter = new Limiter({ store: this.#store, clock, events: { charged: () => undefined, degraded: () => undefined } });
@@ -113,6 +116,7 @@ export class Rehearsal {
       startExperiments: () => Promise.resolve(ExperimentSeat.control({ config, clock, store: this.#store })),
       startSandbox: () => this.#startSandbox(config, kernel),
     });
+    this.#core.countries = countries;
     this.#core.nextRequestId = () => this.#nextId;
     this.#core.witness = (life) => this.#playing.get(this.#nextId)!.begin(life);
     this.#core.trace = () => this.#playing.get(this.#nextId)!;

@@ -9,6 +9,7 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { DRAWS, draw } from "../observe/draw.ts";
 import type { Service, ServiceCall } from "../sandbox/sandbox.ts";
+import type { Countries } from "./countries.ts";
 import { ANSWERED_BY, type DecidedBy, type DecisionDifference, type Decisions, differencesOf, failureKind } from "./decisions.ts";
 import { Rehearsal, type Rehearsed, type Scene } from "./rehearsal.ts";
 import { ShadowQueue } from "./shadow-queue.ts";
@@ -28,6 +29,7 @@ export interface ShadowOrder {
 export interface ShadowParts {
   readonly kernel: string;
   readonly clock: Clock;
+  readonly countries: Countries | null;
   /** Those of the running release. */
   readonly services: Readonly<Record<string, Service>>;
   readonly warn: (text: string) => void;
@@ -74,7 +76,15 @@ export class Shadow {
   /** Rejects with the reason when the release does not load. */
   static async open(order: ShadowOrder, parts: ShadowParts): Promise<Shadow> {
     const { release, maps, config } = order;
-    const rehearsal = await Rehearsal.open({ release, maps, config, kernel: parts.kernel, clock: parts.clock, partition: `shadow ${release.id} ` });
+    const rehearsal = await Rehearsal.open({
+      release,
+      maps,
+      config,
+      kernel: parts.kernel,
+      clock: parts.clock,
+      countries: parts.countries,
+      partition: `shadow ${release.id} `,
+    });
     const shadow = new Shadow(order, parts, rehearsal);
     shadow.#stepBack();
     return shadow;

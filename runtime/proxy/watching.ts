@@ -24,10 +24,10 @@ export class Watching {
   #orders: Promise<void> = Promise.resolve();
 
   /** `secret`: the gateway's own, from which the key for recordings is made. Left out: nothing is recorded. */
-  constructor(core: Core, { record }: ResolvedConfig, secret: string | undefined, shadowParts: Omit<ShadowParts, "clock" | "warn">) {
+  constructor(core: Core, { record }: ResolvedConfig, secret: string | undefined, shadowParts: Omit<ShadowParts, "clock" | "countries" | "warn">) {
     this.#core = core;
     const { clock, observer, store } = core;
-    this.#shadowParts = { ...shadowParts, clock, warn: (text) => observer.note("warn", "shadow", { text }) };
+    this.#shadowParts = { ...shadowParts, clock, countries: core.countries, warn: (text) => observer.note("warn", "shadow", { text }) };
     this.#recorder =
       record.share === 0 || secret === undefined
         ? null

@@ -48,6 +48,8 @@ class TestGateway implements Public.Gateway {
   #services: Readonly<Record<string, Service>> = {};
   /** Name → how a rule last asked for that limit. */
   readonly #limits = new Map<string, ServiceCall>();
+  /** Request id → country of its client. */
+  readonly #countries = new Map<string, string>();
   readonly store: Public.TestStore;
   readonly clock: Public.TestClock;
 
@@ -106,6 +108,7 @@ class TestGateway implements Public.Gateway {
     );
     this.#worker = worker;
     this.#cleanups.push(() => worker.close());
+    worker.core.countries = { told: (fields) => this.#countries.get(fields.get("x-request-id") ?? "") ?? "", at: () => "" };
     worker.core.trace = (life) => this.#recorder.trace(life.id, () => life.experiments?.shown ?? {});
     const client = new TestClient(worker.addresses[0]!.port);
     this.#client = client;
@@ -114,6 +117,7 @@ class TestGateway implements Public.Gateway {
 
   async request(target: string, init: Public.RequestOptions = {}): Promise<Public.Result> {
     const outgoing = outgoingOf(target, withVariants(init, this.#worker.core, { ...this.#options.variants, ...init.variants }), randomUUID);
+    if (init.country !== undefined) this.#countries.set(outgoing.id, countryOf(init.country));
     const kept = this.#recorder.begin(outgoing.id, init.trace ?? false);
     try {
       const answer = await this.#client.send(outgoing);
@@ -132,6 +136,7 @@ class TestGateway implements Public.Gateway {
       };
     } finally {
       this.#recorder.end(outgoing.id);
+      this.#countries.delete(outgoing.id);
     }
   }
 
@@ -184,6 +189,11 @@ class TestGateway implements Public.Gateway {
     const { allowed, remaining, resetMs, retryAfterMs } = (await this.#services["limit"]!({ ...last, args: asked })) as Public.LimitState;
     return { allowed: allowed && remaining > 0, remaining, resetMs, retryAfterMs };
   }
+}
+
+function countryOf(given: string): string {
+  if (!/^(?:[A-Z]{2})?$/.test(given)) throw new TypeError(`country: found ${JSON.stringify(given)}, expected a code of two capitals, such as "DE"`);
+  return given;
 }
 
 function testConfig(options: Public.GatewayOptions, folder: string, upstreams: readonly { name: string; url: string }[]): ResolvedConfig {

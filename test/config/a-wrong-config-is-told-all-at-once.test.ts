@@ -49,10 +49,8 @@ describe("a wrong config", () => {
       upstreams: { site: { targets: [{ url: "http://a", backup: true }], balance: "ewma", health: {} } },
       listeners: [{ port: 1, tls: {} }],
       routes: [{ upstream: "site" }],
-      geo: {},
     });
     assert.deepEqual(found.map((line) => line.split(":")[0]!).sort(), [
-      "geo",
       "listeners[0].tls",
       "upstreams.site.balance",
       "upstreams.site.health",

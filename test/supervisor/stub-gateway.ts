@@ -36,6 +36,7 @@ export function stubConfig(overrides: Partial<ResolvedConfig> = {}): ResolvedCon
     listeners: [{ host: "127.0.0.1", port: 0 }],
     workers: 1,
     trustedProxies: [],
+    geo: null,
     upstreams: {},
     routes: [],
     rateLimits: [],

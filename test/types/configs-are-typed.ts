@@ -58,7 +58,10 @@ defineConfig({});
 // @ts-expect-error unknown
 defineConfig({ upstreams, lisseners: [] });
 // @ts-expect-error coming in a later version
-defineConfig({ upstreams, geo: {} });
+defineConfig({ upstreams, listeners: [{ port: 8443, protocols: ["h2"] }] });
+defineConfig({ upstreams, geo: { database: "./country.mmdb", header: "cf-ipcountry" } });
+// @ts-expect-error a file's name
+defineConfig({ upstreams, geo: { database: true } });
 defineConfig({ upstreams, cache: { memory: "256MiB", shared: false } });
 defineConfig({ upstreams, routes: [{ upstream: "site", cache: { default: "0s", statuses: { "404": "10s" }, key: { query: { exclude: ["utm_*"] } } } }] });
 // @ts-expect-error a size

@@ -28,7 +28,7 @@ export function beginExperiments(life: Life, seat: ExperimentSeat, table: Experi
   if (matched.length === 0 && goals.length === 0 && plan.asksExperiments === null && !plan.tracks && qa === null) return null;
   // Rules and variants change the fields, and who asks stays who it is.
   const changes = plan.onRequest !== null || plan.changesOrigin || matched.some(({ touches }) => touches.origin);
-  return new ExchangeExperiments(life, seat, table, matched, goals, changes ? { ...asked, fields: asked.fields.clone() } : asked, qa, qaCookie);
+  return new ExchangeExperiments(life, seat, table, matched, goals, changes ? life.matchable(asked.fields.clone()) : asked, qa, qaCookie);
 }
 
 /** The answer as its variants say, counted, and about to leave. */

@@ -43,12 +43,12 @@ export function changeResponse(experiments: ExchangeExperiments, response: Gatew
 }
 
 /** May somebody else who asks for the same be shown something else? Not where an experiment is stopped or shipped for all. */
-function differs(experiments: ExchangeExperiments, { data }: ExperimentEntry, index: number): boolean {
+function differs(experiments: ExchangeExperiments, { data, isForAll }: ExperimentEntry, index: number): boolean {
   switch (experiments.table.stateOf(data.key)) {
     case "running":
       return true;
     case "shipped":
-      if (data.audience || data.devices.length > 0) return true;
+      if (!isForAll) return true;
       break;
     case "stopped":
       break;

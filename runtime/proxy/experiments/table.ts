@@ -7,6 +7,7 @@ import type { ExperimentData } from "../../experiments/experiment-data.ts";
 import type { LiveBoard } from "../../experiments/live/live.ts";
 import { compileMatcher } from "../match/compile-matcher.ts";
 import type { Matcher } from "../match/match.ts";
+import { readsOfMatch } from "../match/reads.ts";
 
 /** One variant's changes. */
 export interface VariantTable {
@@ -51,6 +52,8 @@ export interface ExperimentEntry {
   readonly acts: boolean;
   /** Do visitor cookie, sticky entries and User-Agent decide alone? */
   readonly isSteady: boolean;
+  /** Whoever asks for the URL is meant, whatever else the request says. */
+  readonly isForAll: boolean;
   /** Functions that run in the sandbox. */
   readonly runs: boolean;
   readonly claims: boolean;
@@ -153,6 +156,7 @@ function entryOf(number: number, data: ExperimentData): ExperimentEntry {
     pageEdits: Object.freeze([...new Map(variants.flatMap(({ edits }) => (edits === null ? [] : [[edits.id, edits] as const]))).values()]),
     acts: touches.head || touches.page || touches.origin || touches.redirect,
     isSteady: unit === "visitor" && fallbackUnit === null && !data.audience && typeof consent !== "object",
+    isForAll: !data.audience && data.devices.length === 0 && readsOfMatch(data.when).length === 0,
     runs: data.audience || (typeof unit === "object" && unit.kind === "function"),
     claims: isClaim(unit) || isClaim(fallbackUnit),
     consent: typeof consent === "object" ? compileMatcher([{ specs: [{ cookie: consent.cookie }] }]) : null,

@@ -11,7 +11,7 @@ export type OneOrMany = string | readonly string[];
  * One `when` or `routes[].match`, as written; all members given must hold. Plain data.
  * `host`: exact, or `*.example.com` (one or more labels); without port; compared in lowercase.
  * `path`: URLPattern pathname syntax. `method`: tokens, compared as written. `header`, `cookie`, `query`: name → true (present),
- * false (absent), or a value or list of values (exact; a trailing `*` matches a prefix). `country`: ISO codes; needs a geo database, matches nothing without one.
+ * false (absent), or a value or list of values (exact; a trailing `*` matches a prefix). `country`: ISO codes; matches nothing where the client's is not known.
  */
 export interface MatchSpec {
   readonly host?: OneOrMany;
@@ -34,7 +34,7 @@ export interface Matchable {
   /** Query without "?", or "". */
   readonly query: string;
   readonly fields: Fields;
-  /** ISO 3166 code or "". */
+  /** ISO 3166 code or "". Reading it may look it up. */
   readonly country: string;
 }
 

@@ -10,7 +10,7 @@ export function readsOfMatch(specs: readonly MatchSpec[]): readonly string[] {
 function addReads(spec: MatchSpec, reads: Set<string>): void {
   for (const name of Object.keys(spec.header ?? {})) reads.add(`header:${name.toLowerCase()}`);
   for (const name of Object.keys(spec.cookie ?? {})) reads.add(`cookie:${name}`);
-  if (spec.country !== undefined) reads.add("client");
+  if (spec.country !== undefined) reads.add("country");
   const { not } = spec;
   if (not === undefined) return;
   for (const inner of Array.isArray(not) ? (not as readonly MatchSpec[]) : [not as MatchSpec]) addReads(inner, reads);
