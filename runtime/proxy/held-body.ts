@@ -3,6 +3,9 @@ import { GatewayError } from "../errors.ts";
 import type { BodySink, BodySource } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 
+/** Smaller pieces are gathered in blocks of this size. */
+const BLOCK_BYTES = 16_384;
+
 /**
  * Wraps a source. `collect` reads it whole; afterwards the wrapper is a source again that gives the same bytes.
  * When the body is larger than the limit nothing is lost: what was read is given first, the rest flows behind it.
@@ -10,6 +13,8 @@ import type { Fields } from "./fields.ts";
 export class HeldBody implements BodySource, BodySink {
   readonly #source: BodySource;
   #pieces: Buffer[] = [];
+  /** Behind the last piece, where the next small ones go; null: the last piece is as large as its bytes. */
+  #block: Buffer | null = null;
   #heldBytes = 0;
   #limitBytes = 0;
   #collecting: PromiseWithResolvers<Buffer> | null = null;
@@ -47,12 +52,32 @@ export class HeldBody implements BodySource, BodySink {
   // As the sink of the wrapped source.
   chunk(bytes: Buffer): boolean {
     if (this.#sink && this.#pieces.length === 0 && !this.#paused) return this.#sink.chunk(bytes);
-    this.#pieces.push(Buffer.from(bytes));
+    this.#keep(bytes);
     this.#heldBytes += bytes.length;
     if (this.#collecting && this.#heldBytes <= this.#limitBytes) return true;
     this.#overflow();
     return false;
   }
+  /** A body of single bytes would otherwise hold a hundred bytes for each of them. */
+  #keep(bytes: Buffer): void {
+    const { length } = bytes;
+    if (length >= BLOCK_BYTES || this.#pieces.length === 0) {
+      this.#pieces.push(Buffer.from(bytes));
+      this.#block = null;
+      return;
+    }
+    const block = this.#block;
+    const used = block === null ? 0 : this.#pieces.at(-1)!.length;
+    if (block === null || used + length > block.length) {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      bytes.copy(this.#block);
+      this.#pieces.push(this.#block.subarray(0, length));
+      return;
+    }
+    bytes.copy(block, used);
+    this.#pieces[this.#pieces.length - 1] = block.subarray(0, used + length);
+  }
+
   end(trailers: Fields | null): void {
     this.#ended = { trailers };
     if (this.#collecting) {
@@ -106,6 +131,7 @@ export class HeldBody implements BodySource, BodySink {
   #flow(): void {
     const sink = this.#sink;
     if (!sink || this.#collecting) return;
+    this.#block = null;
     while (this.#pieces.length > 0 && !this.#paused) {
       if (!sink.chunk(this.#pieces.shift()!)) this.#paused = true;
     }

@@ -75,6 +75,16 @@ describe("a held body", () => {
     held.read(taker);
     assert.deepEqual([taker.text, taker.ended, taker.trailer], ["one two three", true, "1"]);
   });
+  test("that came byte by byte is held in blocks: each byte of its own would hold a hundred", async () => {
+    const held = new HeldBody(new Pieces(Array.from({ length: 60_000 }, (_, i) => String(i % 10))));
+    await assert.rejects(held.collect(50_000), { code: "BODY_TOO_LARGE" });
+    let pieces = 0;
+    let text = "";
+    held.read({ chunk: (bytes) => ((text += bytes.toString()), ++pieces > 0), end: () => undefined, error: assert.fail });
+    assert.equal(text, "0123456789".repeat(6_000));
+    // What had been held came in blocks, the rest as it comes.
+    assert.ok(pieces < 60_000 - 50_001 + 10, String(pieces));
+  });
   test("flows through untouched when nobody collected it", () => {
     const held = new HeldBody(new Pieces(["one ", "two"], 7));
     const taker = new Taker();

@@ -7,6 +7,7 @@ import { ManualClock } from "../../../runtime/clock.ts";
 import type { Exchange } from "../../../runtime/proxy/exchange.ts";
 import { createHttp1Front } from "../../../runtime/proxy/http1/front.ts";
 import { ChunkedDecoder, parseRequestHead } from "../../../runtime/proxy/http1/grammar.ts";
+import { Fields } from "../../../runtime/proxy/fields.ts";
 import { echo, LIMITS } from "./front-harness.ts";
 
 /** A socket without a network: what is pushed comes as reads of exactly that size, what is written is remembered. */
@@ -133,6 +134,15 @@ test("however the bytes of a connection are split, its exchanges and answers are
     }),
     { numRuns: 400 },
   );
+});
+
+test("small chunks that came in one read go on in one piece, so that each of them costs its sink nothing", async () => {
+  const pieces: string[] = [];
+  const text = `PUT / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n${"1\r\na\r\n2;x\r\nbc\r\n".repeat(500)}0\r\n\r\n`;
+  const { targets } = await exchangesOf([Buffer.from(text)], (exchange) =>
+    exchange.body.read({ chunk: (bytes) => pieces.push(bytes.toString()) > 0, end: () => exchange.reply(200, new Fields(), ""), error: assert.fail }),
+  );
+  assert.deepEqual([targets, pieces], [["/"], ["abc".repeat(500)]]);
 });
 
 test("a chunked body read byte by byte is the same as read at once", () => {
