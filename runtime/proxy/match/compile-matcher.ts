@@ -5,7 +5,7 @@
 import { domainToASCII } from "node:url";
 import { compileConditions, listOf, type Condition } from "./conditions.ts";
 import type { MatchEntry, MatchResult, MatchSpec, Matchable, Matcher, Params } from "./match.ts";
-import { parsePathPattern, type PathPlan } from "./path-pattern.ts";
+import { parsePathPattern, type PathPlan, unescapePlain } from "./path-pattern.ts";
 import { PathTree, SplitPath, type Candidate } from "./path-tree.ts";
 import { ResultTable } from "./result-table.ts";
 
@@ -19,17 +19,19 @@ export function compileMatcher(entries: readonly MatchEntry[], options: MatcherO
   return new CompiledMatcher(entries, options.internLimit ?? 10_000);
 }
 
-/** What URL parsing would change in a path: characters it encodes, dot segments, a backslash. */
-const NEEDS_PARSING = /[^\x21\x24-\x3b\x3d\x40-\x5b\x5d\x5f\x61-\x7a\x7c\x7e]|\/\.{1,2}(?:\/|$)|%2e/i;
+/** What URL parsing would change in a path (characters it encodes, dot segments, a backslash), and escapes of what needs none. */
+const NEEDS_PARSING = /[^\x21\x24-\x3b\x3d\x40-\x5b\x5d\x5f\x61-\x7a\x7c\x7e]|\/\.{1,2}(?:\/|$)|%(?:2[de]|3\d|[46][1-9a-f]|5[\daf]|7[\dae])/i;
 
 /**
- * The path that patterns are compared with: dot segments resolved, as URLPattern does it. Without this, `/x/../admin/a` would pass by a
- * rule for `/admin/*` and be served by an origin that resolves it.
+ * The path that patterns are compared with: dot segments resolved, as URLPattern does it, and letters, digits and `-._~` unescaped. Without
+ * this, `/x/../admin/a` and `/%61dmin/a` would pass by a rule for `/admin/*` and be served by an origin that reads them as what they are
+ * (RFC 3986 section 6.2.2.2).
  */
 export function canonicalPath(path: string): string {
   if (!NEEDS_PARSING.test(path) || !path.startsWith("/")) return path;
+  const plain = path.includes("%") ? unescapePlain(path) : path;
   // Latin-1 text stands for bytes, not for code points.
-  const ascii = path.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+  const ascii = plain.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   return new URL(`http://a${ascii.replaceAll("?", "%3F").replaceAll("#", "%23")}`).pathname;
 }
 

@@ -40,6 +40,13 @@ const UNBOUNDED = /[*+]|,\}/g;
 /** Alternatives written out for optional parts; beyond this URLPattern does it. */
 const MAX_ALTERNATIVES = 16;
 
+const ESCAPED_PLAIN = /%(?:2[DEde]|3[0-9]|[46][1-9A-Fa-f]|5[0-9AFaf]|7[0-9AEae])/g;
+
+/** Letters, digits and `-._~` mean the same with and without percent-encoding (RFC 3986 section 2.3). */
+export function unescapePlain(path: string): string {
+  return path.replace(ESCAPED_PLAIN, (escape) => String.fromCharCode(Number.parseInt(escape.slice(1), 16)));
+}
+
 /** Throws a TypeError for what is no URLPattern. */
 export function parsePathPattern(text: string): PathPlan {
   if (text === "*") return { kind: "everything" };
@@ -96,8 +103,11 @@ function tokenize(text: string): Part[] | null {
       at = end + 1;
       parts.push({ kind, name, source, modifier: modifier() });
     } else {
-      parts.push({ kind: "char", text: char });
-      at++;
+      // Paths are compared unescaped.
+      const escape = char === "%" ? text.slice(at, at + 3) : char;
+      const plain = unescapePlain(escape);
+      parts.push({ kind: "char", text: plain === escape ? char : plain });
+      at += plain === escape ? 1 : 3;
     }
   }
   return parts;

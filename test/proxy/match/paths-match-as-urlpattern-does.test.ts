@@ -108,6 +108,16 @@ test("dot segments cannot lead a request past a rule for the folder they end in"
   assert.equal(matcher.first(requestOf({ path: "/admin/../public" })), -1);
 });
 
+test("escapes of letters, digits and -._~ cannot lead a request past a rule for what they spell", () => {
+  const matcher = compileMatcher([{ specs: [{ path: "/admin-1/*" }] }, { specs: [{ path: "/%73hop/:id" }] }, { specs: [{ path: "/a%2Fb" }] }]);
+  for (const evasion of ["/%61dmin-1/x", "/%61%64%6D%69%6e%2d%31/x", "/x/%2e./%61dmin-1/x"])
+    assert.equal(matcher.first(requestOf({ path: evasion })), 0, evasion);
+  for (const path of ["/shop/7", "/%73hop/7", "/s%68op/%37"]) assert.deepEqual(matcher.all(requestOf({ path })), { indices: [1], params: [{ id: "7" }] }, path);
+  // Escapes that mean something stay: no slash, no second unescaping.
+  for (const other of ["/admin-1%2Fx", "/%2561dmin-1/x", "/%c1%a1dmin-1/x", "/a/b"]) assert.equal(matcher.first(requestOf({ path: other })), -1, other);
+  assert.equal(matcher.first(requestOf({ path: "/a%2Fb" })), 2);
+});
+
 test("a hostile path costs a pattern with many stars no more than linear work", () => {
   const matcher = compileMatcher([{ specs: [{ path: "/*a*a*a*a*a*b" }] }, { specs: [{ path: "/:a-:b-:c-:d.html" }] }]);
   // Backtracking would need 8,000⁶ steps here, so that this test would never end.
