@@ -111,8 +111,13 @@ function dropClaims(fields: Fields): void {
   for (let i = list.length - 2; i >= 0; i -= 2) {
     const name = list[i]!;
     const first = name.charCodeAt(0);
-    if ((first === 120 /* x */ || first === 102) /* f */ && CLAIMS.has(name)) list.splice(i, 2);
+    if ((first === 120 /* x */ || first === 102) /* f */ && isClaim(name)) list.splice(i, 2);
   }
+}
+
+/** Origins behind CGI, WSGI and their like read `X_Forwarded_For` as `X-Forwarded-For` (nginx drops names with "_" for it). */
+function isClaim(name: string): boolean {
+  return CLAIMS.has(name) || (name.includes("_") && CLAIMS.has(name.replaceAll("_", "-")));
 }
 
 /** Of whoever came last: a connection's requests mostly come in a row, and joining and flattening the text costs 0.3 µs each time. */

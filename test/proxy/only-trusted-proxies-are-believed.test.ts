@@ -31,6 +31,11 @@ describe("what a stranger claims", () => {
     assert.deepEqual(client, { address: "203.0.113.9", scheme: "http", trusted: false });
     assert.deepEqual(fields.list, ["accept", "*/*", "x-forwarded-custom", "kept"]);
   });
+  test("is dropped with underscores in its name, too, which some origins read as hyphens", () => {
+    const fields = new Fields(["x_forwarded_for", "1.2.3.4", "x-forwarded_proto", "https", "x_custom", "kept"]);
+    receive(fields, connection("203.0.113.9"), proxies);
+    assert.deepEqual(fields.list, ["x_custom", "kept"]);
+  });
   test("is believed from a trusted proxy", () => {
     const fields = new Fields([...claims]);
     assert.deepEqual(receive(fields, connection("10.1.2.3"), proxies), { address: "1.2.3.4", scheme: "https", trusted: true });
