@@ -91,9 +91,10 @@ function page(status: number, title: string, code: string, requestId: string): s
  * before the front breaks the response off.
  */
 export function deliver(exchange: Exchange, response: GatewayResponse, onError: (error: GatewayError) => void): void {
-  const { body } = response;
-  // No body at hand and yet a length: HEAD and 304 pass on what a GET would have had.
-  exchange.head(response.status, response.fields, body.length === 0 ? response.declaredLength : body.length);
+  const { body, status } = response;
+  // No body at hand and yet a length: HEAD and 304 pass on what a GET would have had. (Not so when a rule made GET of HEAD, or 200 of 304.)
+  const tellsOfGet = body.length === 0 && (status === 304 || exchange.method === "HEAD");
+  exchange.head(status, response.fields, tellsOfGet ? response.declaredLength : body.length);
   body.read(new Delivery(exchange, body, onError));
 }
 
