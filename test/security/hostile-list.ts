@@ -36,6 +36,7 @@ export const NEVER_END: Attacks = {
 /** Memory. */
 export const HOLD_TOO_MUCH: Attacks = {
   "an array without bound, past isolated-vm's own limit": { rule: `const all = []; for (;;) all.push(new Array(1000).fill(1))`, codes: EITHER },
+  "typed arrays without bound": { rule: `const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1))`, codes: [...EITHER, "RULE_THREW"], quarantine: false },
   "a string without bound": {
     rule: `let all = "x"; for (;;) { all += all; if (all.charCodeAt(all.length >> 1) === 0) return }`,
     codes: EITHER,
