@@ -26,6 +26,7 @@ const OPTIONS = [
   "goals",
   "primary",
   "guardrails",
+  "prePeriod",
   "confidence",
 ] as const satisfies readonly (keyof ExperimentInit)[];
 const DEVICES = ["mobile", "tablet", "desktop"] as const;
@@ -36,6 +37,8 @@ const MAX_GOALS = 16;
 /** 33.33 three times is meant to be 100. */
 const WEIGHTS_WITHIN = 0.05;
 const DEFAULT_WINDOW_MS = 14 * 86_400_000;
+/** Shorter than that, workers may still differ in what they have told the store; longer, units without an exposure are no longer kept. */
+const PRE_PERIOD_MS = { least: 3_600_000, most: 90 * 86_400_000 };
 const LATENCIES: Readonly<Record<string, number>> = { latencyP50: 0.5, latencyP90: 0.9, latencyP95: 0.95, latencyP99: 0.99 };
 
 type Given = Readonly<Record<string, unknown>>;
@@ -64,7 +67,7 @@ export function checkExperiment(given: unknown): Experiment {
     ...versionsOf(given),
     consent: consentOf(given["consent"]),
     excludeBots: given["bots"] === undefined || oneOf(given["bots"], ["control", "include"], "bots") === "control",
-    goals: goalsOf(given["goals"], given["primary"]),
+    goals: withPrePeriod(goalsOf(given["goals"], given["primary"]), given["prePeriod"]),
     guardrails: guardrailsOf(given["guardrails"]),
     alpha: alphaOf(given["confidence"]),
   });
@@ -154,6 +157,15 @@ function goalsOf(given: unknown, primary: unknown): readonly CheckedGoal[] {
   expectKnown(first, names, `${WHO}: primary`);
   const ordered = [first, ...names.filter((name) => name !== first)];
   return Object.freeze(ordered.map((name) => goalOf(nameOf(name, `goals: the name ${JSON.stringify(name)}`), goals[name])));
+}
+
+function withPrePeriod(goals: readonly CheckedGoal[], given: unknown): readonly CheckedGoal[] {
+  if (given === undefined) return goals;
+  const prePeriodMs = durationMs(given, "prePeriod");
+  const { least, most } = PRE_PERIOD_MS;
+  if (!(prePeriodMs >= least && prePeriodMs <= most)) throw wrong("prePeriod", '"1h" to "90d"', describe(given));
+  if (!goals.some(({ kind }) => kind === "value")) throw wrong("prePeriod", "a goal with a value, which is what it is for,", "none");
+  return Object.freeze(goals.map((goal) => (goal.kind === "value" ? Object.freeze({ ...goal, prePeriodMs }) : goal)));
 }
 
 function goalOf(name: string, given: unknown): CheckedGoal {

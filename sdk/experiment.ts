@@ -146,6 +146,22 @@ export interface ExperimentInit<Variant extends string = string, GoalName extend
   /** The goal that decides. By default the first. */
   readonly primary?: NoInfer<GoalName>;
   readonly guardrails?: Guardrails;
+  /**
+   * How long before its first exposure what a unit did on goals with a value is looked back at: `"14d"`, from `"1h"` to `"90d"`. None by default.
+   *
+   * Habits explain a part of what visitors do in the experiment, and that part is taken out as noise (CUPED, Deng et al. 2013), so that fewer units are
+   * needed; the report shows the change with and without it. Units that come back, or that were watched before the start, with `traffic: "0%"`,
+   * have such a past; of all others it is 0. It is kept for each `bucketVersion` anew, for `experiments.maxUnits` units that were not exposed yet.
+   *
+   *     export default defineExperiment({
+   *       key: "new-cart",
+   *       variants: { control: 50, next: 50 },
+   *       traffic: "0%", // to begin with
+   *       prePeriod: "14d",
+   *       goals: { revenue: { when: { method: "POST", path: "/checkout" }, value: { json: "/order/total" } } },
+   *     });
+   */
+  readonly prePeriod?: Duration;
   /** How sure a verdict must be. `"95%"` by default. */
   readonly confidence?: Share;
 }
@@ -186,6 +202,8 @@ export interface CheckedGoal {
   readonly kind: "conversion" | "value";
   readonly better: "higher" | "lower";
   readonly windowMs: number;
+  /** How far before its first exposure a unit's past reaches. Left out: none is kept, as of every conversion. */
+  readonly prePeriodMs?: number;
   /** null: rules report it. */
   readonly traffic: {
     readonly when: MatchSpec;

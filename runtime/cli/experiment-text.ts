@@ -1,7 +1,19 @@
 /** A report in the terminal: the verdict first, then what it stands on. */
 import type { Report } from "../experiments/study/report.ts";
 import type { Summary } from "../experiments/study/summary.ts";
-import { count, guardrailLines, moment, outcomeText, percent, probability, qualityLines, reachedText, signed, stateText } from "./experiment-words.ts";
+import {
+  count,
+  guardrailLines,
+  moment,
+  outcomeText,
+  pastLines,
+  percent,
+  probability,
+  qualityLines,
+  reachedText,
+  signed,
+  stateText,
+} from "./experiment-words.ts";
 import { table } from "./rollout-progress.ts";
 
 const BAR_CELLS = 24;
@@ -67,7 +79,8 @@ function goalLines(report: Report, goal: number): string[] {
     `${Math.round(report.confidence * 100)} % sure: between`,
     "",
   ];
-  return [`${name}${goal === 0 ? " (decides)" : ""}`, ...table(head, rows)];
+  const past = pastLines(report, goal).flatMap((line) => wrapped(line, WIDTH - 2).map((part, i) => `${i === 0 ? "  " : "    "}${part}`));
+  return [`${name}${goal === 0 ? " (decides)" : ""}`, ...table(head, rows), ...past];
 }
 
 function guardrails(report: Report): string[] {

@@ -43,6 +43,27 @@ export function reachedText(report: Report, goal: number, { mean }: { readonly m
   return report.goals[goal]!.kind === "conversion" ? percent(mean) : plain(mean);
 }
 
+/** What CUPED did to a goal's numbers, for each variant; empty: it has no pre-period. */
+export function pastLines({ goals, analysis, quality }: Report, goal: number): readonly string[] {
+  const { name, prePeriodMs } = goals[goal]!;
+  if (prePeriodMs === null) return [];
+  const period = `the ${days(prePeriodMs)} before they met the experiment`;
+  return analysis.variants.flatMap(({ variant, goals: compared }) => {
+    const { plain: without, varianceSaved } = compared[goal]!;
+    if (without === null || varianceSaved === 0) {
+      const kept = quality.prePeriod?.remembered ?? 0;
+      return [
+        `${variant}: nothing is known yet of ${name} in ${period}${kept === 0 ? "" : ` (${count(kept)} visitors are remembered who have not met it so far)`}`,
+      ];
+    }
+    const range = without.sequential?.relative ?? null;
+    const bounds = range === null ? "" : ` (${signed(range.low)} to ${signed(range.high)})`;
+    return [
+      `${variant}: ${name} in ${period} explains ${percent(varianceSaved)} of the variance, which is taken out (CUPED); without that the change is ${signed(without.lift)}${bounds}`,
+    ];
+  });
+}
+
 export function stateText({ live }: Report): string {
   const { state, by, reason, atUnixMs } = live;
   const since = atUnixMs === 0 ? "" : ` since ${moment(atUnixMs)}`;
@@ -116,12 +137,16 @@ const becauseText = (because: keyof typeof BECAUSE): string => BECAUSE[because];
 
 /** What should make a reader careful; empty: nothing. */
 export function qualityLines({ quality }: Report): readonly string[] {
-  const { lost, full, crossed, late, repeated } = quality;
+  const { lost, full, crossed, late, repeated, prePeriod } = quality;
   const lines: string[] = [];
   const dropped = lost.exposures + lost.goals + lost.errors;
   if (dropped > 0)
     lines.push(`${count(lost.exposures)} exposures, ${count(lost.goals)} goals and ${count(lost.errors)} errors were lost before they could be counted`);
   if (full > 0) lines.push(`${count(full)} exposures of visitors beyond the bound of experiments.maxUnits, or of the store's memory, were not counted`);
+  if (prePeriod !== null && prePeriod.lost > 0)
+    lines.push(
+      `${count(prePeriod.lost)} goals before an exposure were not remembered (the bound of experiments.maxUnits, or the store's memory); they count as no past`,
+    );
   if (crossed > 0) lines.push(`${count(crossed)} visitors saw a second variant; they are counted with their first`);
   if (late > 0) lines.push(`${count(late)} goals came after their window and do not count`);
   if (repeated > 0) lines.push(`${count(repeated)} goals were told again (retries, refreshes, a second purchase of a goal that counts once) and count once`);

@@ -52,6 +52,11 @@ const goal = z.strictObject({
   kind: z.enum(["conversion", "value"]),
   better: z.enum(["higher", "lower"]),
   windowMs: z.number().min(0),
+  prePeriodMs: z
+    .number()
+    .min(0)
+    .max(90 * 86_400_000)
+    .exactOptional(),
   traffic: z
     .strictObject({
       when: specs,

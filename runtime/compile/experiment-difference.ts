@@ -37,7 +37,8 @@ function experimentsOf({ rules }: Release): Map<string, Running> {
 function begun(data: ExperimentData): string {
   const where = data.when.length === 0 ? "every request" : JSON.stringify(data.when.length === 1 ? data.when[0] : data.when);
   const goals = data.goals.length === 0 ? "without a goal" : `goals ${data.goals.map(({ name }) => name).join(", ")}`;
-  return `begins on ${where}: ${weightsOf(data)}; traffic ${percent(data.traffic)}; ${goals}`;
+  const past = prePeriodOf(data) === "none" ? "" : `; prePeriod ${prePeriodOf(data)}`;
+  return `begins on ${where}: ${weightsOf(data)}; traffic ${percent(data.traffic)}; ${goals}${past}`;
 }
 
 function changed(was: Running, is: Running): string[] {
@@ -49,6 +50,7 @@ function changed(was: Running, is: Running): string[] {
     ...(a.traffic === b.traffic ? [] : [`traffic ${percent(b.traffic)} instead of ${percent(a.traffic)}`]),
     ...(a.bucketVersion === b.bucketVersion ? [] : [`bucketVersion ${b.bucketVersion} instead of ${a.bucketVersion}: every unit is assigned anew`]),
     ...goalsChanged(a, b),
+    ...(prePeriodOf(a) === prePeriodOf(b) ? [] : [`prePeriod ${prePeriodOf(b)} instead of ${prePeriodOf(a)}`]),
     ...(["errors", "latency"] as const)
       .filter((name) => !same(a.guardrails[name], b.guardrails[name]))
       .map((name) => `guardrail ${name} ${guardrail(b, name)} instead of ${guardrail(a, name)}`),
@@ -70,7 +72,7 @@ function variantsChanged(a: ExperimentData, b: ExperimentData): string[] {
 }
 
 function goalsChanged(a: ExperimentData, b: ExperimentData): string[] {
-  const [old, now] = [a.goals, b.goals].map((goals) => new Map(goals.map((goal) => [goal.name, canonicalJson(goal)]))) as [
+  const [old, now] = [a.goals, b.goals].map((goals) => new Map(goals.map((goal) => [goal.name, canonicalJson({ ...goal, prePeriodMs: 0 })]))) as [
     Map<string, string>,
     Map<string, string>,
   ];
@@ -81,6 +83,14 @@ function goalsChanged(a: ExperimentData, b: ExperimentData): string[] {
     ...[...now].filter(([name, json]) => old.has(name) && old.get(name) !== json).map(([name]) => `goal ${name} is counted otherwise`),
     ...(primary !== last && primary !== undefined ? [`the primary goal is ${primary} instead of ${last ?? "none"}`] : []),
   ];
+}
+
+/** Of all goals with a value alike. */
+function prePeriodOf({ goals }: ExperimentData): string {
+  const ms = Math.max(0, ...goals.map(({ prePeriodMs }) => prePeriodMs ?? 0));
+  if (ms === 0) return "none";
+  const hours = ms / 3_600_000;
+  return hours % 24 === 0 ? `${hours / 24}d` : `${Number(hours.toFixed(2))}h`;
 }
 
 function guardrail({ guardrails }: ExperimentData, name: "errors" | "latency"): string {

@@ -45,7 +45,15 @@ export const ReportShape = z.looseObject({
   live: Live,
   traffic: z.number(),
   confidence: z.number(),
-  goals: z.array(z.strictObject({ name: z.string(), kind: z.enum(["conversion", "value"]), better: z.enum(["higher", "lower"]), windowMs: z.number() })),
+  goals: z.array(
+    z.strictObject({
+      name: z.string(),
+      kind: z.enum(["conversion", "value"]),
+      better: z.enum(["higher", "lower"]),
+      windowMs: z.number(),
+      prePeriodMs: numberOrNull,
+    }),
+  ),
   arms: z.array(
     z.strictObject({
       variant: z.string(),
@@ -64,6 +72,7 @@ export const ReportShape = z.looseObject({
     crossed: z.number(),
     late: z.number(),
     repeated: z.number(),
+    prePeriod: z.strictObject({ remembered: z.number(), lost: z.number() }).nullable(),
   }),
   history: z.array(
     z.strictObject({

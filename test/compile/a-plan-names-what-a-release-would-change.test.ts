@@ -128,6 +128,14 @@ test("experiments: variants, weights, traffic, goals and the rest", () => {
       'changed experiment hero: layer {"name":"home","range":null} instead of null',
     ],
   );
+  const spending = { goals: { spent: { tracked: "value" } } };
+  assert.deepEqual(changes([experiment(spending)], [experiment({ ...spending, prePeriod: "14d" })]), [
+    "changed experiment hero: prePeriod 14d instead of none",
+  ]);
+  assert.deepEqual(changes([experiment({ ...spending, prePeriod: "36h" })], [experiment({ ...spending, prePeriod: "2d" })]), [
+    "changed experiment hero: prePeriod 2d instead of 36h",
+  ]);
+  assert.match(changes([], [experiment({ ...spending, prePeriod: "14d" })])[0]!, /; traffic 100%; goals spent; prePeriod 14d$/);
   assert.deepEqual(changes([experiment({})], [experiment({}, "landing/hero.ts")]), ["changed experiment hero: stands in landing/hero.ts instead of hero.ts"]);
 });
 

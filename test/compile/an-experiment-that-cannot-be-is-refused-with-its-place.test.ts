@@ -69,6 +69,18 @@ const cases: Readonly<Record<string, { source: string; line: number; column: num
     column: 11,
     says: /goals\.bought\.when\.path: found "\/:x\/:x"/,
   },
+  "a pre-period longer than anything is kept": {
+    source: experiment(`  variants: { control: 50, bold: 50 },\n  goals: { spent: { tracked: "value" } },\n  prePeriod: "120d",`),
+    line: 7,
+    column: 14,
+    says: /prePeriod: "1h" to "90d" expected, found "120d"/,
+  },
+  "a pre-period where no goal has a value": {
+    source: experiment(`${REST}\n  prePeriod: "14d",`),
+    line: 7,
+    column: 14,
+    says: /prePeriod: a goal with a value, which is what it is for, expected, found none/,
+  },
   "guardrails beyond what is one": {
     source: experiment(`${REST}\n  guardrails: { latencyP95: { maxIncrease: "20" as "20%" } },`),
     line: 7,

@@ -43,6 +43,8 @@ export interface GatewaySpec {
   readonly config?: object;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly store?: Store;
+  /** Goals are counted in the store, instead of being told (`counted`). */
+  readonly counts?: boolean;
 }
 
 const IMPORTS = 'import { claim, cookie, defineExperiment, defineRule, header, html, redirect, respond } from "sluice"\n';
@@ -134,7 +136,7 @@ export class ExperimentsGateway {
       },
     );
     this.#closers.push(() => this.worker.close());
-    this.#witness();
+    if (this.#spec.counts !== true) this.#witness();
   }
   #folder = "";
   #config!: ReturnType<typeof resolveConfig>;

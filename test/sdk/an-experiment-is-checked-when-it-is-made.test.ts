@@ -119,6 +119,15 @@ test("everything that can be said arrives, shares as numbers and the primary goa
   });
 });
 
+test("a pre-period is of goals with a value", () => {
+  const goals = { paid: { when: {}, value: { header: "x-total" } }, left: { tracked: "conversion" }, points: { tracked: "value" } };
+  assert.deepEqual(
+    define({ ...usual, goals, prePeriod: "90d" }).goals.map(({ prePeriodMs }) => prePeriodMs),
+    [90 * 86_400_000, undefined, 90 * 86_400_000],
+  );
+  assert.ok(!("prePeriodMs" in define({ ...usual, goals }).goals[0]!));
+});
+
 test("the plan says that a unit is a claim or a function, and no more", () => {
   assert.deepEqual(planOf(define({ ...usual, unit: claim("sub", { secret: "jwtKey" }) })).unit, { kind: "claim", name: "sub" });
   assert.deepEqual(planOf(define({ ...usual, unit: () => "x" })).unit, { kind: "function" });
@@ -150,6 +159,9 @@ const wrong: readonly (readonly [string, Readonly<Record<string, unknown>>, RegE
   ["consent of anything", { consent: { cookie: {} } }, /consent\.cookie: the cookie that says yes expected, found none/],
   ["two latencies", { guardrails: { latencyP50: { maxIncrease: "1%" }, latencyP95: { maxIncrease: "1%" } } }, /guardrails: one latency at most expected/],
   ["a guardrail that is none", { guardrails: { error: { maxIncrease: "1%" } } }, /guardrails: "error" is not known here; did you mean "errors"\?/],
+  ["a pre-period without its unit", { prePeriod: 14 }, /prePeriod: a duration such as "14d" expected, found 14/],
+  ["a pre-period longer than anything is kept", { prePeriod: "91d" }, /prePeriod: "1h" to "90d" expected, found "91d"/],
+  ["a pre-period of nothing", { prePeriod: "1d" }, /prePeriod: a goal with a value, which is what it is for, expected, found none/],
   ["a key that is no name", { key: "hero copy" }, /key: letters, digits/],
   ["a misspelt option", { trafic: "5%" }, /"trafic" is not known here; did you mean "traffic"\?/],
   ["a header with a line break", { apply: { bold: { headers: { a: "b\r\nset-cookie: c" } } } }, /apply\.bold\.headers\.a: a header's value/],

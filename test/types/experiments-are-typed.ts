@@ -18,7 +18,17 @@ defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, traffic
 // @ts-expect-error: no goals
 defineExperiment({ key: "a", variants: { control: 50, bold: 50 } });
 
-// The two examples that the documentation shows.
+// @ts-expect-error: a duration has its unit
+defineExperiment({ key: "a", variants: { control: 50, bold: 50 }, goals, prePeriod: 14 });
+
+// The three examples that the documentation shows.
+defineExperiment({
+  key: "new-cart",
+  variants: { control: 50, next: 50 },
+  traffic: "0%",
+  prePeriod: "14d",
+  goals: { revenue: { when: { method: "POST", path: "/checkout" }, value: { json: "/order/total" } } },
+});
 defineExperiment({
   key: "hero-copy",
   when: { host: "shop.example.com", path: "/" },

@@ -7,6 +7,7 @@ import {
   milliseconds,
   moment,
   outcomeText,
+  pastLines,
   percent,
   plain,
   probability,
@@ -36,6 +37,7 @@ export function reportPage(report: Report, nowUnixMs: number): string {
     lift(report),
     exposures(report),
     funnel(report),
+    past(report),
     guardrails(report),
     split(report),
     careful(report),
@@ -124,6 +126,16 @@ function funnel(report: Report): string {
   };
   const goals = report.goals.map(({ name }, goal) => step(name, (arm) => arm.goals[goal]!.units));
   return card("Funnel", "How many of the visitors reached each goal, once each.", step("met the experiment", ({ units }) => units) + goals.join(""));
+}
+
+function past(report: Report): string {
+  const lines = report.goals.flatMap((_, goal) => pastLines(report, goal));
+  if (lines.length === 0) return "";
+  return card(
+    "What visitors did before",
+    "Habits differ more than variants do. What each visitor did before the first exposure cannot come from the experiment, so the part of the spread that it explains is taken out, of all variants alike.",
+    `<ul class="plain">${lines.map((line) => `<li>${escaped(line)}</li>`).join("")}</ul>`,
+  );
 }
 
 function guardrails(report: Report): string {

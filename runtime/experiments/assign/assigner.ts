@@ -116,7 +116,8 @@ export class Assigner {
     }
     if (layer !== null && this.#owner(layer, unit, plan, facts) !== plan.key) return seen(plan, 0, "other-experiment", unit);
     const index = rangeAt(ranges, bucketIn(salt, unit));
-    if (index < 0) return seen(plan, 0, "outside-traffic", unit);
+    // What it does may be the past of a unit that takes part once there is more traffic.
+    if (index < 0) return { ...seen(plan, 0, "outside-traffic", unit), countAs: identityOf(source, unit) };
     const drawn = seen(plan, index, "bucketed", unit);
     return { ...drawn, counted: true, countAs: identityOf(source, unit), stick: sticky ? entryOf(plan, source, unit, drawn.variant) : null };
   }

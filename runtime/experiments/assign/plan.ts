@@ -86,7 +86,7 @@ export interface Assignment {
   readonly unit: string | null;
   /**
    * Under whom exposures and goals count, with its source in front; null: under nobody. Who was assigned as a visitor and then logged in goes on
-   * as that visitor, or would be two units with one history.
+   * as that visitor, or would be two units with one history. Who is outside the traffic has it for goals with a pre-period alone.
    */
   readonly countAs: string | null;
   readonly bucketVersion: number;

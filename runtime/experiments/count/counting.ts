@@ -51,7 +51,10 @@ export interface Counting {
   knows(assignment: Assignment): boolean;
   /** An error where the unit may have been exposed before, and is not now. It counts against a unit that was. */
   failed(assignment: Assignment, exchange: CountedExchange): void;
-  /** An exchange that goals may be about. Judges status, value and repetition; a `serverError` counts against the unit, and no goal. */
+  /**
+   * An exchange that goals may be about (`isAbout`). Judges status, value and repetition; a `serverError` counts against the unit, and no goal. Before
+   * the unit's first exposure the value of a goal with a pre-period is its past.
+   */
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void;
   /** `ctx.track(goal, value)`. `callId`: the same when the hook runs once more after a lost sandbox. */
   tracked(assignment: Assignment, goal: CheckedGoal, value: number | null, callId: string, atUnixMs: number): void;
@@ -74,6 +77,11 @@ export interface CountingStatus {
   readonly pending: number;
   /** Null: no raw lines are asked for. */
   readonly raw: RawStatus | null;
+}
+
+/** Does what this unit does matter to the goal? Of who is outside the traffic it may be the past of who takes part one day. */
+export function isAbout({ counted, reason }: Assignment, { prePeriodMs }: CheckedGoal): boolean {
+  return counted || (reason === "outside-traffic" && prePeriodMs !== undefined);
 }
 
 /** Of a JSON body that a goal's value is read from. */

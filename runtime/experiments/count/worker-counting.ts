@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Assignment } from "../assign/plan.ts";
-import type { CountedExchange, Counting, CountingStatus, GoalExchange, ReachedGoal } from "./counting.ts";
+import { type CountedExchange, type Counting, type CountingStatus, type GoalExchange, isAbout, type ReachedGoal } from "./counting.ts";
 import { readGoal } from "./goal-value.ts";
 import { Journal, type JournalEvent, type Leftover, leftovers, type Lost } from "./journal.ts";
 import { latencyBucket } from "./latency-sketch.ts";
@@ -116,7 +116,7 @@ export class WorkerCounting implements Counting {
   completed(reached: readonly ReachedGoal[], exchange: GoalExchange): void {
     for (const { assignment, goal } of reached) {
       const { countAs } = assignment;
-      if (!assignment.counted || countAs === null) continue;
+      if (countAs === null || !isAbout(assignment, goal)) continue;
       if (exchange.serverError) {
         this.failed(assignment, exchange);
         continue;
@@ -128,7 +128,7 @@ export class WorkerCounting implements Counting {
   }
 
   tracked(assignment: Assignment, goal: CheckedGoal, value: number | null, callId: string, atUnixMs: number): void {
-    if (!assignment.counted || assignment.countAs === null) return;
+    if (assignment.countAs === null || !isAbout(assignment, goal)) return;
     if (goal.kind === "value" && (value === null || !(Math.abs(value) <= LARGEST_VALUE))) this.#counts.unreadable++;
     else this.#goal(assignment, goal, atUnixMs, { value: value ?? 1, onceId: shortHash(`t${callId}`), repeatId: "-" }, null);
   }
@@ -140,15 +140,18 @@ export class WorkerCounting implements Counting {
     { value, onceId, repeatId }: { value: number; onceId: string; repeatId: string },
     exchange: CountedExchange | null,
   ): void {
-    const { name, kind, windowMs } = goal;
+    const { name, kind, prePeriodMs = 0 } = goal;
     const run = runName(assignment);
+    // Of who does not take part nothing counts but a past.
+    const windowMs = assignment.counted ? goal.windowMs : -1;
     const known = this.#known.get(`${run} ${assignment.countAs}`);
     if (kind === "conversion" && known?.goals?.has(name) === true) return;
     const head = `${kind === "conversion" ? "c" : "v"} ${name} ${Math.floor(atUnixMs)} ${windowMs}`;
-    if (!this.#record(run, assignment.countAs!, kind === "conversion" ? head : `${head} ${value} ${onceId} ${repeatId}`, "goal")) return;
+    const past = prePeriodMs === 0 ? "" : ` ${prePeriodMs}`;
+    if (!this.#record(run, assignment.countAs!, kind === "conversion" ? head : `${head} ${value} ${onceId} ${repeatId}${past}`, "goal")) return;
     // Of a unit that another worker exposed, or nobody, only the store knows whether this one counted.
     if (kind === "conversion" && known !== undefined) (known.goals ??= new Set()).add(name);
-    this.#parts.raw?.goal(assignment, name, kind === "value" ? value : null, atUnixMs, exchange);
+    if (assignment.counted) this.#parts.raw?.goal(assignment, name, kind === "value" ? value : null, atUnixMs, exchange);
   }
 
   /** False: it is lost. */

@@ -63,6 +63,8 @@ export interface GoalComparison {
   readonly belief: Belief | null;
   /** The share of variance that CUPED took away; 0: not used. */
   readonly varianceSaved: number;
+  /** As it would be without CUPED, to be shown beside it; null: not used. What decides is said beforehand, by the pre-period, and not by what looks better. */
+  readonly plain: Pick<GoalComparison, "control" | "variant" | "lift" | "sequential"> | null;
   readonly outcome: "better" | "worse" | "open";
 }
 
@@ -104,21 +106,27 @@ function compare(counts: ExperimentCounts, goal: number, index: number): GoalCom
   const [a, b] = [rateOf(control, goal), rateOf(variant, goal)];
   const rates = a !== null && b !== null;
   const adjusted = rates ? null : pastOf([control, variant], goal);
-  const [from, to] = adjusted?.samples ?? [sampleOf(control, goal), sampleOf(variant, goal)];
+  const known = { control: sampleOf(control, goal), variant: sampleOf(variant, goal) };
+  const [from, to] = adjusted?.samples ?? [known.control, known.variant];
+  const lift = liftOf(from!, to!);
   const sequential = rates ? sequentialRates(a, b, alpha) : sequentialMeans(from!, to!, alpha);
   return {
     goal: name,
     control: from!,
     variant: to!,
-    lift: relativeDifference(from!, to!)?.estimate ?? null,
+    lift,
     sequential,
     correctedP: sequential?.p ?? null,
     fixedHorizon: rates ? twoProportions(a, b, counts.alpha) : welch(from!, to!, counts.alpha),
     belief: rates && a.units > 0 && b.units > 0 ? belief(a, b) : null,
     varianceSaved: adjusted?.varianceSaved ?? 0,
+    plain:
+      adjusted === null ? null : { ...known, lift: liftOf(known.control, known.variant), sequential: sequentialMeans(known.control, known.variant, alpha) },
     outcome: outcomeOf(sequential, better),
   };
 }
+
+const liftOf = (control: Sample, variant: Sample): number | null => relativeDifference(control, variant)?.estimate ?? null;
 
 function outcomeOf(sequential: SequentialResult | null, better: "higher" | "lower"): GoalComparison["outcome"] {
   if (sequential === null) return "open";

@@ -21,7 +21,7 @@ export {
 } from "./mixtures.ts";
 export { chiSquareSplit, MISMATCH_ALPHA, sequentialSplit, splitLogBayesFactor } from "./sample-ratio.ts";
 export { difference, relativeDifference, sampleOfRate, sampleOfSums } from "./samples.ts";
-export type { RateCounts } from "./samples.ts";
+export type { RateCounts, Sample } from "./samples.ts";
 export { oneSidedRates, sequentialMeans, sequentialRates } from "./sequential.ts";
 export { verdictOf } from "./verdict.ts";
 export type { Verdict } from "./verdict.ts";

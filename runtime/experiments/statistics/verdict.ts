@@ -92,11 +92,11 @@ function open({ units, variants }: Analysis): Verdict {
 }
 
 /** `purchase went from 10.0 % to 12.1 %, a change of +21 % (at least +8 %)`. */
-function described({ goal, control, variant, lift, sequential, belief }: GoalComparison): string {
+function described({ goal, control, variant, lift, sequential, belief, varianceSaved }: GoalComparison): string {
   const [from, to] = belief === null ? [plain(control.mean), plain(variant.mean)] : [percent(control.mean, 1), percent(variant.mean, 1)];
   const relative = sequential?.relative ?? null;
   const least = relative === null || lift === null ? "" : bound(relative, lift);
-  return `${goal} went from ${from} to ${to}${lift === null ? "" : `, a change of ${signed(lift)}${least}`}`;
+  return `${goal} went from ${from} to ${to}${lift === null ? "" : `, a change of ${signed(lift)}${least}`}${varianceSaved > 0 ? ", allowing for what visitors did before" : ""}`;
 }
 
 /** The end of the interval that is nearer to nothing; left out where the ratio is less certain than the difference. */

@@ -8,8 +8,8 @@ import type { ArmFigures } from "./run-counts.ts";
 const Arm = z.strictObject({
   units: z.number(),
   errors: z.number(),
-  /** Of each goal: units that reached it, sum, sum of squares. */
-  goals: z.array(z.tuple([z.number(), z.number(), z.number()])),
+  /** Of each goal: units that reached it, sum, sum of squares; with a pre-period also of the past: sum, sum of squares, sum of products. */
+  goals: z.array(z.union([z.tuple([z.number(), z.number(), z.number()]), z.tuple([z.number(), z.number(), z.number(), z.number(), z.number(), z.number()])])),
 });
 const Point = z.strictObject({ atUnixMs: z.number(), arms: z.array(Arm) });
 const Memory = z.strictObject({
@@ -22,6 +22,7 @@ const Memory = z.strictObject({
 
 export type StudyMemory = z.infer<typeof Memory>;
 export type StudyPoint = z.infer<typeof Point>;
+type GoalPoint = StudyPoint["arms"][number]["goals"][number];
 
 /** When there are more, every other one goes, and the next come half as often: a day shows seconds at first, two months show hours. */
 const MOST_POINTS = 240;
@@ -61,7 +62,11 @@ export function pointOf(arms: readonly ArmFigures[], atUnixMs: number): StudyPoi
     arms: arms.map(({ units, unitsWithErrors, reached, goals }) => ({
       units,
       errors: unitsWithErrors,
-      goals: goals.map((goal, i) => (goal.kind === "conversion" ? [reached[i]!, 0, 0] : [reached[i]!, goal.sum, goal.sumOfSquares])),
+      goals: goals.map((goal, i): GoalPoint => {
+        if (goal.kind === "conversion") return [reached[i]!, 0, 0];
+        const { sum, sumOfSquares, past } = goal;
+        return past === null ? [reached[i]!, sum, sumOfSquares] : [reached[i]!, sum, sumOfSquares, past.sumX, past.sumXX, past.sumXY];
+      }),
     })),
   };
 }

@@ -5,7 +5,9 @@ import type { LiveEntry } from "../live/live.ts";
 import {
   type Analysis,
   analyse,
+  cuped,
   relativeDifference,
+  type Sample,
   sampleOfRate,
   sampleOfSums,
   sequentialMeans,
@@ -41,7 +43,13 @@ export interface Report {
   readonly live: LiveEntry;
   readonly traffic: number;
   readonly confidence: number;
-  readonly goals: readonly { readonly name: string; readonly kind: "conversion" | "value"; readonly better: "higher" | "lower"; readonly windowMs: number }[];
+  readonly goals: readonly {
+    readonly name: string;
+    readonly kind: "conversion" | "value";
+    readonly better: "higher" | "lower";
+    readonly windowMs: number;
+    readonly prePeriodMs: number | null;
+  }[];
   readonly limits: Studied["guardrails"];
   readonly arms: readonly ReportArm[];
   readonly verdict: Verdict;
@@ -66,7 +74,7 @@ function reportOf(studied: Studied, live: LiveEntry, counts: RunCounts, memory: 
     live,
     traffic: studied.traffic,
     confidence: 1 - studied.alpha,
-    goals: studied.goals.map(({ name, kind, better, windowMs }) => ({ name, kind, better, windowMs })),
+    goals: studied.goals.map(({ name, kind, better, windowMs, prePeriodMs = null }) => ({ name, kind, better, windowMs, prePeriodMs })),
     limits: studied.guardrails,
     arms: counts.arms.map((arm, i) => reportArm(arm, studied.variants[i]!.weight)),
     verdict: verdictOf(analysis),
@@ -111,15 +119,25 @@ function momentOf({ goals, variants, alpha }: Studied, { atUnixMs, arms }: Study
     units: arms.map(({ units }) => units),
     change: others.map((arm) => {
       if (control === undefined || control.goals[0] === undefined || arm.goals[0] === undefined) return null;
-      const samples = [control, arm].map(({ units, goals: [goal] }) => {
-        const [reached, sum, squares] = goal!;
-        return isRate ? sampleOfRate({ units, conversions: Math.min(units, reached) }) : sampleOfSums({ units, sum, sumOfSquares: squares });
-      });
-      const [a, b] = samples as [(typeof samples)[number], (typeof samples)[number]];
+      const [a, b] = samplesAt([control, arm], isRate) as [Sample, Sample];
       const rate = (of: StudyPoint["arms"][number]) => ({ units: of.units, conversions: Math.min(of.units, of.goals[0]![0]) });
       const known = isRate ? sequentialRates(rate(control), rate(arm), shared) : sequentialMeans(a, b, shared);
       if (known === null) return null;
       return { lift: relativeDifference(a, b)?.estimate ?? null, low: known.relative?.low ?? null, high: known.relative?.high ?? null };
     }),
   };
+}
+
+/** Of the first goal. */
+function samplesAt(arms: StudyPoint["arms"], isRate: boolean): readonly Sample[] {
+  const sums = arms.map(({ units, goals: [goal] }) => {
+    const [reached, sum, squares, sumX, sumXX, sumXY] = goal!;
+    const past = sumX === undefined ? null : { sumX, sumXX: sumXX!, sumXY: sumXY! };
+    return { units, reached, sum, squares, past };
+  });
+  if (isRate) return sums.map(({ units, reached }) => sampleOfRate({ units, conversions: Math.min(units, reached) }));
+  const paired = sums.flatMap(({ units, sum, squares, past }) => (past === null ? [] : [{ units, sumY: sum, sumYY: squares, ...past }]));
+  // Points of before the goal had a pre-period know no past.
+  if (paired.length === sums.length) return cuped(paired).samples;
+  return sums.map(({ units, sum, squares }) => sampleOfSums({ units, sum, sumOfSquares: squares }));
 }

@@ -21,6 +21,13 @@ export interface Quality {
   readonly late: number;
   /** Goals that were reached already, and events that were told twice. */
   readonly repeated: number;
+  /** Null: no goal has a pre-period. */
+  readonly prePeriod: {
+    /** Units that did something and were not exposed so far. */
+    readonly remembered: number;
+    /** Goals of further ones, above the bound of units or of the store's memory. Whoever is exposed afterwards has that much less of a past. */
+    readonly lost: number;
+  } | null;
 }
 
 export interface ArmFigures extends ArmCounts {
@@ -49,6 +56,7 @@ export async function readCounts(store: Store, studied: Studied): Promise<RunCou
       crossed: count("crossed"),
       late: count("late"),
       repeated: count("repeated"),
+      prePeriod: studied.goals.some(({ prePeriodMs }) => prePeriodMs !== undefined) ? { remembered: count("waiting"), lost: count("lost:past") } : null,
     },
   };
 }
@@ -64,11 +72,16 @@ function armOf({ goals }: Studied, key: string, variant: number, counts: Readonl
     unitsWithErrors: count(`errors:${variant}`),
     latency: latencyHistogram(latency),
     reached: goals.map(({ name }) => count(`goal:${variant}:${name}`)),
-    goals: goals.map(({ name, kind }): GoalCounts =>
-      kind === "conversion"
-        ? { kind, conversions: count(`goal:${variant}:${name}`) }
-        : { kind, sum: count(`sum:${variant}:${name}`), sumOfSquares: count(`squares:${variant}:${name}`), past: null },
-    ),
+    goals: goals.map(({ name, kind, prePeriodMs }): GoalCounts => {
+      const of = (what: string): number => count(`${what}:${variant}:${name}`);
+      if (kind === "conversion") return { kind, conversions: of("goal") };
+      return {
+        kind,
+        sum: of("sum"),
+        sumOfSquares: of("squares"),
+        past: prePeriodMs === undefined ? null : { sumX: of("x"), sumXX: of("xx"), sumXY: of("xy") },
+      };
+    }),
   };
 }
 

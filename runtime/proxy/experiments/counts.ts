@@ -1,42 +1,45 @@
 /** What is counted when an answer is about to leave: exposures where variants differ, for control at the same places, and goals behind them. */
 import type { Assignment } from "../../experiments/assign/plan.ts";
 import type { CountedExchange, Counting, GoalExchange } from "../../experiments/count/counting.ts";
-import { awaitsBody, GOAL_BODY_LIMIT_BYTES } from "../../experiments/count/counting.ts";
+import { awaitsBody, GOAL_BODY_LIMIT_BYTES, isAbout } from "../../experiments/count/counting.ts";
 import { isEditable } from "../../experiments/edits/edits.ts";
 import { ERRORS } from "../../errors.ts";
 import { decodeBody } from "../coding.ts";
-import { HeldBody } from "../held-body.ts";
+import { OverheardBody } from "../overheard-body.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
 import { wantsPage } from "./request-changes.ts";
 import type { ExperimentEntry, Page } from "./table.ts";
 
-/** `page`: the response as it was before variants changed it. A promise where a goal's value is read from the body. */
-export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): Promise<void> | null {
+/** `page`: the response as it was before variants changed it. Where a goal's value is read from the body, it is counted as that flows by. */
+export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): void {
   const { counting } = experiments.seat.parts;
-  if (counting === null || response.tunnel !== null || experiments.assignments === null) return null;
+  if (counting === null || response.tunnel !== null || experiments.assignments === null) return;
   // Whoever looks at a release before it serves is no visitor of it.
-  if (experiments.life.inputs.preview !== "") return null;
+  if (experiments.life.inputs.preview !== "") return;
   if (experiments.asked.method !== "HEAD") countExposures(experiments, counting, response, page);
   if (experiments.tracked !== null) for (const { goal, value } of experiments.tracked.splice(0)) countTracked(experiments, goal, value);
-  return experiments.goals.length === 0 ? null : countGoals(experiments, counting, response);
+  if (experiments.goals.length > 0) countGoals(experiments, counting, response);
 }
 
-function countGoals(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse): Promise<void> | null {
+function countGoals(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse): void {
   const reached = experiments.goals.flatMap(({ experiment, goal }) => {
     const assignment = experiments.assignmentElsewhere(experiment.data.key);
-    return assignment.counted ? [{ assignment, goal }] : [];
+    return isAbout(assignment, goal) ? [{ assignment, goal }] : [];
   });
-  if (reached.length === 0) return null;
+  if (reached.length === 0) return;
   const exchange = new CountedResponse(experiments, response);
   const type = response.fields.get("content-type") ?? "";
-  if (!reached.some(({ goal }) => awaitsBody(goal, response.status, type))) {
-    counting.completed(reached, exchange);
-    return null;
-  }
-  return bodyIn(response).then((body) => {
+  const later = reached.filter(({ goal }) => awaitsBody(goal, response.status, type));
+  if (later.length < reached.length)
+    counting.completed(
+      reached.filter((one) => !later.includes(one)),
+      exchange,
+    );
+  if (later.length === 0) return;
+  overhear(response, (body) => {
     exchange.body = body;
-    counting.completed(reached, exchange);
+    counting.completed(later, exchange);
   });
 }
 
@@ -84,7 +87,7 @@ export function countTracked(experiments: ExchangeExperiments, name: string, val
   const { counting, clock } = experiments.seat.parts;
   for (const { experiment, goal } of experiments.table.tracking(name)) {
     const assignment = experiments.assignmentElsewhere(experiment.data.key);
-    if (assignment.counted) counting?.tracked(assignment, goal, value, `${experiments.life.id}.${experiments.nextTracked++}`, clock.unixMs());
+    if (isAbout(assignment, goal)) counting?.tracked(assignment, goal, value, `${experiments.life.id}.${experiments.nextTracked++}`, clock.unixMs());
   }
 }
 
@@ -132,13 +135,17 @@ export class CountedResponse implements GoalExchange {
   }
 }
 
-/** Decoded and whole, and still there to be delivered; null: it is too long, or it broke off. */
-async function bodyIn(response: GatewayResponse): Promise<Buffer | null> {
-  if (response.body.length === 0 || response.body.length > GOAL_BODY_LIMIT_BYTES) return null;
-  const held = response.body instanceof HeldBody ? response.body : new HeldBody(response.body);
-  response.body = held;
-  return held
-    .collect(GOAL_BODY_LIMIT_BYTES)
-    .then((bytes) => decodeBody(bytes, response.fields.joined("content-encoding"), GOAL_BODY_LIMIT_BYTES))
-    .catch(() => null);
+/** `count` is told the body, decoded and whole, before the client has the last of it; null: it is too long, or it broke off. */
+function overhear(response: GatewayResponse, count: (body: Buffer | null) => void): void {
+  const { body } = response;
+  if (body.length === 0 || body.length > GOAL_BODY_LIMIT_BYTES) {
+    count(null);
+    return;
+  }
+  const coding = response.fields.joined("content-encoding");
+  response.body = new OverheardBody(body, GOAL_BODY_LIMIT_BYTES, (whole) => {
+    if (whole !== null && coding !== undefined) return decodeBody(whole, coding, GOAL_BODY_LIMIT_BYTES).then(count, () => count(null));
+    count(whole);
+    return null;
+  });
 }

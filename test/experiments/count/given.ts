@@ -18,8 +18,20 @@ export const experiment: Experiment = defineExperiment({
   guardrails: { errors: { maxIncrease: "1%" }, latencyP95: { maxIncrease: "20%" } },
 });
 
-export function goalOf(name: string): CheckedGoal {
-  return experiment.goals.find((goal) => goal.name === name)!;
+/** With a pre-period. */
+export const watched: Experiment = defineExperiment({
+  key: "new-cart",
+  variants: { control: 50, next: 50 },
+  prePeriod: "2d",
+  goals: {
+    revenue: { when: { path: "/checkout", status: ["2xx", 302] }, value: { header: "x-total" } },
+    purchase: { when: { path: "/checkout", status: ["2xx", 302] } },
+    score: { tracked: "value" },
+  },
+});
+
+export function goalOf(name: string, of: Experiment = experiment): CheckedGoal {
+  return of.goals.find((goal) => goal.name === name)!;
 }
 
 export function assigned(unit: string, index: number, more: Partial<Assignment> = {}): Assignment {

@@ -1,50 +1,17 @@
 import assert from "node:assert/strict";
-import { after, test, type TestContext } from "node:test";
+import { after, test } from "node:test";
 import { ManualClock } from "../../../runtime/clock.ts";
 import { GatewayError } from "../../../runtime/errors.ts";
-import { WorkerCounting } from "../../../runtime/experiments/count/worker-counting.ts";
-import { readCounts, type RunCounts } from "../../../runtime/experiments/study/run-counts.ts";
 import { createMemoryStore, type Store } from "../../../runtime/store/store.ts";
 import { startRedis } from "../../store/redis-server.ts";
-import { redisWorkers } from "../../store/redis.ts";
 import { assigned, exchange, experiment, goalOf } from "./given.ts";
+import { everyStore, stageOn, START_MS } from "./stage.ts";
 
-const START_MS = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
-
-interface Stage {
-  readonly clock: ManualClock;
-  worker(options?: { mostUnits?: number; bufferEvents?: number; through?: (store: Store) => Store }): WorkerCounting;
-  /** Everything that the workers have is brought to the store first. */
-  counted(): Promise<RunCounts>;
-}
-
-function stageOn(t: TestContext, store: Store): Stage {
-  const clock = new ManualClock(0, START_MS);
-  const workers: WorkerCounting[] = [];
-  t.after(() => Promise.all(workers.map((worker) => worker.close())));
-  return {
-    clock,
-    worker({ through = (same: Store): Store => same, ...options } = {}) {
-      const worker = new WorkerCounting({ store: through(store), clock, dir: null, raw: null, warn: assert.fail, ...options });
-      workers.push(worker);
-      return worker;
-    },
-    async counted() {
-      for (const worker of workers) await worker.flush();
-      return readCounts(store, experiment);
-    },
-  };
-}
-
-/** The same, in this process and in a Redis. */
-function inEveryStore(what: string, body: (stage: Stage) => Promise<void>): void {
-  test(`${what} (embedded)`, (t) => body(stageOn(t, createMemoryStore({ clock: new ManualClock(0, START_MS), limitBytes: 512 * 1024 * 1024 }))));
-  test(`${what} (redis)`, async (t) => body(stageOn(t, await redisWorkers(t, redis.url)())));
-}
 
 const redis = await startRedis();
 after(() => redis.stop());
+const inEveryStore = everyStore(redis.url);
 
 const bought = { method: "POST", target: "/checkout", headers: { "x-total": "30" } };
 const [purchase, revenue] = [goalOf("purchase"), goalOf("revenue")];

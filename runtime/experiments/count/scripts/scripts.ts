@@ -1,6 +1,6 @@
 /** What counting does atomically in the store: in Lua for Redis, and the same for the embedded store. */
 import { defineScript, type EmbeddedDb, type StoreScript } from "../../../store/store.ts";
-import { applyEvent, type Counts, isStale, newEntry, readEntry, writeEntry } from "../unit-entry.ts";
+import { applyEvent, type CountChange, type Counts, isPast, isStale, newEntry, readEntry, writeEntry } from "../unit-entry.ts";
 
 const file = (name: string): URL => new URL(`./${name}.lua`, import.meta.url);
 
@@ -17,22 +17,27 @@ export const COUNT: StoreScript = defineScript({
   embedded(db, [countsKey = "", positionKey = "", ...buckets], args, nowMs) {
     const [most, lifeMs, waitMs] = args.slice(0, 3).map(Number) as [number, number, number];
     const position = ((db.get(positionKey) as string | undefined) ?? "0 0 0 0").split(" ").map(Number);
-    const counts: Counts = { enrolled: 0, waiting: 0, ...(db.get(countsKey) as Counts | undefined) };
+    const counts: Counts = { enrolled: 0, waiting: 0, remembers: 0, ...(db.get(countsKey) as Counts | undefined) };
     for (const name of namesOf(counts, args)) counts[name] ??= 0;
     const events = args.slice(6).map((text) => EVENT.exec(String(text))!);
     const fresh = events.filter(([, number]) => Number(number) > position[0]!);
+    const changes: CountChange[] = [];
     LOST.forEach((name, i) => {
       const more = Number(args[3 + i]) - position[1 + i]!;
       if (more <= 0) return;
-      counts[name] = (counts[name] ?? 0) + more;
+      changes.push([name, more]);
       position[1 + i] = Number(args[3 + i]);
     });
     if (fresh.length > 0) position[0] = Number(fresh.at(-1)![1]);
     // Room for all counts is taken first, and without it nothing is done: what has no room below can then be counted.
     const hasRoom = reserve(db, countsKey, counts, lifeMs);
     db.set(positionKey, position.join(" "), lifeMs);
-    const units = new Units(db, counts, { most, hasRoom, lifeMs, waitMs, nowMs });
+    const units = new Units(db, counts, changes, { most, hasRoom, lifeMs, waitMs, nowMs });
     for (const [, , index, unit, event] of fresh) units.count(buckets[Number(index) - 1]!, unit!, event!);
+    // Of a batch first, as the Lua twin adds up.
+    const added: Counts = {};
+    for (const [name, by] of changes) bump(added, name, by);
+    for (const [name, by] of Object.entries(added)) bump(counts, name, by);
     db.set(countsKey, counts, lifeMs);
     return [fresh.length];
   },
@@ -64,11 +69,14 @@ interface Bounds {
 class Units {
   readonly #db: EmbeddedDb;
   readonly #counts: Counts;
+  readonly #changes: CountChange[];
   readonly #bounds: Bounds;
 
-  constructor(db: EmbeddedDb, counts: Counts, bounds: Bounds) {
+  /** `counts`: how many units there are; everything else goes into `changes`. */
+  constructor(db: EmbeddedDb, counts: Counts, changes: CountChange[], bounds: Bounds) {
     this.#db = db;
     this.#counts = counts;
+    this.#changes = changes;
     this.#bounds = bounds;
   }
 
@@ -78,25 +86,34 @@ class Units {
     const there = this.#bucket(bucket)[unit];
     const entry = there === undefined ? newEntry() : readEntry(there);
     const isExposure = event.startsWith("x");
-    const lost = event.startsWith("e") ? "lost:errors" : "lost:goals";
+    const remembers = isPast(event);
+    if (remembers) counts["remembers"] = 1;
+    const lost = event.startsWith("e") ? "lost:errors" : remembers ? "lost:past" : "lost:goals";
     const enrols = entry.variant < 0 && isExposure;
-    if (enrols && (!hasRoom || counts["enrolled"]! >= most)) return bump(counts, "full", 1);
-    if (there === undefined && !isExposure) {
-      if (counts["waiting"]! * 20 >= most) this.#sweep(bucket);
-      if (counts["waiting"]! * 10 >= most) return bump(counts, lost, 1);
+    const isNewcomer = there === undefined && !isExposure;
+    if (enrols && (!hasRoom || counts["enrolled"]! >= most)) return this.#lose("full");
+    if (isNewcomer) {
+      // Where a pre-period is asked for, as many may be remembered as may take part.
+      const room = counts["remembers"] === 1 ? most : most / 10;
+      if (counts["waiting"]! * 2 >= room) this.#sweep(bucket);
+      if (counts["waiting"]! >= room) return this.#lose(lost);
     }
-    const changed: Counts = {};
-    applyEvent(entry, event, changed, nowMs, waitMs);
+    const changes: CountChange[] = [];
+    applyEvent(entry, event, changes, nowMs, waitMs);
     try {
       this.#db.set(bucket, { ...this.#bucket(bucket), [unit]: writeEntry(entry) }, lifeMs);
     } catch {
       // The store is full (STORE_FULL): as if the bound of units were reached, and told by the same count.
-      return bump(counts, enrols ? "full" : lost, 1);
+      return this.#lose(enrols ? "full" : lost);
     }
     if (enrols) bump(counts, "enrolled", 1);
-    if (there === undefined && !isExposure) bump(counts, "waiting", 1);
+    if (isNewcomer) bump(counts, "waiting", 1);
     if (there !== undefined && enrols) bump(counts, "waiting", -1);
-    for (const [name, by] of Object.entries(changed)) bump(counts, name, by);
+    this.#changes.push(...changes);
+  }
+
+  #lose(name: string): void {
+    this.#changes.push([name, 1]);
   }
 
   #bucket(key: string): Bucket {
@@ -105,9 +122,9 @@ class Units {
 
   /** Units that did something and were never exposed leave their bucket when it is needed. */
   #sweep(key: string): void {
-    const { lifeMs, waitMs, nowMs } = this.#bounds;
+    const { lifeMs, nowMs } = this.#bounds;
     const all = Object.entries(this.#bucket(key));
-    const kept = all.filter(([, text]) => !isStale(readEntry(text), nowMs, waitMs));
+    const kept = all.filter(([, text]) => !isStale(text, nowMs));
     if (kept.length === all.length) return;
     this.#db.set(key, Object.fromEntries(kept), lifeMs);
     bump(this.#counts, "waiting", kept.length - all.length);
@@ -118,9 +135,11 @@ function bump(counts: Counts, name: string, by: number): void {
   counts[name] = (counts[name] ?? 0) + by;
 }
 
+const GOAL_COUNTS = ["goal", "events", "sum", "squares", "x", "xx", "xy"] as const;
+
 /** Every count that a batch may change. */
 function namesOf(counts: Counts, args: readonly (string | number)[]): Set<string> {
-  const names = new Set<string>([...LOST, "full", "late", "repeated", "crossed"]);
+  const names = new Set<string>([...LOST, "lost:past", "full", "late", "repeated", "crossed"]);
   const variants = new Set(Object.keys(counts).flatMap((name) => (name.startsWith("units:") ? [name.slice(6)] : [])));
   const events = args.slice(6).map((text) => EVENT.exec(String(text))![4]!.split(" "));
   for (const [kind, variant, , , latency] of events) {
@@ -130,8 +149,7 @@ function namesOf(counts: Counts, args: readonly (string | number)[]): Set<string
   }
   for (const variant of variants) {
     names.add(`units:${variant}`).add(`errors:${variant}`);
-    for (const [kind, goal] of events)
-      if (kind === "c" || kind === "v") for (const what of ["goal", "events", "sum", "squares"]) names.add(`${what}:${variant}:${goal}`);
+    for (const [kind, goal] of events) if (kind === "c" || kind === "v") for (const what of GOAL_COUNTS) names.add(`${what}:${variant}:${goal}`);
   }
   return names;
 }
