@@ -1,6 +1,6 @@
 /** `/v1/experiments`: what runs, what came of it, and what operators decide about it. */
 import type { ExperimentData } from "../experiments/experiment-data.ts";
-import { type LiveBoard, type LiveEntry, readLive, setLive } from "../experiments/live/live.ts";
+import { type LiveBoard, type LiveEntry, type LiveWatch, readLive } from "../experiments/live/live.ts";
 import { report } from "../experiments/study/report.ts";
 import { summary } from "../experiments/study/summary.ts";
 import { type StoryLine, tell } from "../experiments/study/story.ts";
@@ -12,6 +12,8 @@ import { Decide, Decided, Force, Forced, Listed, ReportShape, Ship } from "./exp
 
 export interface ExperimentDesk {
   readonly store: Store;
+  /** What is decided, and kept in mind should the store lose it. */
+  readonly live: Pick<LiveWatch, "set">;
   /** Of the release that serves here. */
   readonly experiments: () => readonly ExperimentData[];
   /** Does this gateway look at them? */
@@ -126,14 +128,14 @@ async function list(_asked: Asked, { store, experiments, leads }: ExperimentDesk
 
 async function decide(
   { actor, body }: Asked,
-  { store, unixMs }: ExperimentDesk,
+  { store, live: board, unixMs }: ExperimentDesk,
   { key, bucketVersion }: ExperimentData,
   state: LiveEntry["state"],
   what: StoryLine["what"],
 ): Promise<Answer> {
   const { reason = "" } = body as { reason?: string };
   const live: LiveEntry = { state, reason, by: actor, atUnixMs: unixMs() };
-  await setLive(store, key, live, null);
+  await board.set(key, live, null);
   const which = state.kind === "shipped" ? `${state.variant}${reason === "" ? "" : `: ${reason}`}` : reason;
   await tell(store, key, { atUnixMs: live.atUnixMs, version: bucketVersion, what, by: actor, why: which });
   return json(200, { key, live });

@@ -8,6 +8,7 @@ import type { ExperimentDesk } from "../control/experiment-endpoints.ts";
 import { QA_COOKIE, signQaToken } from "../experiments/assign/assign.ts";
 import type { ExperimentData } from "../experiments/experiment-data.ts";
 import { signingKeys } from "../experiments/keys/keys.ts";
+import { LiveWatch } from "../experiments/live/live.ts";
 import { ExperimentWatch } from "../experiments/study/watch.ts";
 import { openStore, type Store } from "../store/store.ts";
 
@@ -24,6 +25,7 @@ export interface ExperimentParts {
 
 interface Open {
   readonly store: Store;
+  readonly live: LiveWatch;
   readonly watch: ExperimentWatch;
   readonly storeConfig: string;
 }
@@ -46,6 +48,7 @@ export class Experiments {
     const { clock, release } = this.#parts;
     return {
       store: open.store,
+      live: open.live,
       experiments: () => experimentsOf(release()),
       leads: () => open.watch.leads,
       unixMs: () => clock.unixMs(),
@@ -82,8 +85,10 @@ export class Experiments {
       requestPipe: () => givePipe((pipe) => opened.attach(pipe)),
       warn: (text) => log("warn", "store", { text }),
     });
+    const live = new LiveWatch({ store: opened.store, clock, onChange: () => undefined, warn: (text) => this.#warn(text) });
     const watch = new ExperimentWatch({
       store: opened.store,
+      live,
       clock,
       name: gateway,
       experiments: () => experimentsOf(release()),
@@ -94,7 +99,7 @@ export class Experiments {
       onMismatch: (experiment, version, reason) => log("error", "experiment-mismatch", { experiment, version, reason }),
       warn: (text) => this.#warn(text),
     });
-    return (this.#open = { store: opened.store, watch, storeConfig: JSON.stringify(storeConfig) });
+    return (this.#open = { store: opened.store, live, watch, storeConfig: JSON.stringify(storeConfig) });
   }
 
   #warn(text: string): void {
@@ -106,6 +111,7 @@ export class Experiments {
     this.#opening = null;
     this.#open = null;
     open?.watch.close();
+    open?.live.close();
     await open?.store.close();
   }
 

@@ -25,6 +25,7 @@ async function reported(units: number, rates: readonly [number, number]): Promis
   const store = createMemoryStore({ clock, limitBytes: 512 * 1024 * 1024 });
   const counting = new WorkerCounting({ store, clock, dir: null, raw: null, warn: assert.fail });
   const watch = new ExperimentWatch({
+    live: { set: () => assert.fail("nothing is decided here") },
     store,
     clock,
     name: "one",

@@ -1,28 +1,13 @@
 /**
  * What operators and guardrails decided about running experiments: stopped, shipped, or running. One text in the store, with a version;
- * every worker knows of a change within two seconds, by word of mouth or by looking.
+ * every worker knows of a change within two seconds, by word of mouth or by looking, and gives it back to a store that has lost it.
  */
-import { z } from "zod";
 import type { Clock, Timer } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import { defineScript, type Store, type StoreScript, type Subscription } from "../../store/store.ts";
-import type { LiveState } from "../assign/plan.ts";
+import { defineScript, type Store, type StoreEvent, type StoreScript, type Subscription } from "../../store/store.ts";
+import { decided, joined, type LiveBoard, type LiveEntry, NOTHING_DECIDED, readBoard, writtenBoard } from "./board.ts";
 
-export interface LiveEntry {
-  readonly state: LiveState;
-  /** For people: who reads the report a month later must know why. */
-  readonly reason: string;
-  /** Name of a token, or "guardrail". */
-  readonly by: string;
-  readonly atUnixMs: number;
-}
-
-/** Experiments that it does not name run. */
-export interface LiveBoard {
-  /** Grows with each change; 0: nobody ever decided anything. */
-  readonly version: number;
-  readonly entries: ReadonlyMap<string, LiveEntry>;
-}
+export { type LiveBoard, type LiveEntry, NOTHING_DECIDED } from "./board.ts";
 
 export type LiveChange = { readonly outcome: "changed"; readonly board: LiveBoard } | { readonly outcome: "conflict"; readonly board: LiveBoard };
 
@@ -30,9 +15,7 @@ const PLACE = "experiments:live";
 const TOPIC = "experiments:live";
 /** A message that was lost is made up for by this, within the two seconds that a stop may take. */
 const LOOK_EVERY_MS = 1000;
-const MAX_ENTRIES = 1000;
 const MAX_ATTEMPTS = 8;
-export const NOTHING_DECIDED: LiveBoard = Object.freeze({ version: 0, entries: new Map<string, LiveEntry>() });
 
 export const SET_LIVE: StoreScript = defineScript({
   name: "experiments:set-live",
@@ -46,61 +29,30 @@ export const SET_LIVE: StoreScript = defineScript({
   },
 });
 
-const Entry = z.strictObject({
-  state: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("running") }),
-    z.strictObject({ kind: z.literal("stopped") }),
-    z.strictObject({ kind: z.literal("shipped"), variant: z.string() }),
-  ]),
-  reason: z.string(),
-  by: z.string(),
-  atUnixMs: z.number(),
-});
-const Entries = z.record(z.string(), Entry);
-
-function readBoard(text: string): LiveBoard {
-  if (text === "") return NOTHING_DECIDED;
-  const space = text.indexOf(" ");
-  const version = Number(text.slice(0, space));
-  const entries = Entries.safeParse(jsonOf(text.slice(space + 1)));
-  if (space < 0 || !Number.isSafeInteger(version) || !entries.success)
-    throw new GatewayError("STORE_REFUSED", "what the store holds of stopped and shipped experiments is not of this version of Sluice");
-  return { version, entries: new Map(Object.entries(entries.data)) };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function writtenBoard({ version, entries }: LiveBoard): string {
-  return `${version} ${JSON.stringify(Object.fromEntries(entries))}`;
-}
-
 export async function readLive(store: Store): Promise<LiveBoard> {
   return readBoard((await store.get(PLACE))?.toString("utf8") ?? "");
 }
 
 /**
  * Decides about one experiment, and tells every worker. `expectedVersion`: of the board that the decision was made by; null: whatever it says.
- * An entry whose state is `running` says that it runs again, and why.
+ * An entry whose state is `running` says that it runs again, and why. `known`: what else is known here, which the store may have lost. Resolves when the
+ * store has it and every worker is told: each that hears of it keeps it, and gives it back should the store lose it.
  */
-export async function setLive(store: Store, key: string, entry: LiveEntry, expectedVersion: number | null): Promise<LiveChange> {
+export async function setLive(
+  store: Store,
+  key: string,
+  entry: LiveEntry,
+  expectedVersion: number | null,
+  known: LiveBoard = NOTHING_DECIDED,
+): Promise<LiveChange> {
   let board = await readLive(store);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     if (expectedVersion !== null && board.version !== expectedVersion) return { outcome: "conflict", board };
-    const entries = new Map(board.entries);
-    entries.delete(key);
-    entries.set(key, entry);
-    // The longest untouched go: those of experiments that ended long ago.
-    while (entries.size > MAX_ENTRIES) entries.delete(entries.keys().next().value!);
-    const next: LiveBoard = { version: board.version + 1, entries };
+    const next = decided(joined(known, board), key, entry);
     const [done, there] = await store.run(SET_LIVE, [PLACE], [board.version, writtenBoard(next)]);
     if (done === 1) {
-      await store.publish(TOPIC, String(next.version));
+      const told = { version: next.version, entries: new Map([[key, next.entries.get(key)!]]) };
+      await store.publish(TOPIC, writtenBoard(told));
       return { outcome: "changed", board: next };
     }
     board = readBoard(String(there));
@@ -116,12 +68,14 @@ export interface LiveWatchParts {
   readonly warn: (text: string) => void;
 }
 
-/** A worker's eye on it. What is known stays while the store is away; a store that forgot everything is told again. */
+/** A worker's eye on it, and a supervisor's hand. What is known stays while the store is away; a store that forgot it is told again. */
 export class LiveWatch {
   readonly #parts: LiveWatchParts;
   readonly #subscription: Subscription;
   readonly ready: Promise<void>;
   #board: LiveBoard = NOTHING_DECIDED;
+  /** The store's text when it said what is known here; null: it may say something else. */
+  #agreed: string | null = null;
   #reading: Promise<void> | null = null;
   #again = false;
   #timer: Timer | null = null;
@@ -130,7 +84,7 @@ export class LiveWatch {
 
   constructor(parts: LiveWatchParts) {
     this.#parts = parts;
-    this.#subscription = parts.store.subscribe(TOPIC, () => void this.#look());
+    this.#subscription = parts.store.subscribe(TOPIC, (event) => this.#hear(event));
     this.#subscription.ready.catch(() => undefined);
     this.ready = this.#look();
     this.#later();
@@ -138,6 +92,13 @@ export class LiveWatch {
 
   get board(): LiveBoard {
     return this.#board;
+  }
+
+  /** As `setLive`; from then on this process knows of it, whatever becomes of the store. */
+  async set(key: string, entry: LiveEntry, expectedVersion: number | null): Promise<LiveChange> {
+    const change = await setLive(this.#parts.store, key, entry, expectedVersion, this.#board);
+    if (change.outcome === "changed") this.#learn(joined(this.#board, change.board));
+    return change;
   }
 
   close(): void {
@@ -154,6 +115,27 @@ export class LiveWatch {
     });
   }
 
+  /** A message holds one decision: known from here on, also if the store loses it at once. The look that follows finds what else there is. */
+  #hear(event: StoreEvent): void {
+    if (event.type === "message") {
+      try {
+        const { version, entries } = readBoard(event.message);
+        const both = joined(this.#board, { version: 0, entries });
+        if (both !== this.#board) this.#learn({ version: Math.max(this.#board.version + 1, version), entries: both.entries });
+      } catch (thrown) {
+        this.#tell(thrown);
+      }
+    }
+    void this.#look();
+  }
+
+  #learn(board: LiveBoard): void {
+    if (board === this.#board) return;
+    this.#agreed = null;
+    this.#board = board;
+    this.#parts.onChange(board);
+  }
+
   /** What is told while something is read may be newer than what is read. */
   #look(): Promise<void> {
     if (this.#reading !== null) this.#again = true;
@@ -166,20 +148,25 @@ export class LiveWatch {
   }
 
   async #read(): Promise<void> {
-    const { store, onChange, warn } = this.#parts;
+    const { store } = this.#parts;
     try {
-      const board = await readLive(store);
-      if (board.version > this.#board.version) {
-        this.#board = board;
-        onChange(board);
-      } else if (board.version < this.#board.version) {
-        // Flushed: a stopped experiment must not come back to life by that.
-        await store.run(SET_LIVE, [PLACE], [board.version, writtenBoard(this.#board)]);
+      const text = (await store.get(PLACE))?.toString("utf8") ?? "";
+      if (text !== this.#agreed) {
+        const board = readBoard(text);
+        const both = joined(this.#board, board);
+        this.#learn(both);
+        // Flushed, or back at an older copy: a stopped experiment must not come back to life by that. Who is quicker is joined at the next look.
+        if (both.version === board.version) this.#agreed = text;
+        else await store.run(SET_LIVE, [PLACE], [board.version, writtenBoard(both)]);
       }
       this.#failing = false;
     } catch (thrown) {
-      if (!this.#failing) warn(`what operators decided about experiments can't be read, what is known stays: ${String(thrown)}`);
-      this.#failing = true;
+      this.#tell(thrown);
     }
+  }
+
+  #tell(thrown: unknown): void {
+    if (!this.#failing) this.#parts.warn(`what operators decided about experiments can't be read, what is known stays: ${String(thrown)}`);
+    this.#failing = true;
   }
 }

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from "../../clock.ts";
 import { asGatewayError } from "../../errors.ts";
 import { LOCK, type Store } from "../../store/store.ts";
-import { type LiveBoard, readLive, setLive } from "../live/live.ts";
+import { type LiveBoard, type LiveWatch, readLive } from "../live/live.ts";
 import { type Analysis, analyse, MISMATCH_ALPHA, verdictOf } from "../statistics/statistics.ts";
 import { grown, readMemory, type StudyMemory, writeMemory } from "./memory.ts";
 import { experimentCounts, readCounts, type RunCounts, runOf, type Studied } from "./run-counts.ts";
@@ -14,6 +14,8 @@ import { runName } from "../count/run.ts";
 
 export interface WatchParts {
   readonly store: Store;
+  /** What is decided, and kept in mind should the store lose it. */
+  readonly live: Pick<LiveWatch, "set">;
   readonly clock: Clock;
   /** Unique among gateways. */
   readonly name: string;
@@ -111,8 +113,8 @@ export class ExperimentWatch {
 
   /** Once for a version: who starts it again knows what it did. */
   async #stop({ key, bucketVersion }: Studied, reason: string, { arms }: RunCounts, atUnixMs: number): Promise<void> {
-    const { store, onStopped } = this.#parts;
-    await setLive(store, key, { state: { kind: "stopped" }, reason, by: "guardrail", atUnixMs }, null);
+    const { store, live, onStopped } = this.#parts;
+    await live.set(key, { state: { kind: "stopped" }, reason, by: "guardrail", atUnixMs }, null);
     await tell(store, key, { atUnixMs, version: bucketVersion, what: "stopped", by: "guardrail", why: reason });
     const facts: Record<string, number> = {};
     for (const { variant, units, unitsWithErrors } of arms) {

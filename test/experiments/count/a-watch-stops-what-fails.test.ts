@@ -36,6 +36,7 @@ function stageOf(t: TestContext, studied: Studied = experiment) {
     watch(name: string): ExperimentWatch {
       const watch = new ExperimentWatch({
         store,
+        live: { set: (key, entry, expectedVersion) => setLive(store, key, entry, expectedVersion) },
         clock,
         name,
         experiments: () => [studied],
