@@ -44,10 +44,10 @@ function settled(experiments: ExchangeExperiments, response: GatewayResponse, pa
   return counted(experiments, changed, page);
 }
 
-function counted(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): GatewayResponse | Promise<GatewayResponse> {
-  const counting = countResponse(experiments, response, page);
+function counted(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): GatewayResponse {
+  countResponse(experiments, response, page);
   experiments.isSettled = true;
-  return counting === null ? response : counting.then(() => response);
+  return response;
 }
 
 /** `ctx.track`: behind the exposures of its own exchange. */

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GatewayError } from "../../runtime/errors.ts";
+import { type BodySink, type BodySource, bodyOf } from "../../runtime/proxy/exchange.ts";
+import { OverheardBody } from "../../runtime/proxy/overheard-body.ts";
+
+/** Gives what it is told to give. */
+class Origin implements BodySource {
+  readonly length: number;
+  sink!: BodySink;
+  paused = false;
+  cancelled = false;
+  constructor(length = -1) {
+    this.length = length;
+  }
+  read(sink: BodySink): void {
+    this.sink = sink;
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  cancel(): void {
+    this.cancelled = true;
+  }
+  /** As an origin that heeds who asks it to wait. */
+  give(text: string): void {
+    if (!this.sink.chunk(Buffer.from(text))) this.paused = true;
+  }
+}
+
+/** What it took, and what was heard, in the order in which they happened. */
+class Client implements BodySink {
+  readonly story: string[] = [];
+  takes = true;
+  chunk(bytes: Buffer): boolean {
+    this.story.push(bytes.toString());
+    return this.takes;
+  }
+  end(): void {
+    this.story.push("end");
+  }
+  error(): void {
+    this.story.push("error");
+  }
+}
+
+function overheard(origin: BodySource, { limitBytes = 100, slow = null as Promise<void> | null } = {}): { body: OverheardBody; client: Client } {
+  const client = new Client();
+  const body = new OverheardBody(origin, limitBytes, (whole) => {
+    client.story.push(`heard ${String(whole)}`);
+    return slow;
+  });
+  return { body, client };
+}
+
+test("each piece goes on as it comes; it is heard before the last of it has gone", () => {
+  const origin = new Origin();
+  const { body, client } = overheard(origin);
+  body.read(client);
+  origin.give('{"total"');
+  assert.deepEqual(client.story, ['{"total"'], "nobody waits for the rest");
+  origin.give(":1}");
+  origin.sink.end(null);
+  assert.deepEqual(client.story, ['{"total"', ":1}", 'heard {"total":1}', "end"]);
+
+  const known = new Origin(5);
+  const second = overheard(known);
+  second.body.read(second.client);
+  known.give("ab");
+  known.give("cde");
+  known.sink.end(null);
+  assert.deepEqual(second.client.story, ["ab", "heard abcde", "cde", "end"], "with a length the client knows by the last byte that it has all");
+
+  const whole = overheard(bodyOf(Buffer.from("all")));
+  whole.body.read(whole.client);
+  assert.deepEqual(whole.client.story, ["heard all", "all", "end"]);
+});
+
+test("while it is decoded only the last piece stays", async () => {
+  const decoded = Promise.withResolvers<void>();
+  const origin = new Origin(4);
+  const { body, client } = overheard(origin, { slow: decoded.promise });
+  body.read(client);
+  origin.give("ab");
+  origin.give("cd");
+  origin.sink.end(null);
+  assert.deepEqual(client.story, ["ab", "heard abcd"]);
+  decoded.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(client.story, ["ab", "heard abcd", "cd", "end"]);
+});
+
+test("a client that reads slowly holds up nobody who hears, and loses nothing; beyond the limit the origin waits for it", () => {
+  const origin = new Origin();
+  const { body, client } = overheard(origin, { limitBytes: 6 });
+  body.read(client);
+  client.takes = false;
+  origin.give("ab");
+  origin.give("cd");
+  assert.deepEqual([client.story, origin.paused], [["ab"], false]);
+  origin.give("efg");
+  assert.deepEqual([client.story, origin.paused], [["ab", "heard null"], true]);
+  client.takes = true;
+  body.resume();
+  assert.deepEqual([client.story.slice(2), origin.paused], [["cd", "efg"], false]);
+  origin.give("h");
+  origin.sink.end(null);
+  assert.deepEqual(client.story.slice(4), ["h", "end"]);
+});
+
+test("a body that breaks off, and a client that leaves, are heard as nothing, once", () => {
+  const origin = new Origin();
+  const broken = overheard(origin);
+  broken.body.read(broken.client);
+  origin.give("ab");
+  origin.sink.error(new GatewayError("UPSTREAM_RESET", "gone"));
+  assert.deepEqual(broken.client.story, ["ab", "heard null", "error"]);
+
+  const left = new Origin();
+  const leaving = overheard(left);
+  leaving.body.read(leaving.client);
+  left.give("ab");
+  leaving.body.cancel();
+  leaving.body.cancel();
+  assert.deepEqual([leaving.client.story, left.cancelled], [["ab", "heard null"], true]);
+});
