@@ -22,7 +22,7 @@ export function silenceFor(ruleCpuMs: number): number {
 /** As `process/cpu.ts`: what an entry may take, since a hook of it begins with half of its CPU bound left at least. */
 const ENTRY_FACTOR = 1.5;
 /** Above an entry: the process's own work for a frame, a collection of garbage, an isolate made anew. */
-const CORE_MARGIN_MS = 100;
+const CORE_MARGIN_MS = 40;
 
 /** Milliseconds on a core without a word after which a sandbox is killed: no guard inside stops what it does. Waiting, however busy the machine is, does not count. */
 export function coreTimeFor(ruleCpuMs: number): number {
@@ -51,11 +51,11 @@ export class Deadlines {
     if (this.#armed) return;
     this.#armed = true;
     this.#lastMs = this.#options.clock.now();
-    this.#arm();
+    this.#arm(TICK_MS);
   }
 
-  #arm(): void {
-    this.#options.clock.after(TICK_MS, () => this.#tick());
+  #arm(afterMs: number): void {
+    this.#options.clock.after(afterMs, () => this.#tick());
   }
 
   #tick(): void {
@@ -64,18 +64,20 @@ export class Deadlines {
     const elapsedMs = Math.min(now - this.#lastMs, TICK_AT_MOST_MS);
     this.#lastMs = now;
     let busy = runs.waits;
+    let nextMs = TICK_MS;
     for (const process of [...pair.processes()]) {
       if (!process.busy) process.rest();
       else {
         busy = true;
-        process.tick(elapsedMs, { silenceMs, pingMs: Math.min(PING_MS, silenceMs / 2), coreMs });
+        const leftMs = process.tick(elapsedMs, { silenceMs, pingMs: Math.min(PING_MS, silenceMs / 2), coreMs });
+        nextMs = Math.max(1, Math.min(nextMs, Math.ceil(leftMs)));
       }
     }
     if (now - this.#sweptMs >= SWEEP_MS) {
       this.#sweptMs = now;
       runs.sweep(now);
     }
-    if (busy) this.#arm();
+    if (busy) this.#arm(nextMs);
     else this.#armed = false;
   }
 }

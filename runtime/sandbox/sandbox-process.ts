@@ -23,6 +23,10 @@ const START_TIMEOUT_MS = 10_000;
 const MAX_FORGIVEN_MS = 10_000;
 /** How late the end of an entry may come on a busy machine before nothing is believed to end it. */
 const MAX_LATE_MS = 100;
+/** Silence after which it is looked at what all its threads use. */
+const PARALLEL_AFTER_MS = 30;
+/** As many cores in use, and it is the process's own doing that its main thread stands: it waits for its own threads that collect garbage. */
+const PARALLEL_CORES = 1.2;
 /** Signals that only someone else sends: not the process's own fault. */
 const SENT_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
 
@@ -92,6 +96,9 @@ export class SandboxProcess {
   /** Milliseconds on a core when it last spoke, as seen by the tick that followed (−1: not seen yet). */
   #ranMs = -1;
   #queuedMs = 0;
+  /** From when on its threads are looked at (−1: not yet), and what they had used by then. */
+  #parallelFromMs = -1;
+  #allRanMs = 0;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -225,22 +232,30 @@ export class SandboxProcess {
     this.#die({ by: "sluice", reason, cause });
   }
 
-  /** Called every few milliseconds while it is busy. `elapsedMs` is bounded by the caller, so that a worker that was late itself accuses nobody. */
-  tick(elapsedMs: number, limits: { silenceMs: number; pingMs: number; coreMs: number }): void {
+  /**
+   * Called every few milliseconds while it is busy. `elapsedMs` is bounded by the caller, so that a worker that was late itself accuses nobody.
+   * Gives the milliseconds until its time is up at the earliest.
+   */
+  tick(elapsedMs: number, limits: { silenceMs: number; pingMs: number; coreMs: number }): number {
     const resident = this.#probe.residentBytes();
     const limit = this.#baselineBytes === 0 ? Infinity : this.#options.bounds.residentLimitBytes(this.#baselineBytes, this.#releases.size);
     if (resident > limit) {
       this.kill("memory", `it held ${Math.round(resident / 1048576)} MiB, ${Math.round(limit / 1048576)} MiB are allowed`);
-      return;
+      return Infinity;
     }
     this.#silentMs += elapsedMs;
-    this.#judgeCore(limits.coreMs);
-    if (this.#silentMs < limits.pingMs) return;
+    if (this.#parallelFromMs < 0 && this.#silentMs > PARALLEL_AFTER_MS) {
+      this.#parallelFromMs = this.#silentMs;
+      this.#allRanMs = this.#core.allRanMs();
+    }
+    const leftMs = this.#judgeCore(limits.coreMs);
+    if (this.#silentMs < limits.pingMs) return leftMs;
     if (this.#pinged < 0) this.#ping();
     if (this.#waitedMs < 0) this.#waitedMs = this.#core.waitedMs();
-    if (this.#loading.size > 0 || this.#started !== null) return;
+    if (this.#loading.size > 0 || this.#started !== null) return leftMs;
     if (this.#silentMs >= limits.silenceMs) this.#forgive();
     if (this.#silentMs >= limits.silenceMs) this.kill("silent", `it gave no sign for ${Math.round(this.#silentMs)} ms of work`);
+    return leftMs;
   }
 
   /** It owes nothing: the next piece of work starts the count anew. */
@@ -249,23 +264,39 @@ export class SandboxProcess {
     this.#waitedMs = -1;
     this.#forgivenMs = 0;
     this.#ranMs = -1;
+    this.#parallelFromMs = -1;
   }
 
   /** On a core for longer than any entry may be, and not a word: nothing inside will end it. Loads have a time-out of their own. */
-  #judgeCore(coreMs: number): void {
-    if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return;
+  #judgeCore(coreMs: number): number {
+    if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return Infinity;
     const ranMs = this.#core.ranMs();
     if (this.#ranMs < 0) {
       this.#ranMs = ranMs;
       this.#queuedMs = this.#core.waitedMs();
     }
     const before = this.#ranMs;
-    if (ranMs - before <= coreMs) return;
+    const usedMs = ranMs - before;
+    if (usedMs <= coreMs) {
+      if (this.#silentMs > coreMs && this.#isParallel()) this.#killUnlessHeard(`for ${Math.round(this.#silentMs)} ms on more than one core`);
+      return coreMs - usedMs;
+    }
     // Where it queued for a core, so did the thread that ends entries.
-    if (ranMs - before <= coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS)) return;
-    // A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings.
+    const excusedMs = coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS);
+    if (usedMs > excusedMs) this.#killUnlessHeard(`for ${Math.round(usedMs)} ms on a core`);
+    return excusedMs - usedMs;
+  }
+
+  /** Have its threads stood on more than one core at once for most of the silence? No busy machine did that. */
+  #isParallel(): boolean {
+    return this.#parallelFromMs >= 0 && this.#core.allRanMs() - this.#allRanMs > (this.#silentMs - this.#parallelFromMs) * PARALLEL_CORES;
+  }
+
+  /** A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings. */
+  #killUnlessHeard(silent: string): void {
+    const before = this.#ranMs;
     this.#options.clock.after(1, () => {
-      if (this.#ranMs === before) this.kill("silent", `it gave no sign for ${Math.round(ranMs - before)} ms on a core`);
+      if (this.#ranMs === before) this.kill("silent", `it gave no sign ${silent}`);
     });
   }
 
