@@ -60,6 +60,8 @@ export class Journal {
   append({ number, run, text }: JournalEvent): void {
     let segment = this.#segments.at(-1);
     if (segment === undefined || segment.bytes >= FILE_BYTES) {
+      // The folder may have been taken away meanwhile.
+      mkdirSync(path.dirname(this.#stem), { recursive: true, mode: 0o700 });
       const file = `${this.#stem}.${this.#next++}.log`;
       segment = { file, descriptor: openSync(file, "ax", 0o600), bytes: 0, lastNumber: 0 };
       this.#segments.push(segment);

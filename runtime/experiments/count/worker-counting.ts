@@ -40,6 +40,8 @@ const BUFFER_EVENTS = 50_000;
 const BATCH_EVENTS = 100;
 const KNOWN_UNITS = 20_000;
 const CLOSE_MS = 1_000;
+/** A disk that takes nothing is not asked with every event. */
+const UNWRITTEN_MS = 1_000;
 const WORKER_BYTES = 9;
 
 const KINDS = { exposure: 0, goal: 1, error: 2 } as const;
@@ -72,7 +74,8 @@ export class WorkerCounting implements Counting {
   #timer: Timer | null = null;
   #adoptTimer: Timer | null = null;
   #adopting = false;
-  #troubled = false;
+  /** Until then nothing is written; 0: the journal takes what comes. */
+  #unwrittenUntilMs = 0;
   #closed = false;
 
   constructor(parts: CountingParts) {
@@ -156,17 +159,19 @@ export class WorkerCounting implements Counting {
 
   /** False: it is lost. */
   #record(run: string, countAs: string, event: string, kind: Kind): boolean {
-    if (this.#pending >= (this.#parts.bufferEvents ?? BUFFER_EVENTS)) return this.#lose(run, kind);
+    const { clock, warn } = this.#parts;
+    const isTroubled = this.#unwrittenUntilMs > 0;
+    if (this.#pending >= (this.#parts.bufferEvents ?? BUFFER_EVENTS) || (isTroubled && clock.now() < this.#unwrittenUntilMs)) return this.#lose(run, kind);
     const { tag, bucket } = placeOf(countAs);
     const record: JournalEvent = { number: this.#number + 1, run, text: `${tag}:${bucket} ${event}` };
     try {
       this.#journal?.append(record);
     } catch (thrown) {
-      if (!this.#troubled) this.#parts.warn(`experiments: what was counted cannot be written, and is lost until it can: ${(thrown as Error).message}`);
-      this.#troubled = true;
+      if (!isTroubled) warn(`experiments: what was counted cannot be written, and is lost until it can: ${(thrown as Error).message}`);
+      this.#unwrittenUntilMs = clock.now() + UNWRITTEN_MS;
       return this.#lose(run, kind);
     }
-    this.#troubled = false;
+    this.#unwrittenUntilMs = 0;
     this.#number = record.number;
     this.#queue(run).events.push(record);
     this.#pending++;
