@@ -86,6 +86,7 @@ export class Core {
   readonly #startSandbox: () => Promise<Sandbox>;
   readonly #startExperiments: (() => Promise<ExperimentSeat>) | undefined;
   readonly #quotedUpstreams: ReadonlyMap<string, string>;
+  readonly #noted = new Set<string>();
   readonly #idPrefix = randomBytes(6).toString("hex");
   #nextId = 0;
   #swaps: Promise<void> = Promise.resolve();
@@ -119,6 +120,14 @@ export class Core {
   /** Unique over gateways and restarts; no secret. */
   nextRequestId(): string {
     return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
+  }
+
+  /** For the operator, once of each `whose`: the same would be said of every request. There are few of them. */
+  noteOnce(event: string, whose: string, facts: Readonly<Record<string, unknown>>): void {
+    const word = `${event} ${whose}`;
+    if (this.#noted.has(word)) return;
+    this.#noted.add(word);
+    this.observer.note("warn", event, facts);
   }
 
   /** The name of an upstream as JSON. A rule may have picked one that is none. */

@@ -8,6 +8,8 @@ import type { Fields } from "./fields.ts";
 
 /** All cookies of the gateway begin with one of these. */
 const OWN_COOKIE = /^sluice[_-]/;
+/** A cookie without a name comes back as its value alone (RFC 6265bis section 5.7): `=sluice_visitor=…` is sent as one of ours. */
+const OWN_SET_COOKIE = /^[\t =]*sluice[_-][^=; \t]*/;
 const LETTER_C = 99;
 const LETTER_S = 115;
 
@@ -73,4 +75,20 @@ function splitCookies(text: string): { readonly own: string[]; readonly others: 
     else others.push(pair.trim());
   }
   return { own, others: others.join("; ") };
+}
+
+/**
+ * Takes out what an answer of an origin would set of the gateway's own cookies: whoever writes a page may not write who a visitor is, nor end their preview. The
+ * name of the first one; "": there is none.
+ */
+export function dropOwnCookies({ list }: Fields): string {
+  let dropped = "";
+  for (let i = list.length - 2; i >= 0; i -= 2) {
+    if (list[i] !== "set-cookie") continue;
+    const own = OWN_SET_COOKIE.exec(list[i + 1]!);
+    if (own === null) continue;
+    dropped = own[0].replace(/^[\t =]+/, "");
+    list.splice(i, 2);
+  }
+  return dropped;
 }

@@ -17,7 +17,7 @@ import { askCache } from "./cached.ts";
 import { bodyOf, type Exchange, NO_BODY, type UpstreamResponse } from "./exchange.ts";
 import { changeRequest, settleResponse } from "./experiments/experiments.ts";
 import { addForwarded, addVia } from "./forwarded.ts";
-import { type GatewayInputs, takeInputs } from "./gateway-inputs.ts";
+import { dropOwnCookies, type GatewayInputs, takeInputs } from "./gateway-inputs.ts";
 import { type HookTable, paramsOf, type PhaseHooks } from "./hook-plan.ts";
 import { makeHtmlEdits } from "./html-edits.ts";
 import { Life } from "./life.ts";
@@ -222,9 +222,16 @@ function answered(life: Life, answer: UpstreamResponse): GatewayResponse {
     life.throwIfGone();
   }
   addVia(answer.fields, "1.1");
+  if (answer.fields.has("set-cookie")) keepOwnCookies(life, answer);
   const response = fromUpstream(answer, life.core.keepHeaders);
   if (life.witness !== null) life.witness.answered(response);
   return response;
+}
+
+/** Cookies of the gateway are its own to set: told once of each upstream that tries. */
+function keepOwnCookies({ core, upstream }: Life, { fields }: UpstreamResponse): void {
+  const cookie = dropOwnCookies(fields);
+  if (cookie !== "") core.noteOnce("origin-cookie-refused", upstream, { upstream, cookie });
 }
 
 /** What came of hooks before the origin: a response when a rule answered or failed closed, else null. */

@@ -132,7 +132,11 @@ test("an exchange stays on its release; log, header and cache tell which; promot
   const [old, next] = [marking("old"), marking("next")];
   const staged = await openWorker(t, old, {
     config: { routes: [{ upstream: "site", cache: { default: "60s" } }] },
-    origin: (request, response) => response.end(String(request.headers["x-in"])),
+    origin: (request, response) => {
+      if (request.url === "/cookies")
+        response.setHeader("set-cookie", ["sluice_canary=t1-0.forged; Path=/", "mine=1", "=sluice_visitor=x", " sluice-preview=; Max-Age=0"]);
+      response.end(String(request.headers["x-in"]));
+    },
   });
   const { worker, ask, records, seen } = staged;
   const terms = await staged.canary(next, 5000);
@@ -159,6 +163,15 @@ test("an exchange stays on its release; log, header and cache tell which; promot
   const back = await ask("/fresh", { cookie: `mine=1; ${pair}; sluice_visitor=x` }, outside);
   assert.deepEqual([back.headers["sluice-release"], back.headers["set-cookie"]], [next.id, undefined]);
   assert.equal(seen.at(-1)!.cookie, "mine=1", "no origin sees cookies of the gateway");
+
+  const { "set-cookie": set = [] } = (await ask("/cookies", {}, inside)).headers;
+  assert.deepEqual([set.length, set[0], set[1]!.split("=")[0]], [2, "mine=1", CANARY_COOKIE], "no origin sets cookies of the gateway");
+  assert.notEqual(set[1]!.split(";")[0], "sluice_canary=t1-0.forged");
+  for (let i = 0; i < 2; i++) await ask("/cookies", {}, outside);
+  assert.deepEqual(
+    staged.noted.filter(({ event }) => event === "origin-cookie-refused"),
+    [{ event: "origin-cookie-refused", facts: { upstream: "site", cookie: "sluice_canary" } }],
+  );
 
   // Whoever changes the page has changed it for both.
   const before = seen.length;

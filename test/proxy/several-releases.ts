@@ -31,6 +31,8 @@ export interface Staged {
   readonly records: ExchangeRecord[];
   /** What the origin was asked. */
   readonly seen: http.IncomingHttpHeaders[];
+  /** In the log. */
+  readonly noted: { readonly event: string; readonly facts: object }[];
   /** For the audit log. */
   readonly refused: string[];
   /** Releases that were asked for, in order. */
@@ -67,6 +69,7 @@ export async function openWorker(t: TestContext, release: Release, { stored = []
     { baseDir: import.meta.dirname, file: "" },
   );
   const records: ExchangeRecord[] = [];
+  const noted: { event: string; facts: object }[] = [];
   const [refused, taken]: [string[], string[]] = [[], []];
   const plain = createObserver({ log: config.log, sink: { dropped: 0, write: () => undefined, flushSync: () => undefined }, now: () => performance.now() });
   const worker = await startWorker(
@@ -74,6 +77,7 @@ export async function openWorker(t: TestContext, release: Release, { stored = []
     {
       observer: {
         ...plain,
+        note: (_level, event, facts) => void noted.push({ event, facts }),
         exchange: (record) => {
           records.push(record);
           plain.exchange(record);
@@ -97,6 +101,7 @@ export async function openWorker(t: TestContext, release: Release, { stored = []
     worker,
     records,
     seen,
+    noted,
     refused,
     taken,
     async canary(canary, share, tag = TERMS.tag) {
