@@ -14,6 +14,7 @@ import { manifestOf } from "./manifest.ts";
 import { nearest } from "../nearest.ts";
 import type { Problem } from "./problem.ts";
 import { EMPTY_RELEASE, type Release, type RuleModule, type SourceMaps } from "./release.ts";
+import { readsOfMatch } from "../proxy/match/reads.ts";
 import { validateMatchSpec } from "../proxy/match/validate.ts";
 
 export type { Problem } from "./problem.ts";
@@ -118,10 +119,17 @@ function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described
     faults.size === 0 ? [] : bundled.flatMap((rule) => locatedFaults(config.baseDir, rule, faults.get(rule.name) ?? []));
   problems.push(...told(experimentClashes(modules)), ...told(changedExperiments(serving, modules)));
   if (problems.length > 0) return failed(problems);
-  const warnings = told(experimentOverlaps(modules));
+  const warnings = [...told(experimentOverlaps(modules)), ...(config.geo === null ? told(unknownCountries(modules)) : [])];
   modules.sort((a, b) => a.manifest.order - b.manifest.order || (a.manifest.name < b.manifest.name ? -1 : 1));
   const maps = Object.fromEntries(bundled.map(({ name, map }) => [name, map]));
   return { release: { id: releaseId(modules, config.shared), format: 1, rules: modules }, maps, problems: [], ...(warnings.length > 0 ? { warnings } : {}) };
+}
+
+/** Of a config without `geo`: the machine that deploys may lack what the gateways have. */
+function unknownCountries(modules: readonly RuleModule[]): ReadonlyMap<string, readonly Fault[]> {
+  const text = "country matches nothing where the config has no geo key, which says how countries are known; this one has none";
+  const asking = modules.filter(({ manifest }) => readsOfMatch(manifest.when).includes("country"));
+  return new Map(asking.map(({ manifest }) => [manifest.name, [{ text, near: "country" }]]));
 }
 
 function failed(problems: readonly Problem[]): CompileResult {

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { openCountryDatabase } from "../geo/geo.ts";
 import { isToken } from "../proxy/fields.ts";
-import type { MatchSpec } from "../proxy/match/match.ts";
+import { readsOfMatch } from "../proxy/match/reads.ts";
 import { shown } from "./problems.ts";
 import type { GeoConfig, ResolvedConfig } from "./resolved.ts";
 import type { ConfigInput } from "./schema.ts";
@@ -30,10 +30,7 @@ export function geoWarnings({ geo, routes, trustedProxies }: ResolvedConfig): st
     warnings.push(`geo.header: "${geo.header}" is believed from trustedProxies alone, and there are none`);
   if (geo === null)
     for (const [i, { match }] of routes.entries())
-      if (match.some(asksCountry)) warnings.push(`routes[${i}].match: country matches nothing: the config has no geo key, which says how countries are known`);
+      if (readsOfMatch(match).includes("country"))
+        warnings.push(`routes[${i}].match: country matches nothing: the config has no geo key, which says how countries are known`);
   return warnings;
-}
-
-function asksCountry({ country, not }: MatchSpec): boolean {
-  return country !== undefined || (not !== undefined && [not].flat().some(asksCountry));
 }

@@ -25,7 +25,7 @@ function openedDatabase(file: string, note: Note): CountryDatabase | null {
     note("error", `geo.database: found ${file}, ${opened.refusal}; clients have no country by their address until the next reload`);
     return null;
   }
-  note("info", `countries by ${opened.type}, built on ${new Date(opened.builtUnixMs).toISOString().slice(0, 10)}`);
+  note("info", `geo.database: "${opened.type}", built on ${new Date(opened.builtUnixMs).toISOString().slice(0, 10)}`);
   return opened;
 }
 

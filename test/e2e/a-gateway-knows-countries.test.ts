@@ -32,7 +32,7 @@ test("a gateway finds clients in its database, explains it, and reads a new one 
   });
   t.after(() => gateway.stop());
   const { process: running } = gateway;
-  await running.printed(/countries by First, built on 2026-11-01/);
+  await running.printed(/geo\.database: \\"First\\", built on 2026-11-01/);
   const offers = async (address: string): Promise<string> =>
     (await fetch(`${gateway.url}/offers`, { headers: { "x-forwarded-for": address, connection: "close" } })).text();
   assert.deepEqual([await offers("203.0.113.7"), await offers("198.51.100.7")], ["Angebote", "offers"]);
@@ -54,7 +54,7 @@ test("a gateway finds clients in its database, explains it, and reads a new one 
   writeFileSync(database, countryDatabase({ "198.51.100.0/24": "DE" }, { type: "Second" }));
   running.child.kill("SIGHUP");
   await running.printed(/"event":"reloaded"/);
-  await running.printed(/countries by Second/);
+  await running.printed(/geo\.database: \\"Second\\"/);
   assert.deepEqual([await offers("203.0.113.7"), await offers("198.51.100.7")], ["offers", "Angebote"]);
 
   writeFileSync(database, "no database");

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as nextTurn } from "node:timers/promises";
+import { setLive } from "../../runtime/experiments/live/live.ts";
 import type { Countries } from "../../runtime/proxy/countries.ts";
 import { countryFile } from "../support/country-database.ts";
 import { type Answer, Browser, experiment, ExperimentsGateway } from "../experiments/experiments-gateway.ts";
@@ -87,6 +89,14 @@ const originsAsked = async (asking: () => Promise<unknown>): Promise<number> => 
   await asking();
   return gateway.asked.length - sofar;
 };
+
+const isPrivate = (headers: Answer["headers"]): boolean => /^private\b/.test(headers["cache-control"] ?? "");
+
+async function crowd(target: string, address: string, seen: (answer: Answer) => string): Promise<Set<string>> {
+  const variants = new Set<string>();
+  for (let i = 0; i < 24; i++) variants.add(seen(await from(address).ask(target)));
+  return variants;
+}
 
 describe("the country of a client", () => {
   const said = async (browser: Browser): Promise<unknown> => JSON.parse((await browser.ask("/say")).text);
@@ -207,11 +217,6 @@ describe("the cache never gives one country what was made for another:", () => {
 });
 
 describe("an experiment for one country", () => {
-  const crowd = async (target: string, address: string, seen: (answer: Answer) => string): Promise<Set<string>> => {
-    const variants = new Set<string>();
-    for (let i = 0; i < 24; i++) variants.add(seen(await from(address).ask(target)));
-    return variants;
-  };
   test("shows its variants there, and elsewhere nobody is assigned, marked or counted; one page is fetched for all", async () => {
     gateway.counted.length = 0;
     const fetches = await originsAsked(async () => {
@@ -219,8 +224,8 @@ describe("an experiment for one country", () => {
       assert.deepEqual(gateway.counted, []);
       const stranger = await from(FR).ask("/experiment");
       assert.deepEqual([stranger.headers["set-cookie"], stranger.headers["cache-control"], stranger.headers["x-shown"]], [undefined, "max-age=600", undefined]);
-      const seen = await crowd("/experiment", DE, ({ text, headers }) => `${text} ${String(headers["x-shown"])} ${String(headers["cache-control"])}`);
-      assert.deepEqual(seen, new Set([`${PAGE} undefined private, max-age=600`, `${PAGE.replace("as sent", "bold")} bold private, max-age=600`]));
+      const seen = await crowd("/experiment", DE, ({ text, headers }) => `${text} ${String(headers["x-shown"])} ${isPrivate(headers)}`);
+      assert.deepEqual(seen, new Set([`${PAGE} undefined true`, `${PAGE.replace("as sent", "bold")} bold true`]));
     });
     assert.equal(fetches, 1);
     assert.equal(gateway.counted.length, 24);
@@ -233,4 +238,26 @@ describe("an experiment for one country", () => {
     });
     assert.equal(fetches, 2);
   });
+});
+
+test("an experiment that was shipped for one country is kept out of caches that serve all", { timeout: 30_000 }, async () => {
+  const entry = { state: { kind: "shipped", variant: "bold" }, reason: "it won", by: "test", atUnixMs: Date.now() } as const;
+  await setLive(gateway.store, "shown", entry, null);
+  const control = async (): Promise<boolean> => (await crowd("/experiment", DE, ({ headers }) => String(headers["x-shown"]))).has("undefined");
+  while (await control()) await nextTurn(10);
+  const shipped = await from(DE).ask("/experiment");
+  assert.deepEqual([shipped.headers["x-shown"], isPrivate(shipped.headers)], ["bold", true]);
+});
+
+test("a shadow release is asked from the same country", { timeout: 30_000 }, async () => {
+  const { worker } = gateway;
+  const { release } = worker.core.table.loaded!;
+  await worker.shadow({ tag: "same", release, maps: {}, config: worker.core.config, share: 1 });
+  await from(DE).ask("/say");
+  await from(DE, { "x-country": "AT" }).ask("/say");
+  await from(FR).ask("/by-rule");
+  const compared = () => worker.snapshot().shadow!;
+  while (compared().compared + compared().notCompared + compared().dropped < 3) await nextTurn(10);
+  assert.deepEqual([compared().equal, compared().examples], [3, []]);
+  await worker.shadow(null);
 });
