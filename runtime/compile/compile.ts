@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { type Bundled, bundleRules, located, type RuleFile } from "./bundle.ts";
 import { type Describer, createDescriber, type Described, type RuleDescription } from "./describe.ts";
 import { DefinitionPlaces } from "./definition-places.ts";
-import { changedExperiments, experimentClashes, experimentFaults, experimentOverlaps, type Fault, matchFault } from "./experiment-check.ts";
+import { changedExperiments, experimentClashes, experimentFaults, experimentWarnings, type Fault, matchFault } from "./experiment-check.ts";
 import { releaseId } from "./identity.ts";
 import { manifestOf } from "./manifest.ts";
 import { nearest } from "../nearest.ts";
@@ -119,7 +119,7 @@ function assemble(config: ResolvedConfig, bundled: readonly Bundled[], described
     faults.size === 0 ? [] : bundled.flatMap((rule) => locatedFaults(config.baseDir, rule, faults.get(rule.name) ?? []));
   problems.push(...told(experimentClashes(modules)), ...told(changedExperiments(serving, modules)));
   if (problems.length > 0) return failed(problems);
-  const warnings = [...told(experimentOverlaps(modules)), ...(config.geo === null ? told(unknownCountries(modules)) : [])];
+  const warnings = [...told(experimentWarnings(serving, modules)), ...(config.geo === null ? told(unknownCountries(modules)) : [])];
   modules.sort((a, b) => a.manifest.order - b.manifest.order || (a.manifest.name < b.manifest.name ? -1 : 1));
   const maps = Object.fromEntries(bundled.map(({ name, map }) => [name, map]));
   return { release: { id: releaseId(modules, config.shared), format: 1, rules: modules }, maps, problems: [], ...(warnings.length > 0 ? { warnings } : {}) };

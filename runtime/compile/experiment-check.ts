@@ -10,6 +10,7 @@ import { type MatchProblem, validateMatchSpec } from "../proxy/match/validate.ts
 import { isHtmlEdit } from "../sandbox/html-words.ts";
 import type { DefinitionPath } from "./definition-places.ts";
 import { overlapsOf } from "./experiment-overlaps.ts";
+import { canonicalJson } from "./identity.ts";
 import type { Release, RuleModule } from "./release.ts";
 
 /** What is wrong, and a word near which it stands in the source. */
@@ -199,8 +200,44 @@ function placeOfChange(text: string): string {
   return /: (variants|seed|hashVersion|unit) was /.exec(text)?.[1] ?? "key";
 }
 
+/** What may be meant, and does the numbers no good: two experiments on the same elements, and one that goes on under its old version as something else. */
+export function experimentWarnings(serving: Release, modules: readonly RuleModule[]): ReadonlyMap<string, readonly Fault[]> {
+  const overlaps = experimentOverlaps(modules);
+  const before = new Map(serving.rules.flatMap(({ manifest: { experiment: data } }) => (data === undefined ? [] : [[data.key, data] as const])));
+  return new Map(
+    modules.map(({ manifest: { name: module, experiment: data } }) => {
+      const was = data === undefined ? undefined : before.get(data.key);
+      const mixed = data === undefined || was === undefined || was.bucketVersion !== data.bucketVersion ? [] : mixedCounts(was, data);
+      return [module, [...(overlaps.get(module) ?? []), ...mixed]] as const;
+    }),
+  );
+}
+
+function mixedCounts(was: ExperimentData, is: ExperimentData): Fault[] {
+  const said = (path: DefinitionPath, what: string): Fault => ({
+    text: `experiment ${JSON.stringify(is.key)}: ${what} than in the release that serves, and its counts go on, so that the report mixes both. Raise bucketVersion above ${is.bucketVersion} to count anew`,
+    near: is.key,
+    path,
+  });
+  const changes = new Map(was.variants.map((variant) => [variant.key, canonicalJson(variant.changes)]));
+  const goals = new Map(was.goals.map((goal) => [goal.name, countedBy(goal)]));
+  return [
+    ...is.variants
+      .filter((variant) => changes.has(variant.key) && changes.get(variant.key) !== canonicalJson(variant.changes))
+      .map((variant) => said(["apply", variant.key], `variant ${variant.key} changes something else`)),
+    ...is.goals
+      .filter((goal) => goals.has(goal.name) && goals.get(goal.name) !== countedBy(goal))
+      .map((goal) => said(["goals", goal.name], `goal ${goal.name} is counted otherwise`)),
+  ];
+}
+
+/** Which way is good is a matter of reading the counts. */
+function countedBy(goal: ExperimentData["goals"][number]): string {
+  return canonicalJson({ ...goal, better: "" });
+}
+
 /** Edits of the same elements, by the module that comes later. */
-export function experimentOverlaps(modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
+function experimentOverlaps(modules: readonly RuleModule[]): ReadonlyMap<string, Fault[]> {
   const seen: ExperimentData[] = [];
   const overlaps = new Map<string, Fault[]>();
   for (const { manifest } of modules) {

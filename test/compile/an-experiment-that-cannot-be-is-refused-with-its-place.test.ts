@@ -143,6 +143,30 @@ test("a goal that a rule tracks and no experiment has is refused", async () => {
   assert.deepEqual((await project.compile()).problems, []);
 });
 
+test("who goes on with its counts as something else is warned, at its place, and is not when it counts anew", async () => {
+  const definition = (html: string, path: string, version = 0): string =>
+    `import { defineExperiment, html } from "sluice"
+export default defineExperiment({
+  key: "hero", bucketVersion: ${version},
+  variants: { control: 50, bold: 50 },
+  apply: { bold: { html: [html.setText("h1", "${html}")] } },
+  goals: { bought: { when: { path: "${path}" } } },
+})`;
+  await using project = await Project.open({ "rules/hero.ts": definition("a", "/a") });
+  await using compiler = createCompiler(project.config);
+  const serving = (await compiler.rebuild()).release!;
+  const warned = async (text: string) => {
+    await project.put("rules/hero.ts", text);
+    return ((await compiler.rebuild(serving)).warnings ?? []).map(({ text: says, line, column }) => `${line}:${column} ${says.split(", and")[0]!}`);
+  };
+  assert.deepEqual(await warned(definition("b", "/b")), [
+    '5:12 experiment "hero": variant bold changes something else than in the release that serves',
+    '6:12 experiment "hero": goal bought is counted otherwise than in the release that serves',
+  ]);
+  assert.deepEqual(await warned(definition("b", "/b", 1)), []);
+  assert.deepEqual(await warned(definition("a", "/a")), []);
+});
+
 test("a changed experiment needs a new version; more traffic does not, nor does one that is new", async () => {
   const definition = (change: string): string => experiment(REST.replace("control: 50, bold: 50", change));
   await using project = await Project.open({ "rules/hero.ts": definition("control: 50, bold: 50") });
