@@ -30,13 +30,17 @@ export const NEVER_END: Attacks = {
   "a toJSON that never returns in a state": { rule: `ctx.state.x = { toJSON() { for (;;); } }`, codes: CPU },
   "a thenable that never returns": { rule: `return { then() { for (;;); } }`, codes: CPU },
   "an error whose message never comes": { rule: `throw Object.defineProperty(new Error(), "message", { get() { for (;;); } })`, codes: CPU },
+  "one array buffer that grows without bound": {
+    rule: `const all = new Uint8Array(new ArrayBuffer(0, { maxByteLength: 2 ** 33 })); for (;;) { all.buffer.resize(all.length + 1e6); all.fill(1) }`,
+    codes: EITHER,
+    quarantine: false,
+  },
   "a map without bound": { rule: `const all = new Map(); for (let i = 0; ; i++) all.set("key" + i, { i })`, codes: ["RULE_CPU", "RULE_MEMORY"] },
 };
 
 /** Memory. */
 export const HOLD_TOO_MUCH: Attacks = {
   "an array without bound, past isolated-vm's own limit": { rule: `const all = []; for (;;) all.push(new Array(1000).fill(1))`, codes: EITHER },
-  "typed arrays without bound": { rule: `const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1))`, codes: [...EITHER, "RULE_THREW"], quarantine: false },
   "a string without bound": {
     rule: `let all = "x"; for (;;) { all += all; if (all.charCodeAt(all.length >> 1) === 0) return }`,
     codes: EITHER,
@@ -74,5 +78,6 @@ export const BOUNDED: Readonly<Record<string, { readonly rule: HostileRule | str
     rule: { body: `async onRequest(req, ctx) { await Promise.all(Array.from({ length: 10_000 }, (_, i) => ctx.fetch("https://api.example.com/" + i))) }` },
     codes: ["RULE_CALLS", "SERVICE_REFUSED", "RULE_CPU", "RULE_THREW"],
   },
+  "typed arrays without bound": { rule: `const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1))`, codes: ["RULE_THREW", ...EITHER] },
   "an answer of 100 MB": { rule: `return respond(200, "x".repeat(100e6))`, codes: ["RULE_EFFECT", "RULE_CPU", "RULE_MEMORY", "RULE_THREW"] },
 };

@@ -38,6 +38,8 @@ const gateway = await HostileGateway.open({
       body: `onRequest(req, ctx) { for (let i = 0; i < 10_000; i++) ctx.fetch("https://api.example.com/" + i).catch(() => {}); return respond(200, "answered") }`,
     },
     "fetches-one-by-one": { body: `async onRequest(req, ctx) { for (let i = 0; i < 10_000; i++) await ctx.fetch("https://api.example.com/" + i) }` },
+    "typed-arrays": `const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1))`,
+    "typed-arrays-that-nobody-fills": `const all = []; for (;;) all.push(new Float64Array(1e6))`,
     "thousands-of-changes": `for (let i = 0; i < 3000; i++) req.headers.set("x-a", String(i))`,
     "changes-of-all-kinds": `try { for (;;) { req.headers.append("x-a", "1"); req.headers.delete("x-a"); req.method = "GET" } } catch (error) { return respond(200, { told: error.message }) }`,
     ...Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`chatty-${index}`, chatty])),
@@ -71,6 +73,18 @@ for (const name of ["hundred-megabytes", "hundred-megabytes-of-json", "hundred-m
       assert.ok(text.length < 1000);
     });
     assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024);
+    assert.equal(gateway.failuresOf(name).length, 1);
+  });
+}
+
+for (const name of ["typed-arrays", "typed-arrays-that-nobody-fills"]) {
+  test(`${name.replaceAll("-", " ")} without bound end with the memory that rules may hold`, async () => {
+    await gateway.warm();
+    await gateway.amidVisitors(async () => {
+      const { status, code } = await gateway.ask(`/${name}`);
+      assert.equal(status, 503);
+      assert.ok(TOO_MUCH.has(code), code);
+    });
     assert.equal(gateway.failuresOf(name).length, 1);
   });
 }
