@@ -88,6 +88,10 @@ function nextStep(code: string, found: string): string {
   switch (code) {
     case "BASE_OUTDATED":
       return "; see with sluice plan what a deploy would change now, then deploy again";
+    case "CERTIFICATE_REFUSED":
+      return ": SLUICE_ADMIN_CERT and SLUICE_ADMIN_KEY name its files";
+    case "STORE_AWAY":
+      return "; gateways serve on as they are, and nothing can be changed or listed until it is back";
     case "ROLLOUT_RUNNING":
       return "; sluice status shows it";
     case "RELEASE_REFUSED":

@@ -87,7 +87,12 @@ async function isServed(place: AdminPlace, release: string): Promise<boolean> {
 export function viewLines({ canary, picture }: CanaryView): string[] {
   const { steps, at, release } = canary;
   const path = steps.map((share, i) => (i === at ? `[${percentText(share)}]` : percentText(share))).join(" → ");
-  return [`canary ${release}: ${path}`, ...(picture === null ? ["  no counts yet"] : pictureLines(picture))];
+  const waits = at + 1 === steps.length && picture?.verdict === "advance";
+  return [
+    `canary ${release}: ${path}`,
+    ...(picture === null ? ["  no counts yet"] : pictureLines(picture)),
+    ...(waits ? ["  this is its last step: it waits for sluice promote, or sluice rollback"] : []),
+  ];
 }
 
 export function endLines({ release, outcome, because, reason, pictures }: CanaryEnd): string[] {

@@ -114,7 +114,11 @@ function statusLines({ shadow = null, recording = null, state, version, release,
     `store: ${store.kind}, ${store.state}${store.reason === "" ? "" : ` (${store.reason})`}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...driftLines(deployed?.drift ?? []),
-    ...(deployed === null ? [] : everywhereLines(deployed)),
+    ...(deployed === null
+      ? []
+      : store.state === "ready"
+        ? everywhereLines(deployed)
+        : ["the store is away: what other gateways serve is told as it was known last"]),
     ...(deployed?.running ? ["", ...viewLines(deployed.running)] : []),
     "",
     ...table(
@@ -167,5 +171,7 @@ const MOST_KEYS = 12;
 function driftLines(keys: readonly string[]): string[] {
   if (keys.length === 0) return [];
   const more = keys.length > MOST_KEYS ? ` and ${keys.length - MOST_KEYS} more` : "";
-  return [`config file: differs here from what was deployed, which counts, in ${keys.slice(0, MOST_KEYS).join(", ")}${more}`];
+  return [
+    `config file: as it was read last (at the start, or by SIGHUP) it differs here from what was deployed, which counts, in ${keys.slice(0, MOST_KEYS).join(", ")}${more}`,
+  ];
 }

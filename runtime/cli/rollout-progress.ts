@@ -79,7 +79,7 @@ function lineOf({ state, gateways, epoch }: Rollout): string {
   const count = (wanted: string): string => `${live.filter(({ state }) => state === wanted).length} of ${live.length}`;
   switch (state) {
     case "preparing":
-      return live.length === 0 ? "preparing …" : `preparing: ${count("prepared")} gateways are`;
+      return live.length === 0 ? "preparing …" : `preparing: ${count("prepared")} gateways are ready`;
     case "active":
       return `epoch ${epoch} is committed${live.length === 0 ? "" : `: ${count("serving")} gateways serve it`}`;
     default:

@@ -24,6 +24,7 @@ export class ConfigError extends Error {
 /** As whoever stands in the project would write it: no message needs to tell where on the machine that is. */
 function fromHere(file: string): string {
   const relative = path.relative(process.cwd(), file);
+  if (relative === "") return "this folder";
   return relative.startsWith("..") ? file : relative;
 }
 

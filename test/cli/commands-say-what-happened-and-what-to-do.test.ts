@@ -182,7 +182,7 @@ test("status says in one line whether it is live everywhere, by whom it is not, 
     const facts = { host: "", pid: 1, version: "0", startedUnixMs: 0, live: true, silentMs: 0 };
     return { name, epoch: 5, release: A, state: "serving", reason: "", ...facts, ...more };
   };
-  const line = async (gateways: readonly SeenGateway[], rolling: object | null = null): Promise<string> => {
+  const line = async (gateways: readonly SeenGateway[], rolling: object | null = null, stored = "ready"): Promise<string> => {
     const deployed = { gateway: "one", epoch: 5, gateways, drift: [], running: null, rollout: rolling };
     const whole = {
       state: "serving",
@@ -191,13 +191,13 @@ test("status says in one line whether it is live everywhere, by whom it is not, 
       workers: [],
       quarantined: [],
       upstreams: [],
-      store: { kind: "redis", state: "ready", reason: "" },
+      store: { kind: "redis", state: stored, reason: "" },
       deployed,
     };
     const { out } = await said(async (terminal) => status(await answering(t, { "GET /v1/status": whole }), terminal));
     return out
       .split("\n")
-      .filter((text) => /^(epoch|rollout) \d/.test(text))
+      .filter((text) => /^(epoch \d|rollout \d|the store)/.test(text))
       .join("\n");
   };
   assert.equal(await line([gateway("one"), gateway("two")]), "epoch 5 is served by every live gateway");
@@ -209,6 +209,7 @@ test("status says in one line whether it is live everywhere, by whom it is not, 
     await line([gateway("one", { state: "prepared" })], { number: 9, release: B, by: "ann", dryRun: false }),
     /^epoch 5 is served by every live gateway\nrollout 9: release b+ by ann is being prepared$/,
   );
+  assert.equal(await line([gateway("one")], null, "unavailable"), "the store is away: what other gateways serve is told as it was known last");
 });
 
 test("releases shows that what was deployed was not what was committed", async (t) => {
