@@ -3,8 +3,8 @@ import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { applyEffects, tellNotes } from "./apply-effects.ts";
 import { CodecError } from "./codec.ts";
-import { cpuOf, type Finish, finishOf, MAX_FIELDS, Outcome, type DoneRecord } from "./done.ts";
-import { legalIn, readEffects, TAIL_LEGAL } from "./effects.ts";
+import { cpuOf, finishOf, Outcome, type DoneRecord } from "./done.ts";
+import { readEffects, TAIL_LEGAL } from "./effects.ts";
 import { errorOf, failureFrom, type Failure } from "./failures.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { cancelRecord } from "./hook-text.ts";
@@ -12,6 +12,7 @@ import { Losses } from "./losses.ts";
 import type { Pair } from "./pair.ts";
 import type { Death, ProcessEvents, SandboxProcess } from "./sandbox-process.ts";
 import type { HookOutcome, HookRun, SandboxOptions } from "./sandbox.ts";
+import { RememberedOutcomes } from "./remembered-outcomes.ts";
 import { seedSource } from "./seeds.ts";
 import { PendingRun, Segment } from "./segment.ts";
 import { ServiceCalls } from "./service-calls.ts";
@@ -41,6 +42,7 @@ export class Runs {
   readonly #calls: ServiceCalls;
   readonly #trials: Trials;
   readonly #losses: Losses;
+  readonly #remembered: RememberedOutcomes;
   readonly #newSeed: () => string;
   #nextNumber = 1;
   #outstanding = 0;
@@ -53,6 +55,7 @@ export class Runs {
     this.#options = given.options;
     this.#clock = given.clock;
     this.#pair = given.pair;
+    this.#remembered = new RememberedOutcomes(given.options);
     this.#newSeed = given.options.newSeed ?? seedSource();
     const stem = `${this.#newSeed().slice(0, 12)}.${Math.floor(given.options.now()).toString(36)}.`;
     this.#calls = new ServiceCalls(
@@ -96,39 +99,7 @@ export class Runs {
   }
 
   recall(run: HookRun, held: HeldRelease): HookOutcome | null {
-    // Whoever wants to know what is decided, and where, sees it decided.
-    if (run.exchange.trace) return null;
-    const remembered = held.memoryOf(run.phase, run.rules)?.recall(run) ?? null;
-    if (remembered === null) return null;
-    const { effects, answeredBy, notes } = remembered;
-    // A message with so many fields is looked at by `finishOf`.
-    if ((run.response ?? run.request).fields.size + effects.length > MAX_FIELDS) return null;
-    const decisions = { upstream: "", pinnedTarget: "", body: null, answer: null as HookOutcome["answer"] };
-    if (notes) tellNotes(effects, run, this.#options.events);
-    applyEffects(run, effects, decisions);
-    for (const rule of run.rules) {
-      const outcome = rule === answeredBy ? "answer" : "next";
-      this.#options.events.hook({ rule: held.nameOf(rule), phase: run.phase, cpuUs: 0, outcome, recalled: true, failure: null, exchange: run.exchange.id });
-      if (rule === answeredBy) break;
-    }
-    return { ...decisions, failure: null, rule: answeredBy < 0 ? "" : held.nameOf(answeredBy) };
-  }
-
-  /** Before the effects are applied: what was asked is still there to be compared. */
-  #learn(segment: Segment, record: DoneRecord, finish: Finish): void {
-    const { run, held, at, suspectTo } = segment.pending;
-    if (run.exchange.trace) return;
-    if (at !== 0 || suspectTo > 0 || segment.to !== run.rules.length || finish.refused !== null || record.outcome === Outcome.FAILURE) return;
-    const remembered = { effects: finish.counted, answeredBy: record.outcome === Outcome.ANSWER ? record.by : -1, text: record.effects };
-    const bounds = { legal: legalIn(run.phase, run.response), rules: run.rules, crossingBytes: this.#options.limits.crossingBytes };
-    if (held.memoryOf(run.phase, run.rules)?.learn(run, remembered, (text) => readEffects(text, bounds).list) !== false) return;
-    const rule = held.nameOf(run.rules[0]!);
-    this.#options.events.log({
-      rule,
-      level: "warn",
-      text: `${run.phase} decided differently on the same request: what it decides is not remembered any more`,
-      exchange: run.exchange.id,
-    });
+    return this.#remembered.recall(run, held);
   }
 
   /** Sandboxes may be there now for those who wait. */
@@ -290,7 +261,7 @@ export class Runs {
     const { outcome, by, cpu } = record;
     const finish = finishOf(segment, record, this.#options.limits.crossingBytes);
     this.#leave(segment, process, tail);
-    if (!tail) this.#learn(segment, record, finish);
+    if (!tail) this.#remembered.learn(segment, record, finish);
     tellNotes(finish.told, run, this.#options.events);
     if (run.exchange.trace) applyTraced(run, held, finish.counted, pending, run.exchange.trace);
     else applyEffects(run, finish.counted, pending);

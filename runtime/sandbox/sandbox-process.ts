@@ -3,12 +3,12 @@ import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import { CodecError } from "./codec.ts";
-import { CoreProbe } from "./core-time.ts";
 import { FrameLink } from "./frames.ts";
 import type { HeldRelease } from "./held-release.ts";
 import { loadRecord, pingRecord, unloadRecord } from "./hook-text.ts";
 import { MemoryProbe, type MemoryBounds } from "./memory-bounds.ts";
 import { readRecords, type RecordEvents } from "./records.ts";
+import { Silence, type SilenceLimits } from "./silence.ts";
 import { canMoveLimits, spawnSandbox, type Spawned } from "./spawn.ts";
 import { CallTable } from "./call-table.ts";
 import type { Segment } from "./segment.ts";
@@ -19,14 +19,6 @@ const LOAD_TIMEOUT_MS = 5000;
 const LOAD_TIMEOUT_PER_RULE_MS = 3;
 /** From spawn to a first word: 110 ms measured, many times that on a machine under load. */
 const START_TIMEOUT_MS = 10_000;
-/** Silence that is excused because the process had no core. More, and the machine is of no use to anybody. */
-const MAX_FORGIVEN_MS = 10_000;
-/** How late the end of an entry may come on a busy machine before nothing is believed to end it. */
-const MAX_LATE_MS = 100;
-/** Silence after which it is looked at what all its threads use. */
-const PARALLEL_AFTER_MS = 30;
-/** As many cores in use, and it is the process's own doing that its main thread stands: it waits for its own threads that collect garbage. */
-const PARALLEL_CORES = 1.2;
 /** Signals that only someone else sends: not the process's own fault. */
 const SENT_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
 
@@ -77,7 +69,7 @@ export class SandboxProcess {
   readonly #spawned: Spawned;
   readonly #link: FrameLink;
   readonly #probe: MemoryProbe;
-  readonly #core: CoreProbe;
+  readonly #silence: Silence;
   readonly #loading = new Map<number, Loading>();
   /** Releases it has, and whether their isolates stand. */
   readonly #releases = new Map<number, { readonly release: HeldRelease; stands: boolean }>();
@@ -88,17 +80,6 @@ export class SandboxProcess {
   #sent = 0;
   #settled = 0;
   #pinged = -1;
-  /** Milliseconds without a word while it owes one, counted by `tick`. */
-  #silentMs = 0;
-  /** Of it, what the process spent waiting for a core is not held against it: up to where that was counted (−1: not yet), and how much was forgiven. */
-  #waitedMs = -1;
-  #forgivenMs = 0;
-  /** Milliseconds on a core when it last spoke, as seen by the tick that followed (−1: not seen yet). */
-  #ranMs = -1;
-  #queuedMs = 0;
-  /** From when on its threads are looked at (−1: not yet), and what they had used by then. */
-  #parallelFromMs = -1;
-  #allRanMs = 0;
   #started: { resolve(): void; reject(error: GatewayError): void } | null = null;
 
   constructor(options: ProcessOptions) {
@@ -112,7 +93,14 @@ export class SandboxProcess {
     this.#child = this.#spawned.child;
     this.pid = this.#spawned.pid;
     this.#probe = new MemoryProbe(this.pid);
-    this.#core = new CoreProbe(this.pid);
+    this.#silence = new Silence(this.pid, options.clock, {
+      isLoading: () => this.#loading.size > 0 || this.#started !== null,
+      isMaking: () => [...this.#releases.values()].some(({ stands }) => !stands),
+      askOnce: () => {
+        if (this.#pinged < 0) this.#ping();
+      },
+      end: (reason) => this.kill("silent", reason),
+    });
     this.#events = options.events(this);
     this.#link = new FrameLink(this.#spawned.pipe, {
       frame: (text) => this.#frame(text),
@@ -236,82 +224,19 @@ export class SandboxProcess {
    * Called every few milliseconds while it is busy. `elapsedMs` is bounded by the caller, so that a worker that was late itself accuses nobody.
    * Gives the milliseconds until its time is up at the earliest.
    */
-  tick(elapsedMs: number, limits: { silenceMs: number; pingMs: number; coreMs: number }): number {
+  tick(elapsedMs: number, limits: SilenceLimits): number {
     const resident = this.#probe.residentBytes();
     const limit = this.#baselineBytes === 0 ? Infinity : this.#options.bounds.residentLimitBytes(this.#baselineBytes, this.#releases.size);
     if (resident > limit) {
       this.kill("memory", `it held ${Math.round(resident / 1048576)} MiB, ${Math.round(limit / 1048576)} MiB are allowed`);
       return Infinity;
     }
-    this.#silentMs += elapsedMs;
-    if (this.#parallelFromMs < 0 && this.#silentMs > PARALLEL_AFTER_MS) {
-      this.#parallelFromMs = this.#silentMs;
-      this.#allRanMs = this.#core.allRanMs();
-    }
-    const leftMs = this.#judgeCore(limits.coreMs);
-    if (this.#silentMs < limits.pingMs) return leftMs;
-    if (this.#pinged < 0) this.#ping();
-    if (this.#waitedMs < 0) this.#waitedMs = this.#core.waitedMs();
-    if (this.#loading.size > 0 || this.#started !== null) return leftMs;
-    if (this.#silentMs >= limits.silenceMs) this.#forgive();
-    if (this.#silentMs >= limits.silenceMs) this.kill("silent", `it gave no sign for ${Math.round(this.#silentMs)} ms of work`);
-    return leftMs;
+    return this.#silence.tick(elapsedMs, limits);
   }
 
   /** It owes nothing: the next piece of work starts the count anew. */
   rest(): void {
-    this.#silentMs = 0;
-    this.#waitedMs = -1;
-    this.#forgivenMs = 0;
-    this.#ranMs = -1;
-    this.#parallelFromMs = -1;
-  }
-
-  /** On a core for longer than any entry may be, and not a word: nothing inside will end it. Loads have a time-out of their own. */
-  #judgeCore(coreMs: number): number {
-    if (this.#loading.size > 0 || this.#started !== null || this.#isMaking()) return Infinity;
-    const ranMs = this.#core.ranMs();
-    if (this.#ranMs < 0) {
-      this.#ranMs = ranMs;
-      this.#queuedMs = this.#core.waitedMs();
-    }
-    const before = this.#ranMs;
-    const usedMs = ranMs - before;
-    if (usedMs <= coreMs) {
-      if (this.#silentMs > coreMs && this.#isParallel()) this.#killUnlessHeard(`for ${Math.round(this.#silentMs)} ms on more than one core`);
-      return coreMs - usedMs;
-    }
-    // Where it queued for a core, so did the thread that ends entries.
-    const excusedMs = coreMs + Math.min(this.#core.waitedMs() - this.#queuedMs, MAX_LATE_MS);
-    if (usedMs > excusedMs) this.#killUnlessHeard(`for ${Math.round(usedMs)} ms on a core`);
-    return excusedMs - usedMs;
-  }
-
-  /** Have its threads stood on more than one core at once for most of the silence? No busy machine did that. */
-  #isParallel(): boolean {
-    return this.#parallelFromMs >= 0 && this.#core.allRanMs() - this.#allRanMs > (this.#silentMs - this.#parallelFromMs) * PARALLEL_CORES;
-  }
-
-  /** A word may lie unread in the pipe when the worker was held up itself: it is read before the next timer rings. */
-  #killUnlessHeard(silent: string): void {
-    const before = this.#ranMs;
-    this.#options.clock.after(1, () => {
-      if (this.#ranMs === before) this.kill("silent", `it gave no sign ${silent}`);
-    });
-  }
-
-  #isMaking(): boolean {
-    for (const { stands } of this.#releases.values()) if (!stands) return true;
-    return false;
-  }
-
-  /** Takes back what a busy machine, and no rule, made it wait. */
-  #forgive(): void {
-    const waitedMs = this.#core.waitedMs();
-    const forgivenMs = Math.min(waitedMs - this.#waitedMs, MAX_FORGIVEN_MS - this.#forgivenMs, this.#silentMs);
-    this.#waitedMs = waitedMs;
-    this.#forgivenMs += forgivenMs;
-    this.#silentMs -= forgivenMs;
+    this.#silence.broken();
   }
 
   #ping(): void {
@@ -320,7 +245,7 @@ export class SandboxProcess {
   }
 
   #frame(text: string): void {
-    this.rest();
+    this.#silence.broken();
     try {
       readRecords(text, this.#receiver);
     } catch (thrown) {
@@ -386,7 +311,7 @@ export class SandboxProcess {
     this.death = death;
     this.#link.close();
     this.#probe.close();
-    this.#core.close();
+    this.#silence.close();
     this.#held = "";
     const gone = this.#gone();
     for (const loading of this.#loading.values()) loading.reject(gone);
