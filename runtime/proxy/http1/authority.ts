@@ -1,8 +1,9 @@
 /** Host and port as they may stand in Host or an absolute target (RFC 9110 section 7.2, RFC 3986 section 3.2). */
 
 // Registered names in the wild are letters, digits, "-", "." and "_". The grammar would also let percent-escapes,
-// sub-delimiters and an empty port pass; two parsers seldom agree on those, so they are refused.
-const NAME_AND_PORT = /^([a-z0-9\-._~]{1,255}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?$/;
+// sub-delimiters and an empty port pass; two parsers seldom agree on those, so they are refused. So are empty labels ("a..", no name of DNS): with one
+// final "." taken off, the rest would be another host's rules.
+const NAME_AND_PORT = /^((?!\.|[^:]*\.\.)[a-z0-9\-._~]{1,255}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?$/;
 const UPPER = /[A-Z]/;
 
 let lastGood = "";

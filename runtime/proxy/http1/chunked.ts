@@ -184,7 +184,8 @@ const STRAY_CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|[^\r]\n/;
 function allowedTrailers(list: string[]): string[] | null {
   const allowed: string[] = [];
   for (let i = 0; i < list.length; i += 2) {
-    if (!FORBIDDEN_IN_TRAILERS.has(list[i]!)) allowed.push(list[i]!, list[i + 1]!);
+    // Some origins read "_" as "-".
+    if (!FORBIDDEN_IN_TRAILERS.has(list[i]!.replaceAll("_", "-"))) allowed.push(list[i]!, list[i + 1]!);
   }
   return allowed.length > 0 ? allowed : null;
 }

@@ -38,6 +38,25 @@ test("a thousand pipelined requests are answered on one connection", async () =>
   await harness.close();
 });
 
+test("trailers that would change who asks, or how a message is understood, are dropped, with underscores too", async () => {
+  const harness = await startFront();
+  const forbidden = [
+    "Host: evil",
+    "X-Forwarded-For: 6.6.6.6",
+    "X_Forwarded_For: 6.6.6.6",
+    "Authorization: x",
+    "Cookie: a=b",
+    "Sluice-Error: x",
+    "Connection: close",
+  ];
+  const received = await ask(
+    harness,
+    `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n${forbidden.map((line) => `${line}\r\n`).join("")}X-Sum: 7\r\n\r\n`,
+  );
+  assert.deepEqual((JSON.parse(received.slice(received.indexOf("\r\n\r\n") + 4)) as { trailers: unknown }).trailers, ["x-sum", "7"]);
+  await harness.close();
+});
+
 test("bodies by length and chunked, with trailers, arrive whole and the connection goes on", async () => {
   const harness = await startFront();
   const client = await harness.connect();
