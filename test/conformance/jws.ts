@@ -2,11 +2,10 @@
  * The Wycheproof cases for JSON Web Signatures against the verifier behind `ctx.auth.jwt`. A case whose payload is no JSON
  * object can never be a token; its signature is judged all the same, by the reason that the verifier gives.
  */
-import fs from "node:fs";
-import path from "node:path";
 import { systemClock } from "../../runtime/clock.ts";
 import { isCompact, JwtVerifier } from "../../runtime/security/auth/jwt.ts";
 import { Egress } from "../../runtime/security/egress.ts";
+import { outsideData } from "./data.ts";
 
 interface Group {
   readonly comment: string;
@@ -32,8 +31,7 @@ const LISTED: Readonly<Record<number, string>> = {
   373: NOT_BASE64URL,
 };
 
-const folder = process.env["SLUICE_CONFORMANCE"] ?? path.join(import.meta.dirname, "../../../shared/conformance");
-const { testGroups } = JSON.parse(fs.readFileSync(path.join(folder, "jws-wycheproof.json"), "utf8")) as { testGroups: Group[] };
+const { testGroups } = outsideData("jws-wycheproof.json") as { testGroups: Group[] };
 const verifier = new JwtVerifier(new Egress({ allow: [], private: [], own: [], maxBodyBytes: 1, timeoutMs: 1 }), systemClock);
 
 let passed = 0;

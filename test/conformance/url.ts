@@ -1,10 +1,6 @@
 /** The Web Platform Tests' data for URL (parsing and setters) through the sandbox's URL, in a bare V8 context. */
-import fs from "node:fs";
-import path from "node:path";
 import { createWebContext } from "../sandbox/web-context.ts";
-
-const folder = process.env["SLUICE_CONFORMANCE"] ?? path.join(import.meta.dirname, "../../../shared/conformance");
-const load = (file: string): unknown => JSON.parse(fs.readFileSync(path.join(folder, file), "utf8"));
+import { outsideData } from "./data.ts";
 
 /** Where we differ from the data, and why; by what the check below calls the case. */
 const LISTED: Readonly<Record<string, string>> = {};
@@ -50,7 +46,7 @@ for (const [script, file] of [
   [PARSE, "urltestdata.json"],
   [SET, "setters_tests.json"],
 ] as const) {
-  const [count, failures] = (await web.run(`const data = ${JSON.stringify(JSON.stringify(load(file)))}; ${script}`)) as [number, [string, string][]];
+  const [count, failures] = (await web.run(`const data = ${JSON.stringify(JSON.stringify(outsideData(file)))}; ${script}`)) as [number, [string, string][]];
   passed += count - failures.length;
   for (const [name, found] of failures) {
     if (LISTED[name] === undefined) failed++;

@@ -1,10 +1,8 @@
 /** The Web Platform Tests' data for URLPattern through the sandbox's URLPattern, in a bare V8 context. */
-import fs from "node:fs";
-import path from "node:path";
 import { createWebContext } from "../sandbox/web-context.ts";
+import { outsideData } from "./data.ts";
 
-const folder = process.env["SLUICE_CONFORMANCE"] ?? path.join(import.meta.dirname, "../../../shared/conformance");
-const cases: unknown = JSON.parse(fs.readFileSync(path.join(folder, "urlpatterntestdata.json"), "utf8"));
+const cases = outsideData("urlpatterntestdata.json");
 
 /** Where we differ from the data, and why; by the arguments of the constructor and of the match. */
 const LISTED: Readonly<Record<string, string>> = listed({

@@ -1,12 +1,10 @@
 /**
  * Requests collected from llhttp's and h1spec's tests (data from outside, not in this repository), each sent to a front in
- * raw bytes; after each, an innocent request must be answered. The folder is `$SLUICE_CONFORMANCE` or `../shared/conformance`.
- * `--list` prints each difference with its reason. Exit 1 when a case differs without a listed reason, or a listed one no longer does.
+ * raw bytes; after each, an innocent request must be answered. `--list` prints each difference with its reason. Exit 1 when a case differs without a listed reason, or a listed one no longer does.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { ask, INNOCENT, startFront } from "../proxy/http1/front-harness.ts";
 import type { Harness } from "../proxy/http1/front-harness.ts";
+import { outsideData } from "./data.ts";
 import { DIFFERENCES } from "./wire-reasons.ts";
 import type { Verdict } from "./wire-reasons.ts";
 
@@ -21,9 +19,6 @@ interface Judgement {
   readonly verdict: Verdict;
   readonly code: string;
 }
-
-const folder = process.env["SLUICE_CONFORMANCE"] ?? resolve(import.meta.dirname, "../../../shared/conformance");
-const file = join(folder, "wire-cases.json");
 
 /** What the front made of the bytes: a refusal; a request taken (and, unless `headIsEnough`, answered); or waiting for more. */
 async function judge(harness: Harness, request: string, headIsEnough = false): Promise<Judgement> {
@@ -55,11 +50,7 @@ function complete(request: string): string {
 }
 
 async function run(): Promise<number> {
-  if (!existsSync(file)) {
-    console.log(`wire: ${file} is not there; nothing to run`);
-    return 0;
-  }
-  const cases = JSON.parse(readFileSync(file, "utf8")) as WireCase[];
+  const cases = outsideData("wire-cases.json") as WireCase[];
   const harness = await startFront();
   const differences = new Map(DIFFERENCES.flatMap((difference) => difference.cases.map((name) => [name, difference] as const)));
   const count = { asExpected: 0, completed: 0, listed: 0 };
