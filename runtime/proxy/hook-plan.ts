@@ -25,7 +25,7 @@ export interface HookPlan extends Readonly<Record<Phase, PhaseHooks | null>> {
   readonly changesOrigin: boolean;
   /** Personal input by which rules match that have a say before the cache stores: who asks without it must not get their answer. */
   readonly matchReads: readonly RuleRead[];
-  /** Which of those rules match by country: entries are keyed by them. null: none do. */
+  /** Which of those rules, and of those with a say about errors, match by country: entries are keyed by them. null: none do. */
   readonly byCountry: CountryKey | null;
   /** May a rule read `ctx.client`? One whose code does not spell the word sees no country there. */
   readonly asksClient: boolean;
@@ -155,7 +155,8 @@ export class HookTable {
       const { name, when } = all[rule]!.manifest;
       return readsOfMatch(when).map((read): RuleRead => ({ rule: name, read: read === "country" ? `country:${name}` : read }));
     });
-    const placed = [...before].map((rule) => all[rule]!.manifest).filter(({ when }) => readsOfMatch(when).includes("country"));
+    // A failure may have it ask another upstream, whose answer is stored like any.
+    const placed = [...before.union(new Set(onError?.rules))].map((rule) => all[rule]!.manifest).filter(({ when }) => readsOfMatch(when).includes("country"));
     const byCountry =
       placed.length === 0 ? null : Object.freeze({ parts: placed.map(({ name }) => `country:${name}`), exact: placed.some(({ when }) => when.length > 1) });
     const asksClient = indices.some((rule) => this.#asksClient(rule));

@@ -18,6 +18,7 @@ const MODULES = {
   say: `export default defineRule({ when: { path: "/say" }, onRequest: (req, ctx) => respond(200, JSON.stringify([ctx.client.country, req.headers.get("x-country")])) })`,
   mark: `export default defineRule({ when: { path: ["/plain", "/by-rule"] }, onOriginRequest(req) { req.headers.set("x-marked", "yes") } })`,
   german: `export default defineRule({ when: { path: "/by-rule", country: ["DE", "AT"] }, onOriginRequest(req) { req.headers.set("x-edition", "german") } })`,
+  instead: `export default defineRule({ when: { path: "/instead", country: "DE" }, onError(error, req) { req.upstream = "german" } })`,
   late: `export default defineRule({ when: { path: "/late", country: "DE" }, onResponse(res) { res.headers.set("x-late", "german") } })`,
   abroad: `export default defineRule({ when: { path: "/abroad", not: { country: "DE" } }, onOriginResponse(res) { res.headers.set("x-edition", "abroad") } })`,
   either: `export default defineRule({
@@ -44,8 +45,8 @@ function open(config: object): Promise<ExperimentsGateway> {
       ...config,
     },
     origins: {
-      site: ({ headers }) => ({
-        headers: { "content-type": "text/html", "cache-control": "max-age=600" },
+      site: ({ target, headers }) => ({
+        headers: { "content-type": "text/html", "cache-control": "max-age=600", ...(target === "/instead" ? { "content-length": ["1", "2"] } : {}) },
         body: PAGE + (headers["x-edition"] ?? "") + (headers["x-marked"] ?? ""),
       }),
       german: () => ({ headers: { "cache-control": "max-age=600" }, body: "from the German origin" }),
@@ -199,6 +200,15 @@ describe("the cache never gives one country what was made for another:", () => {
       assert.deepEqual([await lateOf(from(DE)), await lateOf(from(FR)), await lateOf(from(DE))], ["german", undefined, "german"]),
     );
     assert.equal(asked, 1);
+  });
+  test("another origin, asked in place of one that fails", async () => {
+    const got = async (address: string): Promise<[number, string]> => {
+      const { status, text } = await from(address).ask("/instead");
+      return [status, text];
+    };
+    assert.deepEqual(await got(DE), [200, "from the German origin"]);
+    assert.equal((await got(FR))[0], 502);
+    assert.deepEqual(await got(DE), [200, "from the German origin"]);
   });
   test("routes to other origins", async () => {
     const got = async (address: string): Promise<string> => (await from(address).ask("/routed")).text;
