@@ -35,6 +35,11 @@ export interface CacheExchange extends KeyedRequest {
   readonly partition: string;
   /** The others that are in use: what an unsafe request changes is out of date in them too. Left out: none. */
   readonly otherPartitions?: readonly string[];
+  /**
+   * Other keys under which what a URL has may be kept, for visitors of other variants: an unsafe request puts them out of date too. `target`: of the request,
+   * or what its answer points at. Null: too many to be told one by one. Left out: none.
+   */
+  readonly otherForms?: (target: string) => readonly CacheForm[] | null;
   /** As the client asked, before rules rewrote it. */
   readonly publicAuthority: string;
   readonly publicTarget: string;
@@ -51,6 +56,12 @@ export interface CacheExchange extends KeyedRequest {
   hold(): () => void;
   /** The same for this client alone. */
   pass(): Promise<GatewayResponse>;
+}
+
+export interface CacheForm {
+  readonly target: string;
+  readonly upstream: string;
+  readonly shape: KeyShape;
 }
 
 export interface OriginAnswer {

@@ -2,11 +2,11 @@
 import { GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "../proxy/reply.ts";
 import { Admission, authorizedKey } from "./admission.ts";
-import type { Cache, CacheExchange, CacheParts, CachePeek, CacheStatusReport, KeptAnswer, PurgeReport } from "./cache.ts";
+import type { Cache, CacheExchange, CacheForm, CacheParts, CachePeek, CacheStatusReport, KeptAnswer, PurgeReport } from "./cache.ts";
 import { newCounts, type CacheOutcome } from "./counters.ts";
 import type { Entry, Slot } from "./entry.ts";
 import { Flight, type Outcome } from "./flight.ts";
-import { keyOf } from "./key.ts";
+import { keyOf, placeOf } from "./key.ts";
 import { Lookup } from "./lookup.ts";
 import { MemoryTier } from "./memory-tier.ts";
 import { type CacheStatus, decide, invalidatedTargets, readRequest, type RequestTerms, type Verdict } from "./policy/policy.ts";
@@ -18,6 +18,7 @@ import { addCacheStatus, type Served, serveEntry, serveFill } from "./serve.ts";
 const MAX_LEADERS = 3;
 /** A stale entry whose refresh failed is not refreshed again before this. */
 const REFRESH_PAUSE_MS = 1000;
+const NO_FORMS: readonly CacheForm[] = Object.freeze([]);
 
 /** One request on its way through. */
 export interface Asking {
@@ -302,9 +303,17 @@ export class Engine implements Cache {
     const response = await this.#pass(exchange, "method", "");
     if (response.from === "upstream") {
       const { partition, otherPartitions = [], shape, scheme, authority, target, method, fields, upstream } = exchange;
-      for (const changed of invalidatedTargets(terms, response.status, response.fields, scheme, authority, target))
-        for (const place of [partition, ...otherPartitions])
-          this.#admission.invalidate(keyOf(place, { method, scheme, authority, target: changed, fields, upstream }, shape));
+      const keys = new Set<string>();
+      for (const changed of invalidatedTargets(terms, response.status, response.fields, scheme, authority, target)) {
+        const others = exchange.otherForms === undefined ? NO_FORMS : exchange.otherForms(changed);
+        // On every gateway by its URL, as an operator would; nobody waits for it.
+        if (others === null)
+          void this.purge({ kind: "url", value: placeOf(exchange.publicAuthority, changed === target ? exchange.publicTarget : changed), soft: false });
+        for (const form of [{ target: changed, upstream, shape }, ...(others ?? NO_FORMS)])
+          for (const place of [partition, ...otherPartitions])
+            keys.add(keyOf(place, { method, scheme, authority, fields, target: form.target, upstream: form.upstream }, form.shape));
+      }
+      for (const key of keys) this.#admission.invalidate(key);
     }
     return response;
   }

@@ -25,7 +25,7 @@ export class CacheWords {
 
   /** The answer depends on which variant of an experiment the visitor sees. */
   experiment(key: string, variant: string): void {
-    const part = `experiment:${key}=${variant}`;
+    const part = partOf(key, variant);
     const parts = (this.#experiments ??= []);
     if (!parts.includes(part)) parts.push(part);
   }
@@ -38,10 +38,17 @@ export class CacheWords {
   }
 
   shape(route: KeyShape): KeyShape {
+    return shapedBy(this.#ruled(route), this.#experiments);
+  }
+  /** The same for who sees these variants. */
+  shapeFor(route: KeyShape, told: readonly (readonly [experiment: string, variant: string])[]): KeyShape {
+    return shapedBy(this.#ruled(route), told.length === 0 ? null : told.map(([key, variant]) => partOf(key, variant)));
+  }
+
+  #ruled(route: KeyShape): KeyShape {
     let shape = route;
     for (const word of this.#keys ?? NO_KEYS) shape = withShape(shape, word);
-    // Sorted: in which order rules asked is nobody's business.
-    return this.#experiments === null ? shape : withShape(shape, { parts: this.#experiments.sort() });
+    return shape;
   }
 
   /** For the exchange with the origin: what was read before counts there too. */
@@ -51,3 +58,12 @@ export class CacheWords {
 }
 
 const NO_KEYS: readonly CacheKeyWord[] = [];
+
+/** Sorted: in which order rules asked is nobody's business. */
+function shapedBy(shape: KeyShape, experiments: string[] | null): KeyShape {
+  return experiments === null ? shape : withShape(shape, { parts: experiments.sort() });
+}
+
+function partOf(experiment: string, variant: string): string {
+  return `experiment:${experiment}=${variant}`;
+}

@@ -1,10 +1,13 @@
 /** The cache's seat in the life of a request: what it is told of an exchange, and how it asks the origin on behalf of many. */
-import { type CacheExchange, type KeyShape, type OriginAnswer, type RoutePolicy, type RuleRead, withShape } from "../cache/cache.ts";
+import { type CacheExchange, type CacheForm, type KeyShape, type OriginAnswer, type RoutePolicy, type RuleRead, withShape } from "../cache/cache.ts";
 import type { ConnectionFacts, Exchange } from "./exchange.ts";
 import { NO_BODY } from "./exchange.ts";
+import { getOf, variantForms } from "./experiments/experiments.ts";
 import type { Fields } from "./fields.ts";
 import { Life } from "./life.ts";
 import type { GatewayResponse } from "./reply.ts";
+
+const NO_FORMS: readonly CacheForm[] = Object.freeze([]);
 
 type AskOrigin = (life: Life) => Promise<GatewayResponse>;
 
@@ -80,6 +83,24 @@ class CachedLife implements CacheExchange {
   get reads(): readonly RuleRead[] {
     const life = this.#life;
     return readsOf(life);
+  }
+
+  /** Origin-side variants, and what rules make of variants. */
+  otherForms(target: string): readonly CacheForm[] | null {
+    const life = this.#life;
+    const { experiments, table, request } = life;
+    if (table.experiments === null) return NO_FORMS;
+    const isOwn = target === request.target && experiments !== null;
+    const forms = variantForms(life, isOwn ? experiments.targetBefore : target, isOwn ? experiments.upstreamBefore : "");
+    if (forms === null) return null;
+    const { matcher, routes, policies } = table.routing;
+    return forms.flatMap(({ target, upstream, told }): readonly CacheForm[] => {
+      const index = matcher.first(getOf(life, target));
+      const policy = index < 0 ? null : policies[index]!;
+      if (policy === null) return NO_FORMS;
+      const shape = life.plan.byCountry === null ? policy.shape : placedShape(policy.shape, life);
+      return [{ target, upstream: upstream === "" ? routes[index]!.upstream : upstream, shape: life.cacheWords.shapeFor(shape, told) }];
+    });
   }
 
   pass(): Promise<GatewayResponse> {

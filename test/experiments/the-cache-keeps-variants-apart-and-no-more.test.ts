@@ -16,6 +16,8 @@ const gateway = await ExperimentsGateway.open({
     search: `export default defineRule({ when: { path: "/search" }, onRequest(req, ctx) { if (ctx.experiment("ranking").variant === "bold") req.headers.set("x-sort", "new") } })`,
     price: experiment("price", `when: { path: "/price/*" }, ${HALVES}`),
     pricing: `export default defineRule({ when: { path: "/price/*" }, onOriginRequest(req, ctx) { req.headers.set("x-price", ctx.experiment("price").variant) } })`,
+    shelf: experiment("shelf", `when: { path: "/shelf" }, ${HALVES}, apply: { bold: { path: "/shelf-2" } }`),
+    beta: experiment("beta", `when: { path: "/shelf", cookie: { beta: "1" } }, ${HALVES}, apply: { bold: { originHeaders: { "x-version": "beta" } } }`),
     late: experiment("late", `when: { path: "/late" }, ${HALVES}`),
     lately: `export default defineRule({ when: { path: "/late" }, onResponse(res, req, ctx) { res.headers.set("x-late", ctx.experiment("late").variant) } })`,
   },
@@ -74,6 +76,35 @@ test("a variant that a rule asked for before the cache is in the key, in onReque
   const price = await crowd("/price/1", (res) => res.text);
   assert.equal(price.fetches, 2);
   assert.deepEqual([...price.variants.keys()].sort(), [`${PAGE}bold`, `${PAGE}control`]);
+});
+
+test("who changes what is behind a URL has changed it for the visitors of all variants", async () => {
+  const of = (res: Answer): string => (res.text.includes("2") || res.text.includes("bold") || res.text.includes("new") ? "bold" : "control");
+  for (const target of ["/backend", "/search", "/price/7"]) {
+    const visitors = await visitorOfEach(gateway, target, of, ["control", "bold"]);
+    for (const who of ["control", "bold"]) {
+      for (const visitor of Object.values(visitors)) await visitor.ask(target);
+      const before = gateway.asked.length;
+      await visitors[who]!.ask(target, { method: "POST", body: "x" });
+      for (const visitor of Object.values(visitors)) await visitor.ask(target);
+      assert.equal(gateway.asked.length, before + 3, `${target} changed by ${who}`);
+    }
+  }
+
+  // Variants that lead to another path, and one that only some can be in.
+  const crowd = Array.from({ length: 40 }, () => new Browser(gateway));
+  for (const visitor of crowd.slice(20)) visitor.cookies.set("beta", "1");
+  for (const visitor of crowd) await visitor.ask("/shelf?page=3");
+  const before = gateway.asked.length;
+  for (const visitor of crowd) await visitor.ask("/shelf?page=3");
+  assert.equal(gateway.asked.length, before);
+  const forms = new Set(gateway.asked.filter(({ target }) => target.startsWith("/shelf")).map(({ target, headers }) => `${target} ${headers["x-version"]}`))
+    .size;
+  assert.ok(forms >= 3, String(forms));
+  await new Browser(gateway).ask("/shelf?page=3", { method: "POST", body: "x" });
+  const changed = gateway.asked.length;
+  for (const visitor of crowd) await visitor.ask("/shelf?page=3");
+  assert.equal(gateway.asked.length, changed + forms);
 });
 
 test("a variant that a rule asked for behind the cache is not", async () => {

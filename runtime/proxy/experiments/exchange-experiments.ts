@@ -36,8 +36,11 @@ export class ExchangeExperiments implements AssignFacts {
 
   /** Beside `matched`; null until they are assigned. */
   assignments: readonly Assignment[] | null = null;
-  /** The request was changed as the variants say, and went on. */
+  /** The request was changed as the variants say, and went on … */
   reachedOrigin = false;
+  /** … and where it went before: path and query, and the upstream that a rule picked or "". */
+  targetBefore = "";
+  upstreamBefore = "";
   /** What the visitor got instead of the page. */
   redirected: ExperimentEntry | null = null;
   /** The validators of the page that the client has, when variants keep the cache from judging them. */

@@ -15,6 +15,7 @@ export { ExchangeExperiments } from "./exchange-experiments.ts";
 export { WHY } from "./why.ts";
 export { takeQaLink } from "./gateway-marks.ts";
 export { changeRequest } from "./request-changes.ts";
+export { getOf, variantForms } from "./variant-forms.ts";
 export { ExperimentSeat } from "./seat.ts";
 
 /** null: nothing of this request concerns an experiment. `asked`: the request as it was received. */

@@ -8,6 +8,8 @@ import type { ExchangeExperiments } from "./exchange-experiments.ts";
 export function changeRequest(experiments: ExchangeExperiments): GatewayResponse | null {
   const { life, matched } = experiments;
   experiments.reachedOrigin = true;
+  experiments.targetBefore = life.request.target;
+  experiments.upstreamBefore = life.upstream;
   let editsPage = false;
   for (let i = 0; i < matched.length; i++) {
     const entry = matched[i]!;
