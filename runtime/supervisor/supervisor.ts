@@ -232,8 +232,8 @@ class Gateway implements Supervisor {
       tails: this.#tails,
       debugKey: this.#debugKey,
       onWantRelease: (worker, id) => void this.#giveRelease(worker, id),
-      onPreviewRefused: (release, reason) =>
-        this.#openAudit(this.#local).note({ actor: "", action: "preview", outcome: "refused", reason, facts: { release } }),
+      onPreviewRefused: (release, reason, address) =>
+        this.#openAudit(this.#local).note({ actor: "", action: "preview", outcome: "refused", reason, facts: { release, address } }),
       onSnapshot: (worker, snapshot) => this.#watch.told(worker, snapshot),
       onEnded: (worker, end) => {
         this.#watch.ended(worker, end);
