@@ -116,7 +116,7 @@ describe("an origin that", () => {
     ["sends a body with 204", "HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nevil", "GET", /^HTTP\/1\.1 204 [^]*\r\n\r\n$/],
     ["sends a body with 304", "HTTP/1.1 304 Not Modified\r\n\r\nevil", "GET", /^HTTP\/1\.1 304 [^]*\r\n\r\n$/],
   ] as const) {
-    test(`${what}: nobody gets those bytes`, async (t) => {
+    test(`${what}: nobody gets those bytes, and nothing is asked on that connection again`, async (t) => {
       const core = await openCore(
         t,
         answering((connection) => connection.send(answer)),
@@ -126,6 +126,7 @@ describe("an origin that", () => {
       assert.match(received, expected);
       assert.ok(!received.includes("evil"));
       await core.innocentIsAnswered();
+      assert.equal(core.origin.connections.length, 2, "the connection was given up");
     });
   }
 
