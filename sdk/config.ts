@@ -198,7 +198,7 @@ export interface ExperimentsOptions {
   /**
    * Units that are told apart for each version of an experiment; further ones see their variant and are not counted (the report says how many).
    * 1,000,000 by default, some 55 bytes each in Redis, 110 in the embedded store (whose `store.memory` has to be large enough: 64 MiB hold some
-   * 400,000).
+   * 400,000). An experiment with a `prePeriod` remembers as many again that have not met it so far, some 220 bytes each.
    */
   readonly maxUnits?: number;
   /**

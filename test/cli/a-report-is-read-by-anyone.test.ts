@@ -14,7 +14,7 @@ import { summary } from "../../runtime/experiments/study/summary.ts";
 import { tell } from "../../runtime/experiments/study/story.ts";
 import { ExperimentWatch } from "../../runtime/experiments/study/watch.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
-import { assigned, exchange, experiment, goalOf } from "../experiments/count/given.ts";
+import { assigned, exchange, experiment, goalOf, watched } from "../experiments/count/given.ts";
 
 const HOSTILE = `<script>alert(1)</script>"&\u001b[31m`;
 const LIVE: LiveEntry = { state: { kind: "stopped" }, reason: HOSTILE, by: "ann", atUnixMs: Date.UTC(2026, 0, 2) };
@@ -73,6 +73,51 @@ test("before there is anything to tell, text and page say so", async () => {
     assert.match(lines.join("\n"), units === 0 ? /No visitor has met this test yet/ : /No clear difference|Too early/);
     assert.doesNotMatch(page, /NaN|Infinity|undefined|>null/);
   }
+});
+
+/** Habits that last: who spent much before spends much again, in the new cart a little more. */
+async function returning(past: boolean): Promise<{ report: Report; text: string; page: string }> {
+  const clock = new ManualClock();
+  const store = createMemoryStore({ clock, limitBytes: 512 * 1024 * 1024 });
+  const counting = new WorkerCounting({ store, clock, dir: null, raw: null, warn: assert.fail });
+  for (let i = 0; i < 400; i++) {
+    const who = assigned(`u${i}`, i % 2, { experiment: watched.key });
+    const habit = ((i >> 1) * 37) % 100;
+    const buys = (total: number): void =>
+      counting.completed([{ assignment: who, goal: goalOf("revenue", watched) }], exchange(clock.unixMs(), { headers: { "x-total": String(total) } }));
+    if (past) buys(habit);
+    clock.advance(1000);
+    counting.exposed(who, exchange(clock.unixMs()));
+    buys(habit + 20 + (i % 2) * 6 + (i % 7));
+  }
+  await counting.flush();
+  await counting.close();
+  const made = await report(store, watched, { ...LIVE, reason: "" }, clock.unixMs());
+  return { report: made, text: reportLines(made).join("\n"), page: reportPage(made, clock.unixMs()) };
+}
+
+test("what visitors did before is told beside what came of it: the change with and without, and what it saves", async () => {
+  const { report: made, text, page } = await returning(true);
+  const [goal] = made.analysis.variants[0]!.goals;
+  assert.ok(goal!.varianceSaved > 0.9 && goal!.outcome === "better", JSON.stringify(goal));
+  assert.equal(goal!.plain!.sequential!.interval.low > 0, false, "which the plain values could not tell");
+  assert.match(
+    text.replaceAll(/\s+/g, " "),
+    /revenue went from [\d.]+ to [\d.]+, a change of \+\d.* allowing for what visitors did before, and you can ship it\./,
+  );
+  assert.match(
+    text.replaceAll(/\s+/g, " "),
+    /next: revenue in the 2 days before they met the experiment explains 9\d\.\d % of the variance, which is taken out \(CUPED\); without that the change is \+\d/,
+  );
+  assert.match(page, /<h2>What visitors did before<\/h2>.*explains 9\d\.\d\u00a0% of the variance/s);
+  assert.deepEqual(made.history.at(-1)!.change[0], { lift: goal!.lift, low: goal!.sequential!.relative!.low, high: goal!.sequential!.relative!.high });
+});
+
+test("nobody with a past: the report says so, and nothing is adjusted", async () => {
+  const { report: made, text } = await returning(false);
+  assert.match(text, /next: nothing is known yet of revenue in the 2 days before they met the experiment/);
+  const [goal] = made.analysis.variants[0]!.goals;
+  assert.ok(Math.abs(goal!.lift! - goal!.plain!.lift!) < 1e-12);
 });
 
 test("what operators wrote is shown as text: no markup on the page, no escape sequence in the terminal", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ManualClock } from "../../../runtime/clock.ts";
+import { GatewayError } from "../../../runtime/errors.ts";
 import type { Assignment } from "../../../runtime/experiments/assign/plan.ts";
 import { placeOf } from "../../../runtime/experiments/count/run.ts";
 import type { WorkerCounting } from "../../../runtime/experiments/count/worker-counting.ts";
@@ -144,6 +145,25 @@ inEveryStore("as many units are remembered as may take part; the goals of furthe
   sees(unit("u13", 0));
   const told = await counted(watched);
   assert.deepEqual([sumsOf(told)[0], told.quality.prePeriod, told.quality.lost.goals], [[2, 0, 0, 2, 4, 0], { remembered: 9, lost: 4 }, 0]);
+});
+
+test("an outage of the store loses no past, and brings none twice", async (t) => {
+  const store = createMemoryStore({ clock: new ManualClock(0, START_MS) });
+  const stage = stageOn(t, store);
+  const [first, second] = [stage.worker(), stage.worker()];
+  store.fail(new GatewayError("STORE_UNAVAILABLE", "gone"));
+  for (let i = 0; i < 30; i++) {
+    const who = unit(`u${i}`, 1);
+    shopper(stage, first).buys(who, 5);
+    stage.clock.advance(1000);
+    shopper(stage, second).sees(who);
+    stage.clock.advance(1000);
+    shopper(stage, first).buys(who, 3);
+  }
+  store.fail(null);
+  // All exposures arrive before the first purchase.
+  await second.flush();
+  assert.deepEqual(sumsOf(await stage.counted(watched))[1], [30, 90, 270, 150, 750, 450]);
 });
 
 test("whoever was not seen for the whole pre-period makes room", async (t) => {
