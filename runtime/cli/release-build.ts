@@ -4,11 +4,12 @@ import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import { promisify } from "node:util";
-import { createCompiler, typecheck, type Problem } from "../compile/compile.ts";
+import { createCompiler, type Problem } from "../compile/compile.ts";
 import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { packageOf, type ReleasePackage } from "../control/release-package.ts";
 import { sign } from "../control/signatures.ts";
+import { checkedRules } from "./checked-rules.ts";
 
 export interface Built {
   readonly package: ReleasePackage;
@@ -31,15 +32,9 @@ export async function buildRelease(
   const key = signingKey(signKey);
   if (typeof key !== "string") return [key];
   await using compiler = createCompiler(config);
-  const [compiled, typeProblems, commit, author] = await Promise.all([
-    compiler.rebuild(serving),
-    typecheck(config),
-    commitOf(config.baseDir),
-    authorOf(config.baseDir),
-  ]);
+  const [compiled, commit, author] = await Promise.all([checkedRules(compiler, config, serving), commitOf(config.baseDir), authorOf(config.baseDir)]);
   warn(compiled.warnings);
-  const problems = [...compiled.problems, ...typeProblems];
-  if (compiled.release === null || problems.length > 0) return problems;
+  if (compiled.release === null) return compiled.problems;
   const made = packageOf(compiled.release, config.shared, compiled.maps, { author, message, commit, builtUnixMs: Date.now() });
   return { package: key === "" ? made : await sign(made, key), maps: compiled.maps };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
@@ -44,6 +44,16 @@ test("one gateway: plan, deploy, roll back, and a restart that remembers, with t
   const outdated = await stage.sluice(gateway, ["deploy", "--base", "1"]);
   assert.equal(outdated.code, 1);
   assert.match(outdated.err, /BASE_OUTDATED: found a rollout based on epoch 1, expected one based on what serves now: epoch 2: release [0-9a-f]{12} by admin/);
+
+  const tsconfig = path.join(stage.dir, "project/tsconfig.json");
+  writeFileSync(tsconfig, '{ "compilerOptions": { "module": "esnext", "target": "esnext", "types": [] }, "include": ["rules"] }');
+  stage.rule("say.ts", `const two: number = "three"; console.log(two); ${saying("three")}`);
+  for (const command of ["plan", "deploy"]) {
+    const refused = await stage.sluice(gateway, [command]);
+    assert.equal(refused.code, 1, command);
+    assert.match(refused.out + refused.err, /say\.ts:1:7: TS2322/, "what can't be deployed is not planned either");
+  }
+  rmSync(tsconfig);
 
   stage.rule("say.ts", null);
   const back = await stage.sluice(gateway, ["rollback", "--wait"]);
