@@ -231,9 +231,9 @@ function mixedCounts(was: ExperimentData, is: ExperimentData): Fault[] {
   ];
 }
 
-/** Which way is good is a matter of reading the counts. */
+/** Which way is good is a matter of reading the counts; a past of whatever length comes from no variant, and favours none. */
 function countedBy(goal: ExperimentData["goals"][number]): string {
-  return canonicalJson({ ...goal, better: "" });
+  return canonicalJson({ ...goal, better: "", prePeriodMs: 0 });
 }
 
 /** Edits of the same elements, by the module that comes later. */

@@ -150,7 +150,7 @@ export default defineExperiment({
   key: "hero", bucketVersion: ${version},
   variants: { control: 50, bold: 50 },
   apply: { bold: { html: [html.setText("h1", "${html}")] } },
-  goals: { bought: { when: { path: "${path}" } } },
+  goals: { bought: { when: { path: "${path}" } }, spent: { tracked: "value" } },
 })`;
   await using project = await Project.open({ "rules/hero.ts": definition("a", "/a") });
   await using compiler = createCompiler(project.config);
@@ -165,6 +165,7 @@ export default defineExperiment({
   ]);
   assert.deepEqual(await warned(definition("b", "/b", 1)), []);
   assert.deepEqual(await warned(definition("a", "/a")), []);
+  assert.deepEqual(await warned(definition("a", "/a").replace("bucketVersion: 0,", 'prePeriod: "14d",')), [], "no variant has made the past");
 });
 
 test("a changed experiment needs a new version; more traffic does not, nor does one that is new", async () => {
