@@ -135,10 +135,23 @@ export function guardrailLines({ analysis, arms, limits }: Report): readonly Gua
 const BECAUSE = { worse: "worse than allowed", within: "within what is allowed", inconclusive: "not known yet", "no-data": "no data yet" } as const;
 const becauseText = (because: keyof typeof BECAUSE): string => BECAUSE[because];
 
+/** So many and nobody at the goal: it may ask for something that never happens. */
+const TELLING_UNITS = 100;
+
 /** What should make a reader careful; empty: nothing. */
-export function qualityLines({ quality }: Report): readonly string[] {
+export function qualityLines({ quality, arms, goals }: Report): readonly string[] {
   const { lost, full, crossed, late, repeated, prePeriod } = quality;
   const lines: string[] = [];
+  const units = arms.reduce((sum, arm) => sum + arm.units, 0);
+  if (units === 0)
+    lines.push(
+      "bots (curl and other programs are taken for such), visitors without the consent that it asks for, pages on which no variant has anything to edit; sluice explain URL says what a request would be shown, and why",
+    );
+  const missed = goals.flatMap(({ name }, i) => (arms.every((arm) => arm.goals[i]!.units === 0) ? [name] : []));
+  if (units >= TELLING_UNITS && missed.length > 0)
+    lines.push(
+      `nobody of ${count(units)} visitors has reached ${missed.join(", ")}: is that the path, method and status (2xx unless it names one) that the site answers, the place of the value (the gateway's log tells if there is none), a goal that a rule tracks?`,
+    );
   const dropped = lost.exposures + lost.goals + lost.errors;
   if (dropped > 0)
     lines.push(`${count(lost.exposures)} exposures, ${count(lost.goals)} goals and ${count(lost.errors)} errors were lost before they could be counted`);

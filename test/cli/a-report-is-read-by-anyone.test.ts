@@ -72,6 +72,12 @@ test("before there is anything to tell, text and page say so", async () => {
     const { lines, page } = await reported(units, [0, 0]);
     assert.match(lines.join("\n"), units === 0 ? /No visitor has met this test yet/ : /No clear difference|Too early/);
     assert.doesNotMatch(page, /NaN|Infinity|undefined|>null/);
+    assert.equal(/bots \(curl and other programs/.test(lines.join("\n")), units === 0, "why nobody may have come");
+  }
+  const { lines, page } = await reported(60, [0.1, 0.1]);
+  for (const text of [lines.join("\n"), page]) {
+    assert.match(text, /nobody of 120 visitors has reached revenue, order, used, score: is that the path/);
+    assert.doesNotMatch(text, /has reached purchase/);
   }
 });
 

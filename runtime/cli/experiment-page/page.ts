@@ -9,7 +9,6 @@ import {
   outcomeText,
   pastLines,
   percent,
-  plain,
   probability,
   qualityLines,
   reachedText,
@@ -147,8 +146,10 @@ function guardrails(report: Report): string {
     // What JSON could not carry was without bound.
     const bounds =
       interval === null ? null : { low: interval.low ?? Number.NEGATIVE_INFINITY, high: interval.high ?? Number.POSITIVE_INFINITY, estimate: null };
+    // What is far beyond the limit is shown where it is.
+    const reach = Math.max(limit * 3, bounds === null ? 0 : Math.min(bounds.high, bounds.low * 1.5));
     const title = bounds === null ? "unknown" : `between ${signed(bounds.low)} and ${signed(bounds.high)}, allowed: ${signed(limit)}`;
-    const plot = bounds === null ? "" : intervalPlot(bounds, { limit, reach: limit * 3, own, title });
+    const plot = bounds === null ? "" : intervalPlot(bounds, { limit, reach, own, title });
     return `<div class="rail"><div><b>${escaped(name)}</b><br><small>allowed ${signed(limit)}</small></div><div>${escaped(variant)} ${values[1]}<br><small>control ${values[0]}</small></div><div class="plot">${plot}</div><div class="outcome"><span class="mark ${outcome}">${words[outcome]}</span><br><small>${escaped(text)}</small></div></div>`;
   });
   return card(
@@ -195,9 +196,9 @@ function numbers(report: Report): string {
         correctedP === null ? "exact bounds" : probability(correctedP),
         fixedHorizon === null ? "" : probability(fixedHorizon.p),
         belief === null ? "" : percent(belief.chance),
-        belief === null ? "" : plain(belief.expectedLoss),
+        belief === null ? "" : probability(belief.expectedLoss),
       ];
-      return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}<td><span class="mark ${outcome === "open" ? "hold" : outcome}">${outcomeText(outcome)}</span></td></tr>`;
+      return `<tr>${cells.map((cell, column) => `<td${column < 2 ? ' class="name"' : ""}>${cell}</td>`).join("")}<td><span class="mark ${outcome === "open" ? "hold" : outcome}">${outcomeText(outcome)}</span></td></tr>`;
     }),
   );
   const latency = all.some(({ latencyMs }) => latencyMs !== null)

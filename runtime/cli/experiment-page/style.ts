@@ -15,7 +15,7 @@ export const STYLE = `
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; -webkit-text-size-adjust: 100%; }
-main { max-width: 860px; margin: 0 auto; padding: 28px 20px 56px; }
+main { max-width: 920px; margin: 0 auto; padding: 28px 20px 56px; }
 header p { margin: 0; color: var(--soft); font-size: 14px; }
 h1 { margin: 2px 0 6px; font-size: 28px; line-height: 1.2; letter-spacing: -0.01em; overflow-wrap: anywhere; }
 h2 { margin: 0 0 2px; font-size: 17px; letter-spacing: -0.005em; }
@@ -56,9 +56,10 @@ svg { display: block; width: 100%; height: auto; overflow: visible; }
 .track { height: 14px; border-radius: 7px; background: var(--page); overflow: hidden; }
 .fill { height: 100%; border-radius: 7px; background: var(--own); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th { text-align: left; color: var(--soft); font-weight: 500; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-td { padding: 8px 12px 8px 0; border-bottom: 1px solid var(--rule); vertical-align: middle; white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
+th { text-align: left; color: var(--soft); font-weight: 500; padding: 6px 10px 6px 0; border-bottom: 1px solid var(--rule); vertical-align: bottom; }
+td { padding: 8px 10px 8px 0; border-bottom: 1px solid var(--rule); vertical-align: middle; white-space: nowrap; }
+td.name { min-width: 80px; max-width: 170px; white-space: normal; overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
 .mark { display: inline-block; padding: 1px 9px; border-radius: 999px; font-size: 13px; font-weight: 600; color: var(--accent); background: var(--wash); }
 .pass, .better { --accent: var(--good); --wash: var(--good-wash); } .fail, .worse { --accent: var(--bad); --wash: var(--bad-wash); } .hold { --accent: var(--wait); --wash: var(--wait-wash); }

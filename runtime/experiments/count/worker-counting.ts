@@ -43,6 +43,9 @@ const CLOSE_MS = 1_000;
 /** A disk that takes nothing is not asked with every event. */
 const UNWRITTEN_MS = 1_000;
 const WORKER_BYTES = 9;
+const MAX_UNREAD_GOALS = 1_000;
+/** Of a path, in a warning. */
+const MAX_TOLD_UNITS = 200;
 
 const KINDS = { exposure: 0, goal: 1, error: 2 } as const;
 type Kind = keyof typeof KINDS;
@@ -69,6 +72,7 @@ export class WorkerCounting implements Counting {
   /** Units that this worker has exposed, and what else it knows the store to have: most repetitions end here. */
   readonly #known = new LRUCache<string, Known>({ max: KNOWN_UNITS });
   readonly #counts = { exposures: 0, goals: 0, errors: 0, unreadable: 0, adopted: 0 };
+  readonly #unreadGoals = new Set<string>();
   #number = 0;
   #pending = 0;
   #timer: Timer | null = null;
@@ -125,7 +129,7 @@ export class WorkerCounting implements Counting {
         continue;
       }
       const reading = readGoal(goal, exchange);
-      if (reading.outcome === "unreadable") this.#counts.unreadable++;
+      if (reading.outcome === "unreadable") this.#unreadable(assignment, goal, exchange);
       else if (reading.outcome === "reached") this.#goal(assignment, goal, exchange.atUnixMs, reading, exchange);
     }
   }
@@ -134,6 +138,20 @@ export class WorkerCounting implements Counting {
     if (assignment.countAs === null || !isAbout(assignment, goal)) return;
     if (goal.kind === "value" && (value === null || !(Math.abs(value) <= LARGEST_VALUE))) this.#counts.unreadable++;
     else this.#goal(assignment, goal, atUnixMs, { value: value ?? 1, onceId: shortHash(`t${callId}`), repeatId: "-" }, null);
+  }
+
+  /** Told once for each goal: its author looked elsewhere, and the report would say that nobody reached it. */
+  #unreadable(assignment: Assignment, { name, traffic }: CheckedGoal, { method, target, status }: GoalExchange): void {
+    this.#counts.unreadable++;
+    const goal = `${runName(assignment)} ${name}`;
+    if (this.#unreadGoals.has(goal) || traffic === null || traffic.value === null) return;
+    if (this.#unreadGoals.size >= MAX_UNREAD_GOALS) this.#unreadGoals.clear();
+    this.#unreadGoals.add(goal);
+    const where = "header" in traffic.value ? `its header ${traffic.value.header}` : `its JSON body at ${JSON.stringify(traffic.value.json)}`;
+    const path = target.split("?", 1)[0]!.slice(0, MAX_TOLD_UNITS);
+    this.#parts.warn(
+      `experiment ${assignment.experiment}: goal ${name} has no value to count: found no number in the answer ${status} to ${method} ${path}, in ${where}`,
+    );
   }
 
   #goal(

@@ -13,7 +13,7 @@ export const START_MS = Date.UTC(2026, 0, 1);
 
 export interface Stage {
   readonly clock: ManualClock;
-  worker(options?: { mostUnits?: number; bufferEvents?: number; through?: (store: Store) => Store }): WorkerCounting;
+  worker(options?: { mostUnits?: number; bufferEvents?: number; warn?: (text: string) => void; through?: (store: Store) => Store }): WorkerCounting;
   /** Everything that the workers have is brought to the store first. */
   counted(studied?: Studied): Promise<RunCounts>;
 }

@@ -89,7 +89,8 @@ inEveryStore("goals count after the exposure only, within their window, whatever
 });
 
 inEveryStore("values add up; retries, refreshes and the page after a 302 are told again and count once", async ({ clock, worker, counted }) => {
-  const one = worker();
+  const told: string[] = [];
+  const one = worker({ warn: (text) => void told.push(text) });
   const [ann, bob] = [assigned("ann", 0), assigned("bob", 0)];
   const reaches = (who: typeof ann, more: Parameters<typeof exchange>[1]): void =>
     one.completed([{ assignment: who, goal: revenue }], exchange(clock.unixMs(), { ...bought, ...more }));
@@ -113,10 +114,14 @@ inEveryStore("values add up; retries, refreshes and the page after a 302 are tol
   // A repetition an hour later is of the page, not of a second purchase of the same sum.
   assert.deepEqual(goals[goal], { kind: "value", sum: 30 + 12.5 + 60, sumOfSquares: 42.5 ** 2 + 60 ** 2, past: null });
   assert.deepEqual([reached[goal], quality.repeated, one.status().unreadable], [2, 4, 2]);
+  assert.deepEqual(told, [
+    "experiment hero-copy: goal revenue has no value to count: found no number in the answer 200 to POST /checkout, in its header x-total",
+  ]);
 });
 
 inEveryStore("what rules track counts with its call's id, and values of JSON bodies are read by their pointer", async ({ clock, worker, counted }) => {
-  const one = worker();
+  const told: string[] = [];
+  const one = worker({ warn: (text) => void told.push(text) });
   const ann = assigned("ann", 1);
   one.exposed(ann, exchange(clock.unixMs()));
   one.tracked(ann, goalOf("used"), null, "c1", clock.unixMs());
@@ -132,6 +137,9 @@ inEveryStore("what rules track counts with its call's id, and values of JSON bod
     return goal.kind === "value" ? goal.sum : goal.conversions;
   };
   assert.deepEqual([sumOf("used"), sumOf("score"), sumOf("order"), one.status().unreadable], [1, 4, 19.9, 2]);
+  assert.deepEqual(told, [
+    'experiment hero-copy: goal order has no value to count: found no number in the answer 200 to POST /order, in its JSON body at "/order/total"',
+  ]);
 });
 
 inEveryStore("versions are counted apart, and a unit stays with the variant that it saw first", async ({ clock, worker, counted }) => {
