@@ -5,6 +5,7 @@ import { NO_BODY } from "./exchange.ts";
 import { getOf, variantForms } from "./experiments/experiments.ts";
 import type { Fields } from "./fields.ts";
 import { Life } from "./life.ts";
+import type { Matchable } from "./match/match.ts";
 import type { GatewayResponse } from "./reply.ts";
 
 const NO_FORMS: readonly CacheForm[] = Object.freeze([]);
@@ -85,10 +86,11 @@ class CachedLife implements CacheExchange {
     return readsOf(life);
   }
 
-  /** Origin-side variants, and what rules make of variants. */
+  /** Origin-side variants, what rules make of variants, and what they make for countries: of these only that there are some is known. */
   otherForms(target: string): readonly CacheForm[] | null {
     const life = this.#life;
     const { experiments, table, request } = life;
+    if (table.keysByCountry && dependsOnCountry(life, target)) return null;
     if (table.experiments === null) return NO_FORMS;
     const isOwn = target === request.target && experiments !== null;
     const forms = variantForms(life, isOwn ? experiments.targetBefore : target, isOwn ? experiments.upstreamBefore : "");
@@ -173,6 +175,21 @@ class Unattended implements Exchange {
     throw new TypeError("an unattended exchange is no tunnel");
   }
   abort(): void {}
+}
+
+/** Do rules look at where a client is that asks for it? */
+function dependsOnCountry(life: Life, target: string): boolean {
+  const { method, host, path, query, fields } = getOf(life, target);
+  let isAsked = false;
+  const asked: Matchable = {
+    ...{ method, host, path, query, fields },
+    get country() {
+      isAsked = true;
+      return "";
+    },
+  };
+  life.table.match(asked);
+  return isAsked;
 }
 
 /** Who is in another country may meet other rules, and must not get what these make. */

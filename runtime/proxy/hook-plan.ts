@@ -54,6 +54,8 @@ const NO_HOOKS: HookPlan = Object.freeze({
   keyedExperiments: null,
 });
 const NO_MATCH: MatchResult = Object.freeze({ indices: Object.freeze([]), params: Object.freeze([]) });
+/** Where rules have a say about what the cache stores. */
+const STORED: ReadonlySet<Phase> = new Set(["onRequest", "onOriginRequest", "onOriginResponse", "onError"]);
 /** As of services (`compile/manifest.ts`): a word in the code. */
 const SPELLS_CLIENT = /\bclient\b/;
 const NO_PARAMS: readonly null[] = Object.freeze([null]);
@@ -69,6 +71,8 @@ export class HookTable {
   readonly routing: Routing;
   /** null: the release has none. */
   readonly experiments: ExperimentTable | null;
+  /** Does a rule with a say before the cache stores match by country? Then a URL may have entries that other plans than an exchange's own are keyed by. */
+  readonly keysByCountry: boolean;
   readonly #matcher: Matcher | null;
   /** Matchers intern their results, so the array's identity is a key; the matcher bounds how many there are. */
   readonly #plans = new WeakMap<readonly number[], HookPlan>();
@@ -85,6 +89,7 @@ export class HookTable {
     this.#onUnused = onUnused;
     const rules = loaded?.release.rules ?? [];
     this.experiments = ExperimentTable.of(rules);
+    this.keysByCountry = rules.some(({ manifest: { phases, when } }) => phases.some((phase) => STORED.has(phase)) && readsOfMatch(when).includes("country"));
     // Goals of experiments behind the rules: one look for all.
     const goals = this.experiments?.goals ?? [];
     const entries = [...rules.map(({ manifest }) => ({ specs: manifest.when })), ...goals.map(({ goal }) => ({ specs: [goal.traffic!.when] }))];

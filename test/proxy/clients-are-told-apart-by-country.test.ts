@@ -201,6 +201,17 @@ describe("the cache never gives one country what was made for another:", () => {
     );
     assert.equal(asked, 1);
   });
+  test("who changes a page has changed it for all countries, and no other page", async () => {
+    for (const address of [DE, FR]) for (const target of ["/by-rule", "/plain"]) await from(address).ask(target);
+    for (const address of [DE, FR, UNKNOWN]) {
+      await from(address).ask("/by-rule", { method: "POST", body: "x" });
+      const asked = await originsAsked(async () => {
+        for (const reader of [FR, DE, UNKNOWN]) assert.equal(await edition("/by-rule", from(reader)), reader === DE ? "germanyes" : "yes");
+        await from(FR).ask("/plain");
+      });
+      assert.equal(asked, 2, address);
+    }
+  });
   test("another origin, asked in place of one that fails", async () => {
     const got = async (address: string): Promise<[number, string]> => {
       const { status, text } = await from(address).ask("/instead");
