@@ -42,7 +42,8 @@ class DevSession {
   /** The same: what the next one is to follow. */
   #release: Release = EMPTY_RELEASE;
   #first: CompileResult | null = null;
-  #typeRun = 0;
+  /** Of the type check that runs: a save makes it outdated, and it may take all of a machine for many seconds. */
+  #types = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #configChanged = false;
   #saves: Promise<void> = Promise.resolve();
@@ -81,6 +82,7 @@ class DevSession {
     } finally {
       for (const watcher of [...this.#watchers, this.#rulesWatcher]) watcher?.close();
       clearTimeout(this.#timer);
+      this.#types.abort();
       await this.#compiler[Symbol.asyncDispose]();
     }
   }
@@ -140,6 +142,7 @@ class DevSession {
 
   async #apply(): Promise<void> {
     const startedMs = performance.now();
+    this.#types.abort();
     if (this.#configChanged) {
       this.#configChanged = false;
       await this.#reloadConfig();
@@ -186,15 +189,15 @@ class DevSession {
   }
 
   async #checkTypes(): Promise<void> {
-    const run = ++this.#typeRun;
+    this.#types.abort();
+    const { signal } = (this.#types = new AbortController());
     try {
-      const problems = await typecheck(this.#config);
-      if (run !== this.#typeRun) return;
+      const problems = await typecheck(this.#config, { signal, inBackground: true });
       for (const problem of problems) this.#terminal.problem(`\n${formatProblem(problem)}`);
       if (problems.length > 0)
         this.#terminal.say(`${problems.length} type problem${problems.length === 1 ? "" : "s"}; the release serves, check and deploy will refuse it`);
     } catch (thrown) {
-      this.#terminal.failure(thrown);
+      if (!signal.aborted) this.#terminal.failure(thrown);
     }
   }
 }

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import os from "node:os";
 import path from "node:path";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { located } from "./bundle.ts";
@@ -12,11 +13,18 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 /** `file(line,column): error TS2304: text`; what is indented below belongs to the text. */
 const LINE = /^(.+?)\((\d+),(\d+)\): error (TS\d+: .*)$/;
 
+export interface TypecheckOptions {
+  /** Ends it, process and all; it rejects then. */
+  readonly signal?: AbortSignal;
+  /** Nobody waits for it: it gives way to what else runs on the machine. False by default. */
+  readonly inBackground?: boolean;
+}
+
 /** Checks the project by the nearest tsconfig.json. Without one there is nothing to check by. */
-export async function typecheck(config: ResolvedConfig): Promise<Problem[]> {
+export async function typecheck(config: ResolvedConfig, options: TypecheckOptions = {}): Promise<Problem[]> {
   const project = nearestTsconfig(config.baseDir);
   if (project === "") return [];
-  const { output, code } = await run(project);
+  const { output, code } = await run(project, options);
   const problems: Problem[] = [];
   for (const line of output.split("\n")) {
     const match = LINE.exec(line);
@@ -40,7 +48,7 @@ function nearestTsconfig(folder: string): string {
   }
 }
 
-function run(project: string): Promise<{ output: string; code: number | null }> {
+function run(project: string, { signal, inBackground = false }: TypecheckOptions): Promise<{ output: string; code: number | null }> {
   const manifest = createRequire(import.meta.url).resolve("typescript/package.json");
   const compiler = path.join(path.dirname(manifest), "bin/tsc");
   return new Promise((resolve, reject) => {
@@ -48,7 +56,9 @@ function run(project: string): Promise<{ output: string; code: number | null }> 
       cwd: path.dirname(project),
       stdio: ["ignore", "pipe", "pipe"],
       timeout: DEADLINE_MS,
+      ...(signal === undefined ? {} : { signal }),
     });
+    if (inBackground && child.pid !== undefined) giveWay(child.pid);
     let output = "";
     const collect = (piece: Buffer): void => {
       if (output.length < MAX_OUTPUT_BYTES) output += piece.toString();
@@ -58,4 +68,12 @@ function run(project: string): Promise<{ output: string; code: number | null }> 
     child.on("error", reject);
     child.on("close", (code) => resolve({ output, code }));
   });
+}
+
+function giveWay(pid: number): void {
+  try {
+    os.setPriority(pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It is gone already, or the system does not let it be slowed down: then it runs like anything else.
+  }
 }
