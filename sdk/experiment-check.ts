@@ -161,7 +161,7 @@ function goalsOf(given: unknown, primary: unknown): readonly CheckedGoal[] {
 
 function withPrePeriod(goals: readonly CheckedGoal[], given: unknown): readonly CheckedGoal[] {
   if (given === undefined) return goals;
-  const prePeriodMs = durationMs(given, "prePeriod");
+  const prePeriodMs = Math.round(durationMs(given, "prePeriod"));
   const { least, most } = PRE_PERIOD_MS;
   if (!(prePeriodMs >= least && prePeriodMs <= most)) throw wrong("prePeriod", '"1h" to "90d"', describe(given));
   if (!goals.some(({ kind }) => kind === "value")) throw wrong("prePeriod", "a goal with a value, which is what it is for,", "none");

@@ -54,8 +54,8 @@ const goal = z.strictObject({
   better: z.enum(["higher", "lower"]),
   windowMs: z.number().min(0),
   prePeriodMs: z
-    .number()
-    .min(0)
+    .int()
+    .min(3_600_000)
     .max(90 * 86_400_000)
     .exactOptional(),
   traffic: z

@@ -93,7 +93,8 @@ export function isStale(text: string, nowMs: number): boolean {
 }
 
 /** Is it remembered though no exposure may ever come? */
-export const isPast = (event: string): boolean => event.startsWith("v") && valueOf(event).preMs > 0;
+export const isPast = (event: string): boolean => PAST.test(event);
+const PAST = /^v(?: \S+){6} [1-9]/;
 
 /** `event` without its number and unit. */
 export function applyEvent(entry: UnitEntry, event: string, changes: CountChange[], nowMs: number, waitMs: number): void {

@@ -10,7 +10,7 @@ import { GatewayError } from "../../../runtime/errors.ts";
 import { WorkerCounting } from "../../../runtime/experiments/count/worker-counting.ts";
 import { readCounts } from "../../../runtime/experiments/study/run-counts.ts";
 import { createMemoryStore } from "../../../runtime/store/store.ts";
-import { assigned, exchange, experiment, goalOf } from "./given.ts";
+import { assigned, exchange, experiment, goalOf, watched } from "./given.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 
@@ -33,7 +33,7 @@ async function counted(dir: string, units: number, bufferEvents: number): Promis
 
 test("what a killed worker had counted is brought to the store by another, once, and what it had lost is told", async (t) => {
   const dir = folderOf(t);
-  await counted(dir, 40, 60);
+  await counted(dir, 40, 61);
   assert.equal(readdirSync(dir).length, 2);
   // Killed in the middle of a line, too.
   for (const name of readdirSync(dir)) if (name.endsWith(".log")) appendFileSync(join(dir, name), "999 hero-copy.0 abc:1 x 0 17");
@@ -49,6 +49,7 @@ test("what a killed worker had counted is brought to the store by another, once,
   const units = arms[0]!.units + arms[1]!.units;
   const purchases = arms[0]!.reached[0]! + arms[1]!.reached[0]!;
   assert.deepEqual([units, purchases, quality.lost.exposures, quality.lost.goals], [30, 30, 10, 10]);
+  assert.equal((await readCounts(store, watched)).quality.prePeriod!.remembered, 1, "what comes before an exposure, too");
   assert.equal(readdirSync(dir).length, 2, "its files are gone; those of the two that run are there");
 });
 

@@ -3,7 +3,7 @@ import { systemClock } from "../../../runtime/clock.ts";
 import { GatewayError } from "../../../runtime/errors.ts";
 import { WorkerCounting } from "../../../runtime/experiments/count/worker-counting.ts";
 import { createMemoryStore } from "../../../runtime/store/store.ts";
-import { assigned, exchange, goalOf } from "./given.ts";
+import { assigned, exchange, goalOf, watched } from "./given.ts";
 
 const [dir, units, bufferEvents] = process.argv.slice(2);
 const store = createMemoryStore();
@@ -16,6 +16,11 @@ const worker = new WorkerCounting({
   warn: (text) => process.stderr.write(text),
   bufferEvents: Number(bufferEvents),
 });
+// Of an experiment with a pre-period, before any exposure.
+worker.completed(
+  [{ assignment: assigned("early", 0, { experiment: watched.key }), goal: goalOf("revenue", watched) }],
+  exchange(Date.now(), { headers: { "x-total": "9" } }),
+);
 for (let i = 0; i < Number(units); i++) {
   const who = assigned(`u${i}`, i % 2);
   worker.exposed(who, exchange(Date.now()));

@@ -168,13 +168,13 @@ local function valueOf(text)
   }
 end
 
--- nil: it is no value, or one without a pre-period.
+-- Is it a value with a pre-period? Told without taking it apart, for every event is asked.
+local function isPast(text)
+  return string.find(text, "^v %S+ %S+ %S+ %S+ %S+ %S+ [1-9]") ~= nil
+end
+
 local function pastOf(text)
-  if string.sub(text, 1, 1) ~= "v" then
-    return nil
-  end
-  local event = valueOf(text)
-  return event.pre > 0 and event or nil
+  return isPast(text) and valueOf(text) or nil
 end
 
 local function fold(past, at, value)
@@ -441,8 +441,7 @@ for i = 7, #ARGV do
     local text = redis.call("HGET", bucket, unit)
     local entry = text and read(text) or { variant = -1, exposed = 0, flags = 0, latency = -1, added = 0, goals = {}, pasts = {}, waiting = {} }
     local isExposure = string.sub(event, 1, 1) == "x"
-    local isPast = pastOf(event) ~= nil
-    remembers = remembers or isPast
+    remembers = remembers or isPast(event)
     local admitted = true
     if entry.variant < 0 and isExposure then
       admitted = enrolled < most
@@ -464,7 +463,7 @@ for i = 7, #ARGV do
       if admitted then
         waiting = waiting + 1
       else
-        add(string.sub(event, 1, 1) == "e" and "lost:errors" or isPast and "lost:past" or "lost:goals", 1)
+        add(string.sub(event, 1, 1) == "e" and "lost:errors" or isPast(event) and "lost:past" or "lost:goals", 1)
       end
     end
     if admitted then
