@@ -204,24 +204,16 @@ export class ResponseReader {
 
   #readChunks(buffer: Buffer, from: number, length: number): ResponseProblem | null {
     const decoder = this.#decoder!;
-    let at = from;
-    while (this.#state === "chunked") {
-      const step = decoder.next(buffer, at, length);
-      at = decoder.at;
-      switch (step) {
-        case "data":
-          this.#bodyBytes += decoder.dataEnd - decoder.dataStart;
-          this.#events.responseBytes(buffer.subarray(decoder.dataStart, decoder.dataEnd));
-          break;
-        case "more":
-          return null;
-        case "end":
-          this.#end(decoder.trailers === null ? null : new Fields(decoder.trailers), at < length);
-          return null;
-        case "refused":
-          return { code: "UPSTREAM_MALFORMED", detail: decoder.refusal?.detail ?? "the chunked body breaks the grammar" };
-      }
+    const step = decoder.gather(buffer, from, length);
+    const { at, dataStart, dataEnd } = decoder;
+    if (dataEnd > dataStart) {
+      this.#bodyBytes += dataEnd - dataStart;
+      this.#events.responseBytes(buffer.subarray(dataStart, dataEnd));
     }
+    // Whoever took them may want no more.
+    if (this.#state !== "chunked") return null;
+    if (step === "refused") return { code: "UPSTREAM_MALFORMED", detail: decoder.refusal?.detail ?? "the chunked body breaks the grammar" };
+    if (step === "end") this.#end(decoder.trailers === null ? null : new Fields(decoder.trailers), at < length);
     return null;
   }
 

@@ -26,7 +26,8 @@ function readIn(pieces: readonly Buffer[], method: string): Seen {
   });
   reader.expect(method, "");
   for (const piece of pieces) {
-    const problem = reader.feed(piece, piece.length);
+    // A buffer that was read belongs to the reader.
+    const problem = reader.feed(Buffer.from(piece), piece.length);
     if (problem === null) continue;
     seen.problem = problem.code;
     break;
@@ -81,4 +82,21 @@ test("mutated answers are read alike too, never throw, and never give bytes behi
     }),
     { numRuns: 1_000 },
   );
+});
+
+test("small chunks that came in one read are given in one piece, so that each of them costs nobody anything", () => {
+  const pieces: string[] = [];
+  const nothing = (): void => undefined;
+  const reader = new ResponseReader(WIRE, {
+    informational: nothing,
+    responseWhole: nothing,
+    responseBegins: nothing,
+    responseBytes: (bytes) => pieces.push(bytes.toString()),
+    responseEnds: () => pieces.push("end"),
+    responseSwitches: nothing,
+  });
+  reader.expect("GET", "");
+  const answer = Buffer.from(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${"1\r\na\r\n2;x\r\nbc\r\n".repeat(500)}0\r\n\r\n`);
+  assert.equal(reader.feed(answer, answer.length), null);
+  assert.deepEqual(pieces, ["abc".repeat(500), "end"]);
 });

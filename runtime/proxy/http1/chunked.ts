@@ -61,6 +61,24 @@ export class ChunkedDecoder {
     this.#limits = limits;
   }
 
+  /**
+   * Reads on up to `to`, and leaves all data found in one piece from `dataStart` to `dataEnd` (empty: none), chunks pushed together where they lie in
+   * `bytes`. Given one by one, 64 KiB of chunks of one byte were 10,000 writes: 1 MiB of them took a worker's core for half a second.
+   */
+  gather(bytes: Buffer, from: number, to: number): Exclude<ChunkStep, "data"> {
+    let start = from;
+    let end = from;
+    let step = this.next(bytes, from, to);
+    for (; step === "data"; step = this.next(bytes, this.at, to)) {
+      if (start === end) start = end = this.dataStart;
+      else bytes.copyWithin(end, this.dataStart, this.dataEnd);
+      end += this.dataEnd - this.dataStart;
+    }
+    this.dataStart = start;
+    this.dataEnd = end;
+    return step;
+  }
+
   /** Reads on in `bytes` from `from` to at most `to`. After "data" call again with `at`. */
   next(bytes: Buffer, from: number, to: number): ChunkStep {
     this.at = from;
