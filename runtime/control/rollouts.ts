@@ -101,6 +101,8 @@ const SERVE_DEADLINE_MS = 60_000;
 const KEPT = 50;
 /** Somebody else may change it at the same time. */
 const CHANGE_TRIES = 5;
+/** Gateways look each second, and restore what the store lost: all tries together are longer. */
+const RESTORED_MS = BEAT_MS / 2;
 
 export class Rollouts {
   readonly #parts: RolloutParts;
@@ -147,7 +149,12 @@ export class Rollouts {
     const { store, follower, clock } = this.#parts;
     const startedMs = clock.now();
     for (let tries = 0; tries < CHANGE_TRIES; tries++) {
-      const { head, nowUnixMs } = await follower.board.look("", null);
+      const { head, nowUnixMs, gateways } = await follower.board.look("", null);
+      // The store has lost what a gateway knows, and is about to be told: made from here, a change would come under an epoch that was given already.
+      if ((head?.epoch ?? 0) < Math.max(follower.epoch, ...gateways.map(({ live, epoch }) => (live ? epoch : 0)))) {
+        await this.#pause(RESTORED_MS);
+        continue;
+      }
       const change = head?.canary && (epoch === null || head.epoch === epoch) ? make(head, head.canary, nowUnixMs) : null;
       if (head === null || change === null) return { refused: "no-canary" };
       const [made, number] = await store.run(ADVANCE, [KEYS.head, KEYS.history, KEYS.number], [head.epoch, JSON.stringify(change), HISTORY_KEPT]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { CanaryPolicy } from "../../runtime/control/canary/canary.ts";
-import { stepped, takenBack } from "../../runtime/control/canary/canary.ts";
+import { promoted, stepped, takenBack } from "../../runtime/control/canary/canary.ts";
 import type { OwnCounts } from "../../runtime/control/canary/steward.ts";
 import type { Rollout } from "../../runtime/control/rollouts.ts";
 import { type ArmCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
@@ -198,3 +198,19 @@ test(
     assert.deepEqual([next.state, next.epoch], ["serving", 10]);
   },
 );
+
+test("a store that has lost a promotion gives its epoch to nothing else: what gateways know comes back first", { timeout: 60_000 }, async (t) => {
+  const { members, store } = await stage(t, ["a", "b"]);
+  const [a, b] = members as [Member, Member];
+  await begin(a);
+  const before = (await store.get(KEYS.head))!;
+  const facts = { by: "tester", message: "", because: "asked", picture: null } as const;
+  await a.rollouts.change({ epoch: 2, by: "tester", make: (_head, canary, nowUnixMs) => promoted(canary, { ...facts, nowUnixMs }) });
+  await eventually(() => members.every(({ serves, follower }) => serves() === NEW.release.id && follower.epoch === 3));
+  // A replica takes over that has not heard of it, and somebody takes the canary back that it tells of.
+  await store.set(KEYS.head, before, { ttlMs: null });
+  const back = await b.rollouts.change({ epoch: null, by: "tester", make: (head, canary, nowUnixMs) => takenBack(head, canary, { ...facts, nowUnixMs }) });
+  assert.deepEqual(back, { refused: "no-canary" });
+  const { head } = await a.follower.board.look("", null);
+  assert.deepEqual([head?.epoch, head?.kind, a.serves(), b.serves()], [3, "promotion", NEW.release.id, NEW.release.id]);
+});
