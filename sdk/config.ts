@@ -17,6 +17,15 @@ export interface ListenerOptions {
  * with both the header counts, and the database where the header says nothing (absent, unknown, or no code of two letters).
  *
  * The key belongs to one machine: no deploy carries it, so that each gateway has its own file, or none; without one `country` matches nothing there.
+ *
+ * @example
+ * import { defineConfig } from "sluice"
+ * export default defineConfig({
+ *   trustedProxies: ["10.0.0.0/8"],
+ *   geo: { header: "cf-ipcountry", database: "./geo/country.mmdb" },
+ *   upstreams: { europe: { targets: ["http://10.1.0.1:9001"] }, shop: { targets: ["http://10.0.0.1:9001"] } },
+ *   routes: [{ match: { country: ["AT", "CH", "DE"] }, upstream: "europe" }, { upstream: "shop" }],
+ * })
  */
 export interface GeoOptions {
   /**

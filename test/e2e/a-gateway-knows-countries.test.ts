@@ -16,6 +16,8 @@ export default defineRule({
 });
 `;
 
+const TOKEN = "a-token-for-tests-of-countries";
+
 test("a gateway finds clients in its database, explains it, and reads a new one at a reload", { timeout: 60_000 }, async (t) => {
   const origin = createServer((_request, response) => response.end("offers"));
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
@@ -28,7 +30,7 @@ test("a gateway finds clients in its database, explains it, and reads a new one 
       geo: { database },
     },
     rules: { "offers.ts": RULE },
-    env: { SLUICE_ADMIN_TOKEN: "a-token-for-tests-of-countries" },
+    env: { SLUICE_ADMIN_TOKEN: TOKEN },
   });
   t.after(() => gateway.stop());
   const { process: running } = gateway;
@@ -38,15 +40,17 @@ test("a gateway finds clients in its database, explains it, and reads a new one 
   assert.deepEqual([await offers("203.0.113.7"), await offers("198.51.100.7")], ["Angebote", "offers"]);
 
   const [, admin] = await running.printed(/admin on (\S+)/);
-  process.env["SLUICE_ADMIN_TOKEN"] = "a-token-for-tests-of-countries";
+  process.env["SLUICE_ADMIN_TOKEN"] = TOKEN;
   const explain = async (...args: string[]): Promise<{ code: number; text: string }> =>
     sluice(gateway.folder, ["explain", "--admin", admin!, "http://shop.test/offers", ...args]);
-  const explained = async (...args: string[]): Promise<[country: unknown, rules: string[]]> => {
-    const { request, matched } = JSON.parse((await explain("--json", ...args)).text) as Explanation;
+  const explained = async (asked: object): Promise<[country: unknown, rules: string[]]> => {
+    const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+    const answer = await fetch(`${admin}/v1/explain`, { method: "POST", headers, body: JSON.stringify({ url: "http://shop.test/offers", ...asked }) });
+    const { request, matched } = (await answer.json()) as Explanation;
     return [request.country, matched.map(({ name }) => name)];
   };
-  assert.deepEqual(await explained("--client", "203.0.113.7"), ["DE", ["offers.ts"]]);
-  assert.deepEqual(await explained("--client", "203.0.113.7", "--country", "FR"), ["FR", []]);
+  assert.deepEqual(await explained({ client: "203.0.113.7" }), ["DE", ["offers.ts"]]);
+  assert.deepEqual(await explained({ client: "203.0.113.7", country: "FR" }), ["FR", []]);
   assert.match((await explain("--country", "DE")).text, /^GET http:\/\/shop\.test\/offers from 127\.0\.0\.1 in DE, on release/);
   const refused = await explain("--country", "Germany");
   assert.deepEqual([refused.code, /country "Germany".*a code of two capitals, such as "DE"/s.test(refused.text)], [1, true], refused.text);
