@@ -3,6 +3,7 @@ import type { Report } from "../experiments/study/report.ts";
 import type { Summary } from "../experiments/study/summary.ts";
 import {
   count,
+  edge,
   guardrailLines,
   moment,
   outcomeText,
@@ -65,7 +66,7 @@ function goalLines(report: Report, goal: number): string[] {
       reachedText(report, goal, own),
       bar(own.mean / most),
       comparison === null ? "" : signed(comparison.lift),
-      range === null ? "" : `${signed(range.low)} to ${signed(range.high)}`,
+      range === null ? "" : `${edge(range.low)} to ${edge(range.high)}`,
       comparison === null ? "" : outcomeText(comparison.outcome),
     ];
   });

@@ -17,6 +17,15 @@ export function signed(share: number | null): string {
   return `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(digits)} %`;
 }
 
+/** What a change may be at most, or at least: beyond the ends of what anybody can picture the figure says nothing. */
+export function edge(share: number | null): string {
+  if (share !== null && share > FAR_UP) return "over +1,000 %";
+  return share !== null && share < FAR_DOWN ? "under −100 %" : signed(share);
+}
+const FAR_UP = 10;
+/** Means of values may fall below nothing, or so bounds of them. */
+const FAR_DOWN = -1;
+
 export function milliseconds(ms: number): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

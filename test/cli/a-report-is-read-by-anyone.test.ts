@@ -6,6 +6,7 @@ import { planExperiment, type PlanOptions } from "../../runtime/cli/experiments.
 import { reportPage } from "../../runtime/cli/experiment-page/page.ts";
 import { ticks, timeTicks } from "../../runtime/cli/experiment-page/svg.ts";
 import { listLines, reportLines } from "../../runtime/cli/experiment-text.ts";
+import { edge } from "../../runtime/cli/experiment-words.ts";
 import { Terminal } from "../../runtime/cli/terminal.ts";
 import { WorkerCounting } from "../../runtime/experiments/count/worker-counting.ts";
 import type { LiveEntry } from "../../runtime/experiments/live/live.ts";
@@ -65,6 +66,13 @@ test("a winner is told in one sentence, with bars, bounds, guardrails and split,
   for (const title of ["The change over time", "Visitors", "Funnel", "Guardrails", "Did the variants get their share?", "All numbers", "Story"])
     assert.ok(page.includes(title), title);
   assert.doesNotMatch(page, /NaN|Infinity|undefined|null/);
+});
+
+test("a bound that nobody can picture is told as far beyond", async () => {
+  const { lines, page } = await reported(30, [0.1, 0.1]);
+  assert.match(lines.join("\n"), /−97 % to over \+1,000 %/);
+  assert.match(page, /−97 % to over \+1,000 %/);
+  assert.equal(edge(-1.76), "under −100 %");
 });
 
 test("before there is anything to tell, text and page say so", async () => {

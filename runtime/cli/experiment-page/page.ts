@@ -3,6 +3,7 @@ import type { Report } from "../../experiments/study/report.ts";
 import {
   count,
   days,
+  edge,
   guardrailLines,
   milliseconds,
   moment,
@@ -84,7 +85,7 @@ function arms(report: Report): string {
     const change =
       comparison === null
         ? `<p>what the others are compared with</p>`
-        : `<p class="change"><b>${signed(comparison.lift)}</b>${range === null ? "" : ` <span>(${signed(range.low)} to ${signed(range.high)})</span>`}</p>`;
+        : `<p class="change"><b>${signed(comparison.lift)}</b>${range === null ? "" : ` <span>(${edge(range.low)} to ${edge(range.high)})</span>`}</p>`;
     const rate = goal === undefined ? "" : reachedText(report, 0, goal);
     return `<div class="arm" style="--own:${colour(i)}"><h3>${escaped(arm.variant)}</h3><div class="big">${rate}</div><p>${escaped(report.goals[0]?.name ?? "")}, ${count(arm.units)} visitors</p>${change}</div>`;
   });
@@ -148,7 +149,7 @@ function guardrails(report: Report): string {
       interval === null ? null : { low: interval.low ?? Number.NEGATIVE_INFINITY, high: interval.high ?? Number.POSITIVE_INFINITY, estimate: null };
     // What is far beyond the limit is shown where it is.
     const reach = Math.max(limit * 3, bounds === null ? 0 : Math.min(bounds.high, bounds.low * 1.5));
-    const title = bounds === null ? "unknown" : `between ${signed(bounds.low)} and ${signed(bounds.high)}, allowed: ${signed(limit)}`;
+    const title = bounds === null ? "unknown" : `between ${edge(bounds.low)} and ${edge(bounds.high)}, allowed: ${signed(limit)}`;
     const plot = bounds === null ? "" : intervalPlot(bounds, { limit, reach, own, title });
     return `<div class="rail"><div><b>${escaped(name)}</b><br><small>allowed ${signed(limit)}</small></div><div>${escaped(variant)} ${values[1]}<br><small>control ${values[0]}</small></div><div class="plot">${plot}</div><div class="outcome"><span class="mark ${outcome}">${words[outcome]}</span><br><small>${escaped(text)}</small></div></div>`;
   });
@@ -192,7 +193,7 @@ function numbers(report: Report): string {
         escaped(goal),
         escaped(variant),
         `${reachedText(report, place, all[0]!.goals[place]!)} → ${reachedText(report, place, all[i + 1]!.goals[place]!)}`,
-        `${signed(change)}${range === null ? "" : ` (${signed(range.low)} to ${signed(range.high)})`}`,
+        `${signed(change)}${range === null ? "" : ` (${edge(range.low)} to ${edge(range.high)})`}`,
         correctedP === null ? "exact bounds" : probability(correctedP),
         fixedHorizon === null ? "" : probability(fixedHorizon.p),
         belief === null ? "" : percent(belief.chance),

@@ -1,6 +1,6 @@
 /** The plots of a report, as SVG that takes its colours from the page. */
 import type { Report, ReportMoment } from "../../experiments/study/report.ts";
-import { count, moment, signed } from "../experiment-words.ts";
+import { count, edge, moment, signed } from "../experiment-words.ts";
 import { escaped, path, type Scale, scale, ticks, timeTicks } from "./svg.ts";
 
 const WIDTH = 720;
@@ -63,7 +63,7 @@ function bandOf(known: readonly ReportMoment[], variant: number, { x, y }: Frame
     band.length < 2 ? "" : `${path(band.map((one) => [one.x, one.high]))}${path(band.toReversed().map((one) => [one.x, one.low])).replace("M", "L")}Z`;
   const [lastX, lastY] = line.at(-1) ?? [0, 0];
   const last = known.at(-1)!.change[variant];
-  const title = isKnown(last) ? `${name}: ${signed(last.lift)} (${signed(last.low)} to ${signed(last.high)})` : name;
+  const title = isKnown(last) ? `${name}: ${signed(last.lift)} (${edge(last.low)} to ${edge(last.high)})` : name;
   return `<g style="--own:${colour(variant + 1)}"><path d="${area}" class="band"/><path d="${path(line)}" class="line"/><circle cx="${lastX}" cy="${lastY}" r="4" class="dot"><title>${escaped(title)}</title></circle></g>`;
 }
 

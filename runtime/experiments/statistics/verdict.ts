@@ -82,7 +82,7 @@ function open({ units, variants }: Analysis): Verdict {
   const first = variants.find(({ goals }) => goals[0]?.outcome === "open") ?? variants[0]!;
   const { goal, sequential } = first.goals[0]!;
   const range = sequential?.relative
-    ? `, and the true change of ${goal} may be anything from ${signed(sequential.relative.low)} to ${signed(sequential.relative.high)}`
+    ? `, and the true change of ${goal} may be anything from ${edge(sequential.relative.low)} to ${edge(sequential.relative.high)}`
     : "";
   return {
     outcome: "open",
@@ -117,6 +117,11 @@ const percent = (share: number, digits: number): string => `${(share * 100).toFi
 function signed(share: number): string {
   const digits = Math.abs(share) < 0.0995 ? 1 : 0;
   return `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(digits)} %`;
+}
+
+/** As far as anybody can picture it. */
+function edge(share: number): string {
+  return share > 10 ? "over +1,000 %" : share < -1 ? "under −100 %" : signed(share);
 }
 
 function listed(parts: readonly string[]): string {
