@@ -71,7 +71,7 @@ test("a winner is told in one sentence, with bars, bounds, guardrails and split,
 test("a bound that nobody can picture is told as far beyond", async () => {
   const { lines, page } = await reported(30, [0.1, 0.1]);
   assert.match(lines.join("\n"), /−97 % to over \+1,000 %/);
-  assert.match(page, /−97 % to over \+1,000 %/);
+  assert.match(page, /−97\s% to over \+1,000\s%/);
   assert.equal(edge(-1.76), "under −100 %");
 });
 
