@@ -6,6 +6,7 @@ import type net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { GatewayError } from "../errors.ts";
+import { processFile } from "./process-file.ts";
 
 /** "nobody" and "nogroup": owns nothing, and may signal nothing of ours. */
 const UNPRIVILEGED_ID = 65534;
@@ -14,7 +15,7 @@ const PRLIMIT_TIMEOUT_MS = 2000;
 const PRLIMIT = ["/usr/bin/prlimit", "/bin/prlimit"].find((file) => fs.existsSync(file)) ?? "";
 
 export interface SpawnOptions {
-  /** The process's module; left out: `process/main` beside this file. */
+  /** The process's module; left out: `process/main`, as `process-file` has it. */
   readonly file?: string;
   /** RLIMIT_DATA. */
   readonly dataLimitBytes: number;
@@ -49,7 +50,7 @@ const SCRIPT = [
 export const canMoveLimits = PRLIMIT !== "";
 
 export function spawnSandbox(options: SpawnOptions): Spawned {
-  const file = fs.realpathSync(options.file ?? ownFile("./process/main"));
+  const file = fs.realpathSync(options.file ?? processFile());
   const node = fs.realpathSync(process.execPath);
   const readable = readablePaths(file);
   const args = [
