@@ -212,8 +212,9 @@ export class StoreProcess {
   }
 }
 
-/** It needs nothing of what the supervisor was told in secret. */
+/** It needs nothing of what the supervisor was told in secret. With what Node compiled before it starts with 0.1 s of CPU instead of 0.25. */
+const STORE_ENV: readonly string[] = ["PATH", "TZ", "TMPDIR", "NODE_COMPILE_CACHE"];
+
 function storeEnv(): NodeJS.ProcessEnv {
-  const { PATH, TZ, TMPDIR } = process.env;
-  return { ...(PATH === undefined ? {} : { PATH }), ...(TZ === undefined ? {} : { TZ }), ...(TMPDIR === undefined ? {} : { TMPDIR }) };
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => STORE_ENV.includes(name)));
 }
