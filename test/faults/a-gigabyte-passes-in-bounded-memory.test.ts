@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,19 +15,25 @@ async function pour(sink: NodeJS.WritableStream & { write(piece: Buffer): boolea
   for (let i = 0; i < PIECES; i++) if (!sink.write(PIECE)) await new Promise((resolve) => sink.once("drain", resolve));
   sink.end();
 }
-async function digestOf(source: AsyncIterable<Buffer>, each: () => void): Promise<{ digest: string; bytes: number }> {
-  const hash = createHash("sha256");
+/** How much came, and how much of it from the beginning is what was poured, byte for byte: comparing takes a twentieth of a digest's time. */
+async function taken(source: AsyncIterable<Buffer>, each: () => void): Promise<{ bytes: number; same: number }> {
   let bytes = 0;
-  for await (const piece of source) {
-    hash.update(piece);
-    bytes += piece.length;
+  let same = 0;
+  for await (const chunk of source) {
+    for (let from = 0; from < chunk.length;) {
+      const at = (bytes + from) % PIECE.length;
+      const part = Math.min(chunk.length - from, PIECE.length - at);
+      if (same === bytes + from && chunk.compare(PIECE, at, at + part, from, from + part) === 0) same += part;
+      from += part;
+    }
+    bytes += chunk.length;
     each();
   }
-  return { digest: hash.digest("hex"), bytes };
+  return { bytes, same };
 }
+const WHOLE = { bytes: PIECES * PIECE.length, same: PIECES * PIECE.length };
 
 describe(`a gigabyte through a worker whose heap is ${HEAP_MIB} MiB`, () => {
-  const expected = createHash("sha256");
   let gateway: RunningGateway;
   let worker = 0;
   let peakBytes = 0;
@@ -39,13 +44,12 @@ describe(`a gigabyte through a worker whose heap is ${HEAP_MIB} MiB`, () => {
   const origin = http.createServer((request, response) => {
     if (request.method === "GET") void pour(response);
     else
-      digestOf(request, sample).then(
+      taken(request, sample).then(
         (result) => response.end(JSON.stringify(result)),
         () => response.destroy(),
       );
   });
   before(async () => {
-    for (let i = 0; i < PIECES; i++) expected.update(PIECE);
     await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
     const target = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
     gateway = await startGateway({
@@ -58,14 +62,10 @@ describe(`a gigabyte through a worker whose heap is ${HEAP_MIB} MiB`, () => {
     await gateway.stop();
     origin.close();
   });
-  const digest = expected;
-  let whole = "";
 
   test("comes down byte for byte", async () => {
-    whole = digest.copy().digest("hex");
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => http.get(`${gateway.url}/down`, resolve).on("error", reject));
-    const got = await digestOf(response, sample);
-    assert.deepEqual(got, { digest: whole, bytes: PIECES * PIECE.length });
+    assert.deepEqual(await taken(response, sample), WHOLE);
   });
   test("goes up byte for byte", async () => {
     const answer = await new Promise<string>((resolve, reject) => {
@@ -77,7 +77,7 @@ describe(`a gigabyte through a worker whose heap is ${HEAP_MIB} MiB`, () => {
       request.on("error", reject);
       pour(request).catch(reject);
     });
-    assert.deepEqual(JSON.parse(answer), { digest: whole, bytes: PIECES * PIECE.length });
+    assert.deepEqual(JSON.parse(answer), WHOLE);
   });
   test("and the worker never holds more than a fraction of it", () => {
     assert.ok(peakBytes > 0 && peakBytes < RESIDENT_LIMIT_BYTES, `resident memory reached ${Math.round(peakBytes / 2 ** 20)} MiB`);
