@@ -14,6 +14,11 @@ export interface CpuSums {
   readonly sumOfSquares: number;
 }
 
+const KINDS = ["exceptions", "timeouts", "failures"] as const;
+type Kind = (typeof KINDS)[number];
+/** Addresses that are told, of each kind: where more have failed, nobody has to look at them one by one. */
+const VOICES_LIMIT = 200;
+
 /** Clients count, not requests: whatever one client repeats says nothing new, and must not end a canary. */
 export interface ArmCounts {
   readonly units: number;
@@ -24,6 +29,8 @@ export interface ArmCounts {
   readonly timeouts: number;
   /** … 5xx. None of them of a client's making. */
   readonly failures: number;
+  /** From where they spoke, as hashes, as far as they are told: whoever fails on several workers, here and on other gateways, has failed once. */
+  readonly voices?: Readonly<Partial<Record<Kind, readonly number[]>>>;
   /** Of each client's first exchange, by `LATENCY_BOUNDS_MS`; the last one is what lies above. */
   readonly latencies: readonly number[];
   /** By rule. */
@@ -56,15 +63,30 @@ export function addArms(a: ArmCounts, b: ArmCounts): ArmCounts {
     const sums = cpu[rule] ?? { units: 0, sum: 0, sumOfSquares: 0 };
     cpu[rule] = { units: sums.units + more.units, sum: sums.sum + more.sum, sumOfSquares: sums.sumOfSquares + more.sumOfSquares };
   }
+  const [exceptions, timeouts, failures] = KINDS.map((kind) => failed(kind, a, b)) as [Failed, Failed, Failed];
   return {
     units: a.units + b.units,
     requests: a.requests + b.requests,
-    exceptions: a.exceptions + b.exceptions,
-    timeouts: a.timeouts + b.timeouts,
-    failures: a.failures + b.failures,
+    exceptions: exceptions.count,
+    timeouts: timeouts.count,
+    failures: failures.count,
+    voices: { exceptions: exceptions.voices, timeouts: timeouts.voices, failures: failures.voices },
     latencies: a.latencies.map((count, i) => count + (b.latencies[i] ?? 0)),
     cpu,
   };
+}
+
+interface Failed {
+  readonly count: number;
+  readonly voices: readonly number[];
+}
+
+function failed(kind: Kind, a: ArmCounts, b: ArmCounts): Failed {
+  const voices = new Set(a.voices?.[kind]);
+  const more = b.voices?.[kind] ?? [];
+  const known = more.filter((voice) => voices.has(voice)).length;
+  for (const voice of more) if (voices.size < VOICES_LIMIT) voices.add(voice);
+  return { count: a[kind] + b[kind] - known, voices: [...voices] };
 }
 
 /** Of the same step. */
@@ -77,12 +99,16 @@ export function addCounts(a: CanaryCounts, b: CanaryCounts): CanaryCounts {
 export class Arm {
   units = 0;
   requests = 0;
-  exceptions = 0;
-  timeouts = 0;
-  failures = 0;
+  readonly #failed: Record<Kind, number> = { exceptions: 0, timeouts: 0, failures: 0 };
+  readonly #voices: Record<Kind, Set<number>> = { exceptions: new Set(), timeouts: new Set(), failures: new Set() };
   readonly #latencies = [...NO_COUNTS.latencies];
   readonly #cpu = new Map<string, { units: number; sum: number; sumOfSquares: number }>();
 
+  failed(kind: Kind, voice: number): void {
+    this.#failed[kind]++;
+    const voices = this.#voices[kind];
+    if (voices.size < VOICES_LIMIT) voices.add(voice);
+  }
   latency(ms: number): void {
     this.#latencies[bucketOf(ms)]!++;
   }
@@ -95,9 +121,11 @@ export class Arm {
     sums.sumOfSquares += us * us;
   }
   counts(): ArmCounts {
-    const { units, requests, exceptions, timeouts, failures } = this;
+    const { units, requests } = this;
+    const { exceptions, timeouts, failures } = this.#voices;
+    const voices = { exceptions: [...exceptions], timeouts: [...timeouts], failures: [...failures] };
     const cpu = Object.fromEntries(Array.from(this.#cpu, ([rule, sums]) => [rule, { ...sums }]));
-    return { units, requests, exceptions, timeouts, failures, latencies: [...this.#latencies], cpu };
+    return { units, requests, ...this.#failed, voices, latencies: [...this.#latencies], cpu };
   }
 }
 

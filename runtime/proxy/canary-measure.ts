@@ -111,15 +111,15 @@ export class CanaryMeasure {
     const clientsDoing = code !== "" && ERRORS[code as ErrorCode]?.source === "client";
     if (!clientsDoing) {
       if (exchange.threw && (seen & Seen.EXCEPTION) === 0) {
-        arm.exceptions++;
+        arm.failed("exceptions", exchange.voice);
         seen |= Seen.EXCEPTION;
       }
       if ((exchange.timedOut || TIMEOUTS.has(code)) && (seen & Seen.TIMEOUT) === 0) {
-        arm.timeouts++;
+        arm.failed("timeouts", exchange.voice);
         seen |= Seen.TIMEOUT;
       }
       if ((status >= 500 || (code !== "" && ERRORS[code as ErrorCode]?.status >= 500)) && (seen & Seen.FAILURE) === 0) {
-        arm.failures++;
+        arm.failed("failures", exchange.voice);
         seen |= Seen.FAILURE;
       }
     }

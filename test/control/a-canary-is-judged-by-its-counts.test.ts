@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../runtime/clock.ts";
 import { judge, type Picture } from "../../runtime/control/canary/judgement.ts";
-import { Arm, type ArmCounts, type CanaryCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
+import { addCounts, Arm, type ArmCounts, type CanaryCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
 import type { ExchangeRecord } from "../../runtime/observe/record.ts";
 import { CanaryMeasure } from "../../runtime/proxy/canary-measure.ts";
 import { CanaryExchange } from "../../runtime/proxy/release-choice.ts";
@@ -175,6 +175,20 @@ test("whoever makes many clients of one is still one: an address has one voice, 
     (unit) => unit % 2 === 1,
   );
   assert.deepEqual([both.canary.units, both.current.units, both.canary.failures], [0, 1, 0]);
+});
+
+test("an address that fails on many workers has failed once", () => {
+  const worker = (...addresses: string[]): CanaryCounts =>
+    measuredFrom(
+      (unit) => addresses[unit]!,
+      addresses.map((_, unit) => [unit, { status: 503, code: "RULE_THREW" }, "threw"] as const),
+    );
+  const sum = [worker("192.0.2.1", "192.0.2.2"), worker("192.0.2.1"), worker("192.0.2.3", "192.0.2.1")].reduce(addCounts).canary;
+  assert.deepEqual([sum.units, sum.exceptions, sum.failures, sum.timeouts], [5, 3, 3, 0]);
+  // An outage is no question of single addresses.
+  const many = Array.from({ length: 300 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  const outage = addCounts(worker(...many), worker(...many)).canary;
+  assert.deepEqual([outage.units, outage.failures], [600, 400]);
 });
 
 test("five thousand clients of one address that all fail end no canary, and as many that all succeed let none pass", () => {
