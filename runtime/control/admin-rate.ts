@@ -47,6 +47,29 @@ class Buckets {
   }
 }
 
+/** Connections by address: so many of all may be one's own, and the rest is there for the others. */
+export class AdminConnections {
+  readonly #mostOfOne: number;
+  readonly #open = new Map<string, number>();
+
+  constructor(mostOfOne: number) {
+    this.#mostOfOne = mostOfOne;
+  }
+
+  /** Null: it has as many as it may. Else what is to be called when this one has ended. */
+  enter(address: string): (() => void) | null {
+    const from = networkOf(address, 32, 64);
+    const open = this.#open.get(from) ?? 0;
+    if (open >= this.#mostOfOne) return null;
+    this.#open.set(from, open + 1);
+    return () => {
+      const left = this.#open.get(from)! - 1;
+      if (left > 0) this.#open.set(from, left);
+      else this.#open.delete(from);
+    };
+  }
+}
+
 export class AdminRate {
   readonly #now: () => number;
   readonly #tokens = new Buckets(BY_TOKEN);

@@ -1,10 +1,11 @@
 /** The door of the control room: the admin listener of one gateway. Knows the gateway only through `AdminGateway`. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { PurgeOrder, PurgeReport } from "../cache/cache.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { AdminListenerConfig, AdminTlsConfig, ListenerConfig } from "../config/resolved.ts";
-import { AdminRate } from "./admin-rate.ts";
+import { AdminConnections, AdminRate } from "./admin-rate.ts";
 import { adminServer, type AdminServer } from "./admin-tls.ts";
 import { hostAllowed, originAllowed } from "./admission.ts";
 import { z } from "zod";
@@ -65,6 +66,8 @@ const HEAD_DEADLINE_MS = 5_000;
 const REQUEST_DEADLINE_MS = 30_000;
 const HEADER_LIMIT_BYTES = 16 * 1024;
 const CONNECTIONS_LIMIT = 200;
+/** Whoever fills all that they may have, with heads that never come, locks out nobody who comes from elsewhere. */
+const CONNECTIONS_OF_ONE = 150;
 const BODY_LIMIT_BYTES = 64 * 1024;
 /** In the audit log. */
 const LONGEST_REASON = 500;
@@ -109,6 +112,12 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     tls: { ...tls, isOwnName: (name) => name === place.host.toLowerCase() || tls.isOwnName(name) },
   };
   server.maxConnections = CONNECTIONS_LIMIT;
+  const connections = new AdminConnections(CONNECTIONS_OF_ONE);
+  server.on("connection", (socket: Socket) => {
+    const leave = connections.enter(socket.remoteAddress ?? "");
+    if (leave === null) socket.destroy();
+    else socket.once("close", leave);
+  });
   await listen(server, place);
   const { port } = server.address() as { port: number };
   return {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { ManualClock } from "../../runtime/clock.ts";
-import { AdminRate } from "../../runtime/control/admin-rate.ts";
+import { AdminConnections, AdminRate } from "../../runtime/control/admin-rate.ts";
 import { type Deed, startAdmin } from "../../runtime/control/admin.ts";
 import { tokenDigest } from "../../runtime/control/roles.ts";
 
@@ -39,7 +40,7 @@ async function admin(t: TestContext) {
         .on("error", reject)
         .end();
     });
-  return { ask, clock, deeds };
+  return { ask, clock, deeds, port: started.address.port };
 }
 
 test("whoever guesses tokens is stopped after twenty, and needs a connection for each guess; whoever has the right one is let in from the same address", async (t) => {
@@ -77,6 +78,31 @@ test("one token that asks too often is told when to come back; others go on", as
   assert.equal((await ask(TOKEN)).status, 200);
   clock.advance(1000);
   assert.equal((await ask(READER)).status, 200);
+});
+
+test("whoever holds all connections that they may leaves some for others", async (t) => {
+  const { ask, port } = await admin(t);
+  const open = (localAddress: string): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host: "127.0.0.1", port, localAddress }, () => resolve(socket));
+      socket.on("error", reject);
+      t.after(() => socket.destroy());
+    });
+  const held = await Promise.all(Array.from({ length: 150 }, () => open("127.0.0.9")));
+  const refused = await open("127.0.0.9");
+  await new Promise((resolve) => refused.resume().once("close", resolve));
+  assert.equal(held.filter(({ destroyed }) => destroyed).length, 0);
+  assert.equal((await ask(TOKEN)).status, 200);
+});
+
+test("a connection that has ended makes room for another one", () => {
+  const connections = new AdminConnections(2);
+  const first = connections.enter("2001:db8::1");
+  assert.notEqual(connections.enter("2001:db8::2"), null);
+  assert.equal(connections.enter("2001:db8::3"), null);
+  assert.notEqual(connections.enter("192.0.2.1"), null);
+  first!();
+  assert.notEqual(connections.enter("2001:db8::3"), null);
 });
 
 test("an address has a limit of its own; a network of IPv6 is one address", () => {
