@@ -219,6 +219,48 @@ export interface CheckedGoal {
  * too. Goals count after the exposure only, each once a unit.
  *
  * @throws TypeError when something in it is not what its type says, with the place: weights that do not add up, an unknown variant or goal.
+ *
+ * @example
+ * // Three headlines for whoever agreed to be counted, and what they spend, from the shop's answer.
+ * import { defineExperiment, html } from "sluice"
+ * export default defineExperiment({
+ *   key: "headline",
+ *   when: { path: "/" },
+ *   consent: { cookie: { agreed: "yes" } },
+ *   variants: { control: 34, short: 33, long: 33 },
+ *   apply: {
+ *     short: { html: [html.setText("main h1", "Pots")] },
+ *     long: { html: [html.setText("main h1", "Pots that last"), html.addClass("main", "long")] },
+ *   },
+ *   goals: { revenue: { when: { method: "POST", path: "/api/orders", status: 201 }, value: { json: "/order/total" } } },
+ * })
+ *
+ * @example
+ * // Another checkout, for accounts: who logs in keeps what it saw as a visitor before, and is in no other experiment of the layer.
+ * import { claim, defineExperiment } from "sluice"
+ * export default defineExperiment({
+ *   key: "checkout",
+ *   when: { path: "/checkout/*" },
+ *   unit: claim("sub", { secret: "jwtKey", from: { cookie: "session" } }),
+ *   fallbackUnit: "visitor",
+ *   layer: "money",
+ *   traffic: "10%",
+ *   variants: { control: 50, next: 50 },
+ *   apply: { next: { upstream: "next", headers: { "x-checkout": "next" } } },
+ *   goals: { bought: { when: { method: "POST", path: "/checkout/pay", status: "3xx" }, window: "2d" } },
+ *   guardrails: { errors: { maxIncrease: "0.5%" }, latencyP95: { maxIncrease: "20%" } },
+ * })
+ *
+ * @example
+ * // The experiment says who and what counts; a rule (a module of its own) does the rest: `ctx.experiment("ranking").variant`, `ctx.track("clicked")`.
+ * import { cookie, defineExperiment } from "sluice"
+ * export default defineExperiment({
+ *   key: "ranking",
+ *   when: { path: "/search" },
+ *   unit: cookie("sid"),
+ *   variants: { control: 50, fresh: 50 },
+ *   goals: { clicked: { tracked: "conversion" } },
+ * })
  */
 export function defineExperiment<const Variant extends string, const GoalName extends string>(experiment: ExperimentInit<Variant, GoalName>): Experiment {
   return checkExperiment(experiment);
