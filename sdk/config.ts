@@ -29,14 +29,15 @@ export interface ListenerOptions {
  */
 export interface GeoOptions {
   /**
-   * A MaxMind DB (`.mmdb`) of countries or cities, a path from the config's folder. It is read whole, once a worker: 8 MB of countries, some 100 MB of cities. A new
-   * file counts after a reload (`kill -HUP`), which loses no request. Free ones, each with terms of its own: GeoLite2 Country (MaxMind, with an account), DB-IP Lite, IPinfo
-   * Lite, and npm packages such as `@ip-location-db/geo-whois-asn-country-mmdb`. Private addresses and networks that it does not know have no country.
+   * A MaxMind DB (`.mmdb`) of countries or cities, a path from the config's folder. It is read whole, once a worker: 8 MB of countries, some 100 MB of
+   * cities. A new file counts after a reload (`kill -HUP`), which loses no request. Free ones, each with terms of its own: GeoLite2 Country (MaxMind, with an
+   * account), DB-IP Lite, IPinfo Lite, and npm packages such as `@ip-location-db/geo-whois-asn-country-mmdb`. Private addresses and networks that it does
+   * not know have no country.
    */
   readonly database?: string;
   /**
-   * A request header in which a CDN in front says it: `"cf-ipcountry"`, `"cloudfront-viewer-country"`. Believed from `trustedProxies` alone, which must set or remove it on
-   * every request; from anybody else it is taken out before rules and origins see it.
+   * A request header in which a CDN in front says it: `"cf-ipcountry"`, `"cloudfront-viewer-country"`. Believed from `trustedProxies` alone, which must set
+   * or remove it on every request; from anybody else it is taken out before rules and origins see it.
    */
   readonly header?: string;
 }

@@ -24,7 +24,10 @@ export interface Client {
   readonly scheme: "http" | "https";
   /** `"1.0"`, `"1.1"`, `"2"`. */
   readonly httpVersion: string;
-  /** ISO 3166 code in capitals, as `geo` in config tells it; `""` where it is not known. What is read here keeps an answer out of the cache, `when: { country }` does not. */
+  /**
+   * ISO 3166 code in capitals, as `geo` in config tells it; `""` where it is not known. What is read here keeps an answer out of the cache,
+   * `when: { country }` does not.
+   */
   readonly country: string;
 }
 

@@ -34,7 +34,9 @@ export interface MatchSpec {
   /** Query parameters by name, with values as in `header`. */
   readonly query?: Readonly<Record<string, boolean | OneOrMany>>;
   /**
-   * ISO 3166 codes in capitals, of the client's country. Needs `geo` in config; matches nothing without it, and nobody whose country is not known (for whom `not: { country }` holds).
+   * ISO 3166 codes in capitals, of the client's country. Needs `geo` in config; matches nothing without it, and nobody whose country is not known (for
+   * whom `not: { country }` holds).
+   *
    * The gateway's cache keeps what such a rule makes apart from what it makes for others. Caches in front know nothing of that: where the rule changes
    * a page that they may keep, say `Cache-Control: private` in `onResponse`.
    */

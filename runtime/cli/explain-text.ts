@@ -2,8 +2,9 @@
 import type { Explanation, ExplainStep } from "../proxy/explanation.ts";
 
 export function explanationLines({ release, beside, request, matched, unmatched, steps }: Explanation): string[] {
+  const place = (request.country ?? "") === "" ? "" : ` in ${request.country}`;
   const lines = [
-    `${request.method} ${request.scheme}://${request.authority}${request.target} from ${request.client}${(request.country ?? "") === "" ? "" : ` in ${request.country}`}, on ${beside === "" ? "" : `the ${beside} `}release ${release}`,
+    `${request.method} ${request.scheme}://${request.authority}${request.target} from ${request.client}${place}, on ${beside === "" ? "" : `the ${beside} `}release ${release}`,
     "",
   ];
   lines.push(matched.length === 0 ? "no rule matches" : `rules that match, in this order (onResponse in the opposite one):`);

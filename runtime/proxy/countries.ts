@@ -13,7 +13,10 @@ export interface Countries {
 
 type Note = (level: "info" | "warn" | "error", text: string) => void;
 
-/** Null: nobody knows. A database that has gone bad since config was read is told, and then no address has a country: that must not keep a worker from serving. */
+/**
+ * Null: nobody knows. A database that has gone bad since config was read is told, and then no address has a country: that must not keep a worker from
+ * serving.
+ */
 export function countriesOf(geo: GeoConfig | null, note: Note): Countries | null {
   if (geo === null) return null;
   return new GivenCountries(geo.header, geo.databaseFile === "" ? null : openedDatabase(geo.databaseFile, note));
