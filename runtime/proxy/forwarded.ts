@@ -7,15 +7,25 @@ import { BlockList, isIP } from "node:net";
 import type { ConnectionFacts, HttpVersion } from "./exchange.ts";
 import type { Fields } from "./fields.ts";
 
-/** Fields of a stranger that would be believed further down. */
+/**
+ * Fields of a stranger that would be believed further down. Some frameworks take path, host and scheme from such fields: a request for `/` would pass by every rule
+ * for `/admin/*` with `X-Original-URL: /admin`, and poison what the cache keeps for `/`.
+ */
 const CLAIMS: ReadonlySet<string> = new Set([
   "forwarded",
   "x-forwarded-for",
   "x-forwarded-proto",
   "x-forwarded-host",
   "x-forwarded-port",
+  "x-forwarded-prefix",
+  "x-forwarded-scheme",
+  "x-forwarded-server",
+  "x-forwarded-ssl",
+  "x-original-host",
+  "x-original-url",
   "x-real-ip",
   "x-request-id",
+  "x-rewrite-url",
 ]);
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 /** Addresses read from one X-Forwarded-For; more are a mistake or an attack. */

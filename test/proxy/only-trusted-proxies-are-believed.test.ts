@@ -31,6 +31,18 @@ describe("what a stranger claims", () => {
     assert.deepEqual(client, { address: "203.0.113.9", scheme: "http", trusted: false });
     assert.deepEqual(fields.list, ["accept", "*/*", "x-forwarded-custom", "kept"]);
   });
+  test("about the path, the host or the scheme of the request is dropped under whatever name frameworks believe it", () => {
+    const fields = new Fields(
+      ["x-original-url", "x-rewrite-url", "x-original-host", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl", "x-forwarded-server"].flatMap(
+        (name) => [name, "/admin"],
+      ),
+    );
+    receive(fields, connection("203.0.113.9"), proxies);
+    assert.deepEqual(fields.list, []);
+    const trusted = new Fields(["x-original-url", "/admin"]);
+    receive(trusted, connection("10.1.2.3"), proxies);
+    assert.deepEqual(trusted.list, ["x-original-url", "/admin"]);
+  });
   test("is dropped with underscores in its name, too, which some origins read as hyphens", () => {
     const fields = new Fields(["x_forwarded_for", "1.2.3.4", "x-forwarded_proto", "https", "x_custom", "kept"]);
     receive(fields, connection("203.0.113.9"), proxies);
