@@ -23,7 +23,10 @@ export type OneOrMany = string | readonly string[];
 export interface MatchSpec {
   /** Host name without port, compared in lowercase: exact, or `*.example.com` for one or more labels before it. */
   readonly host?: OneOrMany;
-  /** URLPattern pathname syntax: `/products/:id`, `/old/*`, `/:lang(de|en)/*`. Groups arrive as `req.params`, unnamed ones as `"0"`, `"1"`, … */
+  /**
+   * URLPattern pathname syntax: `/products/:id`, `/old/*`, `/:lang(de|en)/*`. Groups arrive as `req.params`, unnamed ones as `"0"`, `"1"`, … Compared with dot segments resolved
+   * and letters, digits and `-._~` unescaped (`/x/../%61dmin` is `/admin`); case, `//` and other escapes (`%2F`) count as they stand.
+   */
   readonly path?: OneOrMany;
   /** Methods, compared as written: `"GET"`, not `"get"`. */
   readonly method?: OneOrMany;

@@ -79,7 +79,7 @@ export interface RequestFacts {
   readonly path: string;
   readonly query: ReadonlyQuery;
   readonly headers: ReadonlyHeaders;
-  /** Groups of the `when.path` that matched, percent-encoded as on the wire; `{}` without groups. A rewrite does not change them. */
+  /** Groups of the `when.path` that matched, percent-encoded as on the wire but for letters, digits and `-._~`; `{}` without groups. A rewrite does not change them. */
   readonly params: Readonly<Record<string, string>>;
   /** Value of the cookie of that name, or null. */
   cookie(name: string): string | null;
