@@ -43,7 +43,7 @@ export interface MatchEntry {
   readonly specs: readonly MatchSpec[];
 }
 
-/** Path groups by name ("0", "1", … for unnamed ones), percent-encoded as on the wire; null when there are none. */
+/** Path groups by name ("0", "1", … for unnamed ones), percent-encoded as on the wire but for letters, digits and `-._~`; null when there are none. */
 export type Params = Readonly<Record<string, string>>;
 
 export interface MatchResult {
