@@ -18,6 +18,7 @@ import type { GatewayInputs } from "./gateway-inputs.ts";
 import { HookTable } from "./hook-plan.ts";
 import type { Life } from "./life.ts";
 import type { PreviewDoor } from "./previews.ts";
+import { readsOfMatch } from "./match/reads.ts";
 import type { ReleaseChoice } from "./release-choice.ts";
 import type { GatewayResponse } from "./reply.ts";
 import { Routing } from "./routing.ts";
@@ -188,10 +189,18 @@ export class Core {
     if (release.rules.length === 0) return new HookTable(release.id, null, routing, () => undefined);
     this.sandbox ??= await this.#startSandbox();
     const sandbox = this.sandbox;
+    if (this.countries === null) this.#warnOfCountries(release);
     const loaded = await sandbox.load(release, maps);
     if (this.experiments === null && release.rules.some(({ manifest }) => manifest.experiment !== undefined))
       this.experiments = (await this.#startExperiments?.()) ?? null;
     return new HookTable(release.id, loaded, routing, () => sandbox.unload(loaded));
+  }
+
+  /** A rule that keeps a country out would keep nobody out, and nobody would see it. */
+  #warnOfCountries({ rules }: Release): void {
+    const asking = rules.flatMap(({ manifest: { name, when } }) => (readsOfMatch(when).includes("country") ? [name] : []));
+    if (asking.length > 0)
+      this.observer.note("warn", "geo", { text: `country matches nothing, for this gateway's config has no geo key: ${asking.join(", ")}` });
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,7 @@ import { Limiter } from "../ratelimit/ratelimit.ts";
 import { createMemoryStore, type Store } from "../store/store.ts";
 import { createUpstreams } from "../upstream/groups.ts";
 import { Core, type PreparedRelease } from "./core.ts";
-import { countriesOf } from "./countries.ts";
+import { type Countries, countriesOf } from "./countries.ts";
 import { debugTraces } from "./debug.ts";
 import { Doors } from "./doors.ts";
 import { type ExplainAsk, Explainer, type Explanation } from "./explain.ts";
@@ -84,6 +84,8 @@ export interface Worker {
 export interface WorkerHooks {
   readonly observer: Observer;
   readonly clock?: Clock;
+  /** In place of what config says, for rule tests. */
+  readonly countries?: Countries;
   /** In place of the network, for rule tests. */
   readonly egress?: Outgoing;
   /** What this worker shares with the others; closed by whoever opened it. Left out: one of its own, for rule tests. */
@@ -137,7 +139,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
     },
     startSandbox: () => startSandbox(core, init.kernel, hooks, explainer, services.table),
   });
-  core.countries = countriesOf(config.geo, (level, text) => observer.note(level, "geo", { text }));
+  core.countries = hooks.countries ?? countriesOf(config.geo, (level, text) => observer.note(level, "geo", { text }));
   if (init.debugKey !== undefined) core.trace = debugTraces(init.debugKey, observer);
   const watching = new Watching(core, config, init.debugKey, { kernel: init.kernel, services: services.table });
   const seats = releaseSeats(core, init, hooks);

@@ -96,6 +96,7 @@ class TestGateway implements Public.Gateway {
         observer: this.#recorder.observer,
         clock: this.#clock.clock,
         store: this.#kvStore,
+        countries: { told: (fields) => this.#countries.get(fields.get("x-request-id") ?? "") ?? "", at: () => "" },
         egress: playEgress(fetch, (request) => this.#recorder.fetchAsked(request)),
         listenAt: config.listeners,
         createSandbox: async (given) => {
@@ -108,7 +109,6 @@ class TestGateway implements Public.Gateway {
     );
     this.#worker = worker;
     this.#cleanups.push(() => worker.close());
-    worker.core.countries = { told: (fields) => this.#countries.get(fields.get("x-request-id") ?? "") ?? "", at: () => "" };
     worker.core.trace = (life) => this.#recorder.trace(life.id, () => life.experiments?.shown ?? {});
     const client = new TestClient(worker.addresses[0]!.port);
     this.#client = client;

@@ -32,9 +32,9 @@ const MODULES = {
   sent: experiment("sent", `when: { path: "/sent", country: "DE" }, ${HALVES}, apply: { bold: { originHeaders: { "x-edition": "bold" } } }`),
 };
 
-function open(config: object): Promise<ExperimentsGateway> {
+function open(config: object, modules: Readonly<Record<string, string>> = MODULES): Promise<ExperimentsGateway> {
   return ExperimentsGateway.open({
-    modules: MODULES,
+    modules,
     config: {
       cache: {},
       routes: [
@@ -139,6 +139,18 @@ describe("the country of a client", () => {
     await from(DE, { "x-country": "DE" }).ask("/by-rule");
     assert.equal(looked(), 0, "the header had said it");
   });
+});
+
+test("a gateway that knows no countries says which rules match nothing", async (t) => {
+  const { say, german, late, shown } = MODULES;
+  const blind = await open({}, { say, german, late, shown });
+  t.after(() => blind.close());
+  assert.deepEqual(
+    blind.notes.filter((note) => note.startsWith("geo")),
+    ['geo {"text":"country matches nothing, for this gateway\'s config has no geo key: german.ts, late.ts, shown.ts"}'],
+  );
+  const stranger = await new Browser(blind).ask("/by-rule");
+  assert.deepEqual([stranger.status, stranger.text], [200, PAGE]);
 });
 
 describe("the cache never gives one country what was made for another:", () => {
