@@ -56,6 +56,8 @@ function run(project: string, { signal, inBackground = false }: TypecheckOptions
       cwd: path.dirname(project),
       stdio: ["ignore", "pipe", "pipe"],
       timeout: DEADLINE_MS,
+      // It goes on for as long as it likes after a TERM.
+      killSignal: "SIGKILL",
       ...(signal === undefined ? {} : { signal }),
     });
     if (inBackground && child.pid !== undefined) giveWay(child.pid);
