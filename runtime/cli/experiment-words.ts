@@ -62,7 +62,7 @@ export function pastLines({ goals, analysis, quality }: Report, goal: number): r
     if (without === null || varianceSaved === 0) {
       const kept = quality.prePeriod?.remembered ?? 0;
       return [
-        `${variant}: nothing is known yet of ${name} in ${period}${kept === 0 ? "" : ` (${count(kept)} visitors are remembered who have not met it so far)`}`,
+        `${variant}: too little is known yet of ${name} in ${period}${kept === 0 ? "" : ` (${count(kept)} visitors are remembered who have not met it so far)`}`,
       ];
     }
     const range = without.sequential?.relative ?? null;

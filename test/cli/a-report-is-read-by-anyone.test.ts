@@ -129,7 +129,7 @@ test("what visitors did before is told beside what came of it: the change with a
 
 test("nobody with a past: the report says so, and nothing is adjusted", async () => {
   const { report: made, text } = await returning(false);
-  assert.match(text, /next: nothing is known yet of revenue in the 2 days before they met the experiment/);
+  assert.match(text, /next: too little is known yet of revenue in the 2 days before they met the experiment/);
   const [goal] = made.analysis.variants[0]!.goals;
   assert.ok(Math.abs(goal!.lift! - goal!.plain!.lift!) < 1e-12);
 });

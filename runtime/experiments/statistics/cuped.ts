@@ -4,7 +4,7 @@
  *
  * The confidence sequences of `sequential.ts` hold for what comes out of it, too: they are asymptotic, and for adjusted differences of randomized arms
  * ask no more than that the estimated θ settles (Waudby-Smith et al. 2024, section 3). What its error adds shrinks as 1/n, the intervals as 1/√n.
- * A/A with θ estimated at each of 60 looks, from 50 units an arm on, raises no more false alarms than promised (a test simulates it).
+ * A/A with θ estimated at each look raises no more false alarms than promised (a test simulates it).
  */
 import type { Sample } from "./samples.ts";
 
@@ -24,13 +24,17 @@ export interface Adjusted {
   readonly varianceSaved: number;
 }
 
+/** In an arm. θ of a few units fits their noise, and leaves nothing of it: from two units on, 5 % of A/A tests alarm at the first look. */
+const LEAST_UNITS = 25;
+
 /** Arms with their means moved to where they would be, had all arms had the same past. Their difference stays unbiased. */
 export function cuped(arms: readonly PairedSums[]): Adjusted {
   const moments = arms.map(momentsOf);
   const units = arms.reduce((sum, arm) => sum + arm.units, 0);
   // One θ for all arms, from the spread within arms: an effect of the experiment must not leak into it.
   const [xx, xy, yy] = (["xx", "xy", "yy"] as const).map((name) => moments.reduce((sum, moment) => sum + moment[name], 0)) as [number, number, number];
-  const theta = xx > 0 ? xy / xx : 0;
+  const explains = xx > 0 && yy > 0 && arms.every((arm) => arm.units >= LEAST_UNITS);
+  const theta = explains ? xy / xx : 0;
   const meanX = units > 0 ? arms.reduce((sum, { sumX }) => sum + sumX, 0) / units : 0;
   const samples = arms.map((arm, i) => {
     const { xx: armXX, xy: armXY, yy: armYY } = moments[i]!;
@@ -42,7 +46,7 @@ export function cuped(arms: readonly PairedSums[]): Adjusted {
       variance: arm.units < 2 ? 0 : Math.max(0, spread / (arm.units - 1)),
     };
   });
-  return { samples, varianceSaved: xx > 0 && yy > 0 ? (xy * xy) / (xx * yy) : 0 };
+  return { samples, varianceSaved: explains ? (xy * xy) / (xx * yy) : 0 };
 }
 
 /** Sums of squares around the arm's own means. */
