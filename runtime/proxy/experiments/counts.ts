@@ -9,7 +9,7 @@ import { OverheardBody } from "../overheard-body.ts";
 import type { GatewayResponse } from "../reply.ts";
 import type { ExchangeExperiments } from "./exchange-experiments.ts";
 import { wantsPage } from "./request-changes.ts";
-import type { ExperimentEntry, Page } from "./table.ts";
+import { type ExperimentEntry, IN_PAGES_PLACE, NO_PAGE, type Page, WHOLE_PAGE } from "./table.ts";
 
 /** `page`: the response as it was before variants changed it. Where a goal's value is read from the body, it is counted as that flows by. */
 export function countResponse(experiments: ExchangeExperiments, response: GatewayResponse, page: Page): void {
@@ -45,10 +45,10 @@ function countGoals(experiments: ExchangeExperiments, counting: Counting, respon
 
 export function pageOf(experiments: ExchangeExperiments, response: GatewayResponse): Page {
   const { status } = response;
-  if (isEditable(status, response.fields) && response.error === null) return { isPage: true };
+  if (isEditable(status, response.fields) && response.error === null) return WHOLE_PAGE;
   // A browser that holds the page, and an error in its place: it would have been one.
   const inPlace = status === 304 || status >= 500;
-  return { isPage: inPlace && wantsPage(experiments.asked.method, experiments.asked.fields) };
+  return inPlace && wantsPage(experiments.asked.method, experiments.asked.fields) ? IN_PAGES_PLACE : NO_PAGE;
 }
 
 function countExposures(experiments: ExchangeExperiments, counting: Counting, response: GatewayResponse, page: Page): void {
@@ -59,7 +59,7 @@ function countExposures(experiments: ExchangeExperiments, counting: Counting, re
     const assignment = experiments.assignments![i]!;
     // Behind a redirect of another experiment nothing of this one was seen.
     if (!assignment.counted || (redirected !== null && redirected !== entry)) continue;
-    if (unseen !== null && unseen.has(entry)) {
+    if (unseen !== null && unseen.includes(entry)) {
       // Nothing that differs was found here, or not yet; but another worker may have shown it.
       if (response.status >= 500) counting.failed(assignment, (exchange ??= new CountedResponse(experiments, response)));
     } else if (isEffective(experiments, entry, response, page)) {

@@ -47,7 +47,7 @@ export class ExchangeExperiments implements AssignFacts {
   ifNoneMatch: string | null = null;
   ifModifiedSince: string | null = null;
   /** Experiments of which nothing is known to differ on this page; null: there are none. */
-  unseen: ReadonlySet<ExperimentEntry> | null = null;
+  unseen: readonly ExperimentEntry[] | null = null;
   /** The page is looked at while it flows. */
   isWatched = false;
   /** Made on this very request. */
@@ -210,15 +210,17 @@ export class ExchangeExperiments implements AssignFacts {
     const { parts } = this.seat;
     return parts.counting !== null && this.assignments !== null && this.asked.method !== "HEAD" && this.life.inputs.preview === "";
   }
-  /** Does it matter whether the page holds what the variants of `matched[index]` edit? Not of a unit that this worker has counted. */
-  isUnseen(index: number): boolean {
+  /** Does it matter whether the page holds what the variants of `matched[index]` edit? Not of a unit that was counted. */
+  mayBeUnseen(index: number): boolean {
+    const { counted, shared } = this.assignments![index]!;
+    return counted && this.matched[index]!.touches.page && shared?.isTold !== true;
+  }
+  /** This worker has counted the unit. */
+  isTold(index: number): boolean {
     const assignment = this.assignments![index]!;
-    if (!assignment.counted || !this.matched[index]!.touches.page) return false;
-    const { shared } = assignment;
-    if (shared?.isTold === true) return false;
     const isTold = this.seat.parts.counting!.knows(assignment);
-    if (isTold && shared !== undefined) shared.isTold = true;
-    return !isTold;
+    if (isTold && assignment.shared !== undefined) assignment.shared.isTold = true;
+    return isTold;
   }
   isAskedFor(key: string): boolean {
     return this.#askedFor !== null && this.#askedFor.has(key);

@@ -45,14 +45,22 @@ export function changeRequest(experiments: ExchangeExperiments): GatewayResponse
     const keys = keyedExperiments[0] === "*" ? experiments.table.entries.map(({ data }) => data.key) : keyedExperiments;
     for (const key of keys) experiments.keyedBy(key);
   }
-  if ((editsPage || looksAtPage(experiments)) && wantsPage(life.request.method, life.request.fields)) takeConditions(experiments);
+  const { fields } = life.request;
+  if (isConditional(fields) && (editsPage || looksAtPage(experiments)) && wantsPage(life.request.method, fields)) takeConditions(experiments);
   return null;
 }
+
+/** Most requests are not: one pass shows it. */
+function isConditional({ list }: Fields): boolean {
+  for (let i = 0; i < list.length; i += 2) if (CONDITIONS.has(list[i]!)) return true;
+  return false;
+}
+const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since", "range", "if-range"]);
 
 /** Whether a visitor of control is counted hangs on what stands on the page: of a 304, or of a part, nobody knows. */
 function looksAtPage(experiments: ExchangeExperiments): boolean {
   if (!experiments.isCounted) return false;
-  for (let i = 0; i < experiments.matched.length; i++) if (experiments.isUnseen(i)) return true;
+  for (let i = 0; i < experiments.matched.length; i++) if (experiments.mayBeUnseen(i) && !experiments.isTold(i)) return true;
   return false;
 }
 
@@ -64,7 +72,7 @@ function takeConditions(experiments: ExchangeExperiments): void {
   const { fields } = experiments.life.request;
   experiments.ifNoneMatch = fields.joined("if-none-match") ?? null;
   experiments.ifModifiedSince = fields.get("if-modified-since") ?? null;
-  for (const name of ["if-none-match", "if-modified-since", "range", "if-range"]) fields.delete(name);
+  for (const name of CONDITIONS) fields.delete(name);
 }
 
 /** Would an HTML page do? Images and scripts keep their 304s. Browsers say what they want it for (Fetch Metadata); others say what they take. */

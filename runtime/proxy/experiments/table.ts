@@ -38,7 +38,12 @@ export interface Touches {
 /** What matters of a response for whether variants may differ there. */
 export interface Page {
   readonly isPage: boolean;
+  /** It is the page itself; else an error, or a 304, in its place. */
+  readonly isWhole: boolean;
 }
+export const WHOLE_PAGE: Page = Object.freeze({ isPage: true, isWhole: true });
+export const IN_PAGES_PLACE: Page = Object.freeze({ isPage: true, isWhole: false });
+export const NO_PAGE: Page = Object.freeze({ isPage: false, isWhole: false });
 
 export interface ExperimentEntry {
   /** Of its module in the release. */
