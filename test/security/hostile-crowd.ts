@@ -1,5 +1,6 @@
 /** Visitors of the healthy rules, and a watch over the sandboxes' memory, while somebody else misbehaves. */
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import fs from "node:fs";
 import http from "node:http";
 import { type HostileGateway, RULE_MEMORY_BYTES } from "./hostile-gateway.ts";
@@ -14,6 +15,7 @@ export class Crowd {
   readonly #agent = new http.Agent({ keepAlive: true });
   readonly #failures: string[] = [];
   readonly #rounds = KINDS.map(() => 0);
+  readonly #answers = new EventEmitter();
   readonly #visits: Promise<void>[];
   readonly #watch: NodeJS.Timeout;
   #peakBytes = 0;
@@ -56,6 +58,7 @@ export class Crowd {
         this.#failures.push(`${kind} ${n}: ${String(thrown)}`);
       }
       this.#rounds[index]!++;
+      this.#answers.emit("round");
       // Visitors leave the processor to others: what is tested is that they are answered, not how many are.
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -64,7 +67,7 @@ export class Crowd {
   async #everyoneAnswered(): Promise<void> {
     const before = [...this.#rounds];
     // Two: the one under way may have begun before.
-    while (this.#rounds.some((rounds, index) => rounds < before[index]! + 2)) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#rounds.some((rounds, index) => rounds < before[index]! + 2)) await once(this.#answers, "round");
   }
 
   #look(): void {

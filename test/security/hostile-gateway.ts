@@ -3,6 +3,7 @@
  * ones whose every answer is checked while an attack runs.
  */
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import fs from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -86,6 +87,7 @@ export class HostileGateway {
   readonly logs: LogEntry[] = [];
   readonly told: SandboxEntry[] = [];
   readonly notes: string[] = [];
+  readonly #sandboxes = new EventEmitter();
   readonly #closers: (() => unknown)[] = [];
   #worker: Worker | null = null;
 
@@ -183,7 +185,8 @@ export class HostileGateway {
 
   /** Two sandboxes are up. */
   async warm(): Promise<void> {
-    while (this.status.activePid === 0 || this.status.sparePid === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Whoever looked again at each turn would hold the core that they start on.
+    while (this.status.activePid === 0 || this.status.sparePid === 0) await once(this.#sandboxes, "told");
   }
 
   /** The failures told about a rule. */
@@ -197,7 +200,10 @@ export class HostileGateway {
       rule: (entry) => void this.hooks.push(entry),
       ruleLog: (entry) => void this.logs.push(entry),
       ruleMetric: () => undefined,
-      sandbox: (entry) => void this.told.push(entry),
+      sandbox: (entry) => {
+        this.told.push(entry);
+        this.#sandboxes.emit("told");
+      },
       limit: () => undefined,
       refused: () => undefined,
       defect: (error) => void this.notes.push(error.stack ?? error.message),
