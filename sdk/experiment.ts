@@ -132,7 +132,11 @@ export interface ExperimentInit<Variant extends string = string, GoalName extend
   readonly seed?: string;
   /** GrowthBook's hash: 2 by default. */
   readonly hashVersion?: 1 | 2;
-  /** To be raised when variants, weights, seed or unit change. 0 by default. */
+  /**
+   * To be raised when variants, weights, seed or unit change (`sluice deploy` asks for it), and when what variants do or how goals count changes so much that
+   * it should not be mixed with what was counted. Counts begin anew; who is drawn for the same variant again still sees it, and another `seed` draws all
+   * anew. 0 by default.
+   */
   readonly bucketVersion?: number;
   /** Keeps out who is remembered from a version below. 0 by default: nobody. */
   readonly minBucketVersion?: number;

@@ -48,7 +48,9 @@ function changed(was: Running, is: Running): string[] {
     ...(weightsOf(a) === weightsOf(b) ? [] : [`weights ${weightsOf(b)} instead of ${weightsOf(a)}`]),
     ...variantsChanged(a, b),
     ...(a.traffic === b.traffic ? [] : [`traffic ${percent(b.traffic)} instead of ${percent(a.traffic)}`]),
-    ...(a.bucketVersion === b.bucketVersion ? [] : [`bucketVersion ${b.bucketVersion} instead of ${a.bucketVersion}: every unit is assigned anew`]),
+    ...(a.bucketVersion === b.bucketVersion
+      ? []
+      : [`bucketVersion ${b.bucketVersion} instead of ${a.bucketVersion}: counts begin anew, and cookies of the versions before are not followed`]),
     ...goalsChanged(a, b),
     ...(prePeriodOf(a) === prePeriodOf(b) ? [] : [`prePeriod ${prePeriodOf(b)} instead of ${prePeriodOf(a)}`]),
     ...(["errors", "latency"] as const)

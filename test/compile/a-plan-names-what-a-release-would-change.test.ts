@@ -119,7 +119,7 @@ test("experiments: variants, weights, traffic, goals and the rest", () => {
       "changed experiment hero: weights control 80%, bold 20% instead of control 50%, bold 50%",
       "changed experiment hero: variant bold changes something else",
       "changed experiment hero: traffic 25% instead of 100%",
-      "changed experiment hero: bucketVersion 2 instead of 0: every unit is assigned anew",
+      "changed experiment hero: bucketVersion 2 instead of 0: counts begin anew, and cookies of the versions before are not followed",
       "changed experiment hero: goal signup: new",
       "changed experiment hero: goal purchase: no longer counted",
       "changed experiment hero: goal visit is counted otherwise",
