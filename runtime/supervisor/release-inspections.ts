@@ -11,17 +11,19 @@ import type { Served } from "./fleet.ts";
 const KEPT = 4;
 
 export class ReleaseInspections {
-  readonly #configs: DeployedConfig;
+  readonly #configs: Pick<DeployedConfig, "of">;
+  readonly #inspect: typeof inspectRelease;
   readonly #known = new Map<string, { readonly config: ResolvedConfig; readonly inspected: Inspected }>();
 
-  constructor(configs: DeployedConfig) {
+  constructor(configs: Pick<DeployedConfig, "of">, inspect = inspectRelease) {
     this.#configs = configs;
+    this.#inspect = inspect;
   }
 
   /** The release and the config as this gateway understands them. Throws a `PackageError`. `asked`: it is proposed, and may still be refused. */
   async toServe(taken: Taken, asked: boolean): Promise<Pick<Served, "release" | "config">> {
     const config = this.#configs.of(taken.release);
-    const { problem, differs, release } = await this.#inspected(taken, config);
+    const { problem, differs, release } = await (asked ? this.#inspected(taken, config) : this.#inspectedAgain(taken, config));
     if (problem !== "") throw new PackageError(problem);
     // Another version of Sluice may read the same code differently: then its own reading counts.
     if (differs !== "" && asked) throw new PackageError(`${differs}: its manifest does not tell what the code is`);
@@ -44,11 +46,20 @@ export class ReleaseInspections {
     return release;
   }
 
+  /**
+   * What serves everywhere is not given up for a machine that was too busy, starting, to evaluate it in time: what would serve in its place is not what
+   * was deployed.
+   */
+  async #inspectedAgain(taken: Taken, config: ResolvedConfig): Promise<Inspected> {
+    const first = await this.#inspected(taken, config).catch((thrown: unknown) => ({ problem: String(thrown) }));
+    return "release" in first && first.problem === "" ? first : this.#inspected(taken, config);
+  }
+
   /** Evaluated once under one config: a rollback need not wait for it again. */
   async #inspected({ release, maps }: Taken, config: ResolvedConfig): Promise<Inspected> {
     const known = this.#known.get(release.digest);
     if (known?.config === config) return known.inspected;
-    const inspected = await inspectRelease(config, release.release, maps);
+    const inspected = await this.#inspect(config, release.release, maps);
     // A problem may have been one of the moment.
     if (inspected.problem !== "") return inspected;
     this.#known.delete(release.digest);
