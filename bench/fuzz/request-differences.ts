@@ -48,10 +48,6 @@ const REQUEST_LINE = /^(?:\r\n)?[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32} [\x21-\x7e]+ H
 /** What ours takes and llhttp refuses, and why that is safe. */
 const LAXER: readonly [test: (text: string) => boolean, reason: string][] = [
   [(text) => !/^(?:\r\n)?(?:DELETE|GET|HEAD|POST|PUT|OPTIONS|PATCH) /.test(text), "methods are an open set (RFC 9110 section 16.1); llhttp knows a list"],
-  [
-    (text) => /\r\ntransfer-encoding:[ \t]*chunked[ \t]*\t[ \t]*\r\n/i.test(text),
-    "a tab is blank space around a value (RFC 9110 section 5.6.3); llhttp knows only SP there",
-  ],
 ];
 
 /** Said in trailers, it closes llhttp's connection; ours reads no control from trailers (RFC 9110 section 6.5.1), and what follows is framed by itself. */

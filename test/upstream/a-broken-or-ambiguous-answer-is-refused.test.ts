@@ -39,6 +39,7 @@ for (const [what, bytes] of [
   ["a list of different Content-Lengths", "HTTP/1.1 200 OK\r\ncontent-length: 3, 4\r\n\r\nabc"],
   ["a negative Content-Length", "HTTP/1.1 200 OK\r\ncontent-length: -3\r\n\r\nabc"],
   ["an unknown coding", "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
+  ["a tab behind chunked", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\t\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
   ["an obfuscated chunked", "HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
   ["Transfer-Encoding in HTTP/1.0", "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
   ["a bare LF", "HTTP/1.1 200 OK\ncontent-length: 0\r\n\r\n"],

@@ -103,6 +103,8 @@ const FIELD_SECTION = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r
 
 const HTAB = 9;
 const SP = 32;
+/** Around Transfer-Encoding a tab is blank space by RFC 9110 section 5.6.3, and part of another coding's name to llhttp: it stays, and is refused. */
+const OUTER_SPACES = /^ +| +$/g;
 
 /** Result of the last `readFieldLines`. One object serves every call: a parse never waits for anything. */
 class FieldLines {
@@ -211,7 +213,7 @@ export function readFieldLines(head: string, start: number, limits: WireLimits):
     const known = knownAt(head, at, colon);
     if (known === undefined) list.push(head.slice(at, colon).toLowerCase(), value);
     else if (known.role === "plain") list.push(known.lower, value);
-    else keepApart(lines, known.role, value);
+    else keepApart(lines, known.role, known.role === "transfer-encoding" ? head.slice(colon + 1, lineEnd).replace(OUTER_SPACES, "") : value);
     at = lineEnd + 2;
   }
   return null;

@@ -47,6 +47,8 @@ const ATTACKS: readonly [name: string, request: string, code: ErrorCode][] = [
   ["Transfer-Encoding: chunked and a comma", post("Transfer-Encoding: chunked,") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding with nothing", post("Transfer-Encoding:") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding: gzip, chunked", post("Transfer-Encoding: gzip, chunked") + "0\r\n\r\n", "CODING_UNSUPPORTED"],
+  ["Transfer-Encoding before a tab", post("Transfer-Encoding: chunked\t") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
+  ["Transfer-Encoding behind a tab", post("Transfer-Encoding:\tchunked") + "0\r\n\r\n", "REQUEST_AMBIGUOUS"],
   ["Transfer-Encoding behind a vertical tab", post("Transfer-Encoding: \x0bchunked") + "0\r\n\r\n", "REQUEST_MALFORMED"],
   ["Transfer-Encoding with an underscore stays an unknown field", post("Transfer_Encoding: chunked", "Content-Length: x"), "REQUEST_MALFORMED"],
   ["Transfer-Encoding in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "REQUEST_AMBIGUOUS"],
