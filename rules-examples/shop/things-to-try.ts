@@ -33,7 +33,7 @@ const trials: Readonly<Record<string, readonly Trial[]>> = {
     { what: "an error page", how: "curl -i -H 'accept: text/html' URL/fail/reset" },
   ],
   "Two experiments (npm start -- --traffic sends visitors for them)": [
-    { what: "the home page of a new visitor: control, or the offer", how: "curl -s -A Mozilla/5.0 URL/ | grep -o 'Choose your pot'" },
+    { what: "the home page of a new visitor: control, or the offer", how: "curl -s -A 'Mozilla/5.0 Firefox/145.0' URL/ | grep -o 'Choose your pot'" },
     { what: "what came of them", how: reportCommand("hero-offer", "ADMIN") },
     { what: "the same as a page", how: reportCommand("product-hurry --html report.html", "ADMIN") },
     { what: "a link that shows one variant, and counts nothing", how: experimentsCommand("force hero-offer offer --url URL/", "ADMIN") },

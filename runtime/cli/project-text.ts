@@ -53,7 +53,7 @@ test("passes everything else to the site", async () => {
 export const EXPERIMENT_TEXT = `import { defineExperiment, html } from "sluice"
 
 // Half of the visitors read another headline on the home page. Pages stay as they are: the gateway edits them on their way.
-// By hand: curl -A Mozilla/5.0 http://127.0.0.1:8080/ (curl by itself is a bot, and bots see control)
+// By hand: curl -A 'Mozilla/5.0 Firefox/145.0' http://127.0.0.1:8080/ (curl by itself is a bot, and bots see control)
 export default defineExperiment({
   key: "headline",
   when: { path: "/" },

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { thingsToTry } from "../../rules-examples/shop/things-to-try.ts";
 import { openShop } from "./open-shop.ts";
 
 const shop = await openShop();
@@ -105,6 +106,16 @@ test("the home page is one of two, and stays the same one", async () => {
   const again = await ask("/", { headers: { cookie } });
   assert.equal(/data-copy="(\w+)"/.exec(await again.text())?.[1], copy);
   assert.deepEqual(again.headers.getSetCookie(), []);
+});
+
+test("a new visitor with the browser that the table names sees control or the offer; a bot never sees the offer", async () => {
+  const browser = /-A '([^']+)' \S+ \| grep -o 'Choose your pot'/.exec(thingsToTry(shop.url, shop.adminUrl))?.[1] ?? "";
+  const seen = async (agent: string): Promise<ReadonlySet<boolean>> => {
+    const pages = await Promise.all(Array.from({ length: 40 }, async () => (await ask("/", { headers: { "user-agent": agent } })).text()));
+    return new Set(pages.map((page) => page.includes("Choose your pot")));
+  };
+  assert.deepEqual(await seen(browser), new Set([true, false]), browser);
+  assert.deepEqual(await seen("curl/8.5.0"), new Set([false]));
 });
 
 test("the account area opens to whoever signs in, and to nobody else", async () => {
