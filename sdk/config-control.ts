@@ -63,7 +63,8 @@ export interface ReleasesOptions {
 
 /**
  * A canary serves a share of the clients, is compared with what serves the others, and takes a larger share or is taken back by itself. Clients are
- * counted, not requests, so that nobody can end a canary alone; what a client causes itself (4xx, leaving) never counts.
+ * counted, one of each address (IPv6: of each /48), so that nobody can end a canary alone; what a client causes itself (4xx, leaving) never counts. Proxies in
+ * front have to stand in `trustedProxies`: everybody behind another one is one client.
  */
 export interface CanaryOptions {
   /** Shares of the clients that grow. `["5%", "25%", "100%"]` by default; without `"100%"` at the end it waits there for `sluice promote`. */
