@@ -17,9 +17,13 @@ export function withCanaryOptions(deploy: Command): Command {
     .addOption(new Option("--minimum-sample <clients>", "… and until so many clients were seen on either side").argParser(clients));
 }
 
-export function addCanaryCommands(rolling: (name: string, about: string) => Command, add: Add): void {
+export function addCanaryCommands(rolling: (name: string, about: string, dryRun: string) => Command, add: Add): void {
   add(
-    rolling("promote", "let the canary serve everybody").option("--step", "only take its next share", false),
+    rolling("promote", "let the canary serve everybody", "show the canary and what would become of it, and change nothing").option(
+      "--step",
+      "only take its next share",
+      false,
+    ),
     async (options: Omit<PromoteOptions, "timeoutMs"> & { timeout: number }, terminal) =>
       (await import("./promote.ts")).promote({ ...options, timeoutMs: options.timeout }, terminal),
   );

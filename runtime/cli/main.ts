@@ -21,6 +21,13 @@ import type { TestOptions } from "./test.ts";
 const FAILED = 1;
 const BAD_USAGE = 2;
 
+const AFTER_HELP = `
+Exit codes: 0 done, 1 failed, 2 differences or bad usage. Every command takes --json and --help.
+
+Commands that reach a running gateway ask the admin listener of this folder's config, or --admin URL. The token: SLUICE_ADMIN_TOKEN, or the file
+admin-token in the config's stateDir. With TLS: SLUICE_ADMIN_CA (whom to trust), SLUICE_ADMIN_CERT and SLUICE_ADMIN_KEY (what to show), files in PEM.
+`;
+
 interface GlobalOptions {
   readonly json: boolean;
 }
@@ -36,7 +43,8 @@ function program(): { command: Command; code: () => number } {
     .version(version, "-V, --version")
     .exitOverride()
     .configureHelp({ sortSubcommands: false })
-    .showHelpAfterError("(sluice --help lists the commands)");
+    .showHelpAfterError("(sluice --help lists the commands)")
+    .addHelpText("after", AFTER_HELP);
 
   const add = <Options extends object>(child: Command, run: Run<Options>): Command =>
     child.addOption(new Option("--json", "print for machines").default(false)).action(async () => {
@@ -133,11 +141,11 @@ function addLookingCommands(command: Command, configured: (name: string, about: 
 function addReachingCommands(configured: (name: string, about: string) => Command, add: Add): void {
   const reaching = (name: string, about: string): Command =>
     configured(name, about).option("--admin <url>", "the admin listener of any gateway, instead of the config's");
-  const rolling = (name: string, about: string): Command =>
+  const rolling = (name: string, about: string, dryRun = "every gateway fetches, checks and loads it, and forgets it again"): Command =>
     reaching(name, about)
       .option("--wait", "end when every live gateway serves it (exit 1 when one does not)", false)
       .option("-m, --message <text>", "why, for sluice releases and the audit log", "")
-      .option("--dry-run", "every gateway fetches, checks and loads it, and forgets it again", false)
+      .option("--dry-run", dryRun, false)
       .addOption(new Option("--timeout <duration>", "for every gateway to load it").default(60_000, "60s").argParser(duration));
   const run = (options: { timeout: number }): { timeoutMs: number } => ({ timeoutMs: options.timeout });
   add(
