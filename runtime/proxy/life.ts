@@ -181,12 +181,13 @@ export class Life implements ExchangeHandle {
     const held = response.body instanceof HeldBody ? response.body : new HeldBody(response.body);
     response.body = held;
     const limitBytes = this.core.config.limits.ruleBodyBytes;
-    const bytes = await held.collect(limitBytes).catch((thrown: unknown) => {
+    try {
+      return await decodeBody(await held.collect(limitBytes), response.fields.joined("content-encoding"), limitBytes);
+    } catch (thrown) {
       const error = asGatewayError(thrown);
       // Of a request that is the client's doing, and 413; of a response it is not.
       throw error.code === "BODY_TOO_LARGE" ? new GatewayError("SERVICE_REFUSED", error.detail, { cause: error }) : error;
-    });
-    return decodeBody(bytes, response.fields.joined("content-encoding"), limitBytes);
+    }
   }
 
   /** The request body for the origin. After it was taken it cannot be read again, unless it was held or replaced. */

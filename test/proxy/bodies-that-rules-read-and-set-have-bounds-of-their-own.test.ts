@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { openCore } from "../faults/core-in-between.ts";
+import { releaseOf } from "../sandbox/room.ts";
 import { HostileGateway } from "../security/hostile-gateway.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -41,6 +44,20 @@ test("a rule that fails open passes such a body on", async () => {
 test("a response body larger than rules may read is not the client's fault", async () => {
   const refused = await send("/reads-response");
   assert.deepEqual([refused.status, refused.headers.get("sluice-error")], [503, "SERVICE_REFUSED"]);
+});
+
+test("nor is one that unpacks to more than rules may read, however small it comes", async (t) => {
+  const bomb = gzipSync(Buffer.alloc(4 * MEBIBYTE));
+  const core = await openCore(
+    t,
+    async (connection) => {
+      await connection.head();
+      connection.send(`HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bomb.length}\r\n\r\n${bomb.toString("latin1")}`);
+    },
+    { release: releaseOf({ phases: ["onResponse"], body: `async onResponse(res) { await res.text() }` }) },
+  );
+  const received = await core.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  assert.match(received, /^HTTP\/1\.1 503 [^]*\r\nsluice-error: SERVICE_REFUSED\r\n/);
 });
 
 test("bodies that rules set may be larger than limits.crossingSize", async () => {
