@@ -13,7 +13,7 @@ import { type AdminCode, type Endpoint, failure, json } from "./answers.ts";
 import { atDesk } from "./desk.ts";
 import { PackageError } from "./release-package.ts";
 import type { ReleaseShelf, Taken } from "./release-shelf.ts";
-import { FORGET_SHADOW } from "./scripts/scripts.ts";
+import { REPLACE_SHADOW } from "./scripts/scripts.ts";
 
 export interface ShadowTerms {
   /** Of this shadow alone. */
@@ -69,6 +69,8 @@ export interface ShadowSeat {
 }
 
 const KEY = "control:shadow";
+/** In its place when it has ended: terms without a tag. */
+const ENDED = '{"tag":""}';
 const LOOK_MS = 1_000;
 /** A gateway's word counts this long. */
 const REPORT_MS = 15_000;
@@ -117,14 +119,24 @@ export class Shadowing {
   /** False: somebody has ended it, or put another one in its place, which stays. */
   async #forget({ tag, release }: ShadowTerms, by: string, reason: string): Promise<boolean> {
     const { store, audit } = this.#parts;
-    const [ended] = await store.run(FORGET_SHADOW, [KEY], [`{"tag":${JSON.stringify(tag)}`]);
+    const [ended] = await store.run(REPLACE_SHADOW, [KEY], [`{"tag":${JSON.stringify(tag)}`, ENDED]);
     if (ended === 1) audit({ actor: by, action: "shadow off", outcome: "done", reason, facts: { release } });
     return ended === 1;
   }
 
+  /** Null: none, or it has ended. */
   async #standing(): Promise<ShadowTerms | null> {
-    const bytes = await this.#parts.store.get(KEY);
-    return bytes === null ? null : (JSON.parse(bytes.toString()) as ShadowTerms);
+    const { store, log } = this.#parts;
+    const bytes = await store.get(KEY);
+    const known = this.#seen.terms;
+    if (bytes === null && known !== null) {
+      // An end stands there as such: the store was emptied, or is an old copy. Whoever is quicker gives it back.
+      const [restored] = await store.run(REPLACE_SHADOW, [KEY], ["", JSON.stringify(known)]);
+      if (restored === 1) log("warn", "shadow-restored", { release: known.release });
+      return known;
+    }
+    const terms = bytes === null ? null : (JSON.parse(bytes.toString()) as ShadowTerms);
+    return terms === null || terms.tag === "" ? null : terms;
   }
 
   /** What is under way may have looked before something changed. */

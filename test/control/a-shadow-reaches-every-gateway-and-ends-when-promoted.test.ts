@@ -198,3 +198,32 @@ test("a gateway that lags behind ends no shadow of what it still serves, and one
   await one.shadowing.look();
   assert.equal(one.shadowing.seen.terms?.release, other.id);
 });
+
+test("a store that loses a shadow is given it back by whoever plays it; one that has ended stays so", async (t) => {
+  const clock = new ManualClock();
+  const store = createMemoryStore({ clock });
+  t.after(() => store.close());
+  const shelf = new ReleaseShelf(
+    () => store,
+    () => UNSIGNED,
+    () => clock.unixMs(),
+  );
+  const { entry } = await shelf.put(packed("next"), {});
+  const [one, two] = [seat(t, store, clock, "one"), seat(t, store, clock, "two")];
+  const tag = await begun(one, entry.id, 1);
+  await two.shadowing.look();
+  await store.delete(["control:shadow"]);
+  const late = seat(t, store, clock, "late");
+  await late.shadowing.look();
+  assert.deepEqual(late.told, []);
+  await two.shadowing.look();
+  for (const { shadowing } of [one, late]) await shadowing.look();
+  for (const { told } of [one, two, late]) assert.deepEqual(told, [tag], "and plays on as before");
+
+  assert.equal(await one.shadowing.end("somebody"), true);
+  for (const { shadowing } of [two, late, one]) await shadowing.look();
+  for (const { told, shadowing } of [one, two, late]) assert.deepEqual([told.at(-1), shadowing.seen.terms], ["", null]);
+  const again = await begun(two, entry.id, 1);
+  await one.shadowing.look();
+  assert.deepEqual([one.told.at(-1), two.told.at(-1)], [again, again]);
+});

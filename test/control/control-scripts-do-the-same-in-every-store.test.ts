@@ -5,7 +5,7 @@ import {
   ADVANCE,
   COMMIT,
   COUNT,
-  FORGET_SHADOW,
+  REPLACE_SHADOW,
   INDEX,
   KEYS,
   LIST,
@@ -78,11 +78,13 @@ async function story(store: Store): Promise<unknown[]> {
   await run(COUNT, [counts], ["a", '{"n":3}', -10_000, 60_000]);
   await run(COUNT, [counts], ["b two", '{"n":4}', 5000, 5000]);
   await run(COUNT, [counts], ["b two", '{"n":5}', -10, 60_000]);
-  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"a"']);
+  await run(REPLACE_SHADOW, ["shadow"], ['{"tag":"a"', "{}"]);
+  await run(REPLACE_SHADOW, ["shadow"], ["", '{"tag":"c"}']);
+  await run(REPLACE_SHADOW, ["shadow"], ["", '{"tag":"d"}']);
   await store.set("shadow", '{"tag":"a","share":1}', { ttlMs: null });
-  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"b"']);
-  await run(FORGET_SHADOW, ["shadow"], ['{"tag":"a"']);
-  told.push(await store.get("shadow"));
+  await run(REPLACE_SHADOW, ["shadow"], ['{"tag":"b"', "{}"]);
+  await run(REPLACE_SHADOW, ["shadow"], ['{"tag":"a"', '{"tag":""}']);
+  told.push(String(await store.get("shadow")));
   await run(INDEX, [releases], ["one", '{"n":1}', 2]);
   await run(INDEX, [releases], ["two", '{"n":2}', 2, "one"]);
   await run(INDEX, [releases], ["three", '{"n":3}', 2, "one"]);

@@ -172,14 +172,14 @@ export const COUNT: StoreScript = defineScript({
   },
 });
 
-export const FORGET_SHADOW: StoreScript = defineScript({
-  name: "control:forget-shadow",
-  lua: file("forget-shadow"),
+export const REPLACE_SHADOW: StoreScript = defineScript({
+  name: "control:replace-shadow",
+  lua: file("replace-shadow"),
   durable: true,
-  repeatable: true,
-  embedded(db, [key], [begins]) {
-    if (!text(db, key).startsWith(String(begins))) return [0];
-    db.delete(key!);
+  embedded(db, [key], [begins, json]) {
+    const standing = text(db, key);
+    if ((begins === "" && standing !== "") || !standing.startsWith(String(begins))) return [0];
+    db.set(key!, String(json), null);
     return [1];
   },
 });
@@ -215,4 +215,4 @@ export const LIST: StoreScript = defineScript({
   },
 });
 
-export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, FORGET_SHADOW, INDEX, LIST];
+export const CONTROL_SCRIPTS: readonly StoreScript[] = [REPORT, PROPOSE, VOTE, VOTES, COMMIT, ABANDON, RESTORE, ADVANCE, COUNT, REPLACE_SHADOW, INDEX, LIST];
