@@ -4,29 +4,12 @@
  * Run: node --conditions=sluice-source bench/micro/assign.ts
  */
 import { bench, do_not_optimize, group, run } from "mitata";
-import type { AssignFacts, AssignPlan, SealKeys } from "../../runtime/experiments/assign/assign.ts";
+import type { AssignFacts, SealKeys } from "../../runtime/experiments/assign/assign.ts";
 import { Assigner, readVisitor, visitorCookie, visitorIdOf, VisitorReader } from "../../runtime/experiments/assign/assign.ts";
+import { plan } from "../../test/experiments/assign/given.ts";
 
-const plan = (key: string, layer: string | null): AssignPlan => ({
-  key,
-  variants: [
-    { key: "control", weight: 0.5 },
-    { key: "bold", weight: 0.5 },
-  ],
-  traffic: 1,
-  seed: key,
-  hashVersion: 2,
-  bucketVersion: 0,
-  minBucketVersion: 0,
-  unit: { kind: "visitor" },
-  fallbackUnit: null,
-  sticky: true,
-  layer: layer === null ? null : { name: layer, range: null },
-  holdout: null,
-  consent: "exempt",
-  excludeBots: true,
-});
-const assigner = new Assigner([plan("hero-copy", "homepage"), plan("hero-image", "homepage"), plan("checkout-steps", null)]);
+const inLayer = { layer: { name: "homepage", range: null } };
+const assigner = new Assigner([plan("hero-copy", inLayer), plan("hero-image", inLayer), plan("checkout-steps")]);
 const visitors: AssignFacts[] = Array.from({ length: 1024 }, (_, i) => {
   const id = visitorIdOf(Uint8Array.from({ length: 16 }, (_, k) => (i * 31 + k * 17) & 255));
   return { unit: () => id, matches: () => true, inAudience: () => true, isBot: () => false, hasConsent: () => true, forced: () => null, sticky: () => [] };

@@ -7,6 +7,7 @@ import { readProc } from "../load/processes.ts";
 import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { pause, startGateway } from "./gateway.ts";
 import { startOrigin } from "./origin.ts";
+import { MARKS } from "./marks.ts";
 
 const BLOCK = randomBytes(64 * 1024);
 const GIBIBYTE_BLOCKS = 2 ** 30 / BLOCK.length;
@@ -124,15 +125,3 @@ async function timed<Result>(run: () => Promise<Result>): Promise<{ result: Resu
 function peakMiB(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(readProc(pid, "status") ?? "")?.[1] ?? Number.NaN) / 1024;
 }
-
-const MARKS = `import { defineRule } from "sluice";
-
-export default defineRule({
-  onRequest(req) {
-    req.headers.set("x-marked", "yes");
-  },
-  onResponse(res) {
-    res.headers.set("x-marked", "yes");
-  },
-});
-`;

@@ -6,6 +6,7 @@ import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { type Gateway, pause, startGateway } from "./gateway.ts";
 import { startOrigin } from "./origin.ts";
 import { Visitors } from "./visitors.ts";
+import { MARKS } from "./marks.ts";
 
 const MINUTES = 30;
 const SHORT_MINUTES = 0.5;
@@ -121,15 +122,3 @@ const abandonedUpload: Visit = (socket) => {
   socket.write(`PUT /upload HTTP/1.1\r\nHost: site.example.com\r\nContent-Length: 1000000\r\n\r\n${"u".repeat(100_000)}`);
   setTimeout(() => socket.destroy(), 5);
 };
-
-const MARKS = `import { defineRule } from "sluice";
-
-export default defineRule({
-  onRequest(req) {
-    req.headers.set("x-marked", "yes");
-  },
-  onResponse(res) {
-    res.headers.set("x-marked", "yes");
-  },
-});
-`;

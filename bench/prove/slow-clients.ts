@@ -8,6 +8,7 @@ import { type Claim, type Finding, judged, type Proof } from "./claim.ts";
 import { pause, startGateway } from "./gateway.ts";
 import { startOrigin } from "./origin.ts";
 import { Visitors } from "./visitors.ts";
+import { MARKS } from "./marks.ts";
 
 const HEADS = 4_000;
 const BODIES = 4_000;
@@ -122,15 +123,3 @@ async function measure({ short, say }: Proof): Promise<Finding> {
 function sockets(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
-
-const MARKS = `import { defineRule } from "sluice";
-
-export default defineRule({
-  onRequest(req) {
-    req.headers.set("x-marked", "yes");
-  },
-  onResponse(res) {
-    res.headers.set("x-marked", "yes");
-  },
-});
-`;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../runtime/errors.ts";
-import { FRESH, Gateways, SlowBody } from "./gateways.ts";
+import { SlowBody } from "../support/slow-body.ts";
+import { FRESH, Gateways } from "./gateways.ts";
 
 test("in one worker: all get the answer while it arrives", async () => {
   const gateways = new Gateways(1);

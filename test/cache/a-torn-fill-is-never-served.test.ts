@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FRESH, Gateways, SlowBody } from "./gateways.ts";
+import { SlowBody } from "../support/slow-body.ts";
+import { FRESH, Gateways } from "./gateways.ts";
 
 async function torn(breakOff: (body: SlowBody) => void, body = new SlowBody()): Promise<void> {
   const gateways = new Gateways(2);

@@ -3,42 +3,10 @@ import { type Cache, type CacheDecision, type CacheExchange, createCache, routeP
 import type { RouteCacheConfig } from "../../runtime/config/resolved.ts";
 import { ManualClock } from "../../runtime/clock.ts";
 import { GatewayError } from "../../runtime/errors.ts";
-import { type BodySink, type BodySource, bodyOf } from "../../runtime/proxy/exchange.ts";
+import { type BodySource, bodyOf } from "../../runtime/proxy/exchange.ts";
 import { Fields } from "../../runtime/proxy/fields.ts";
 import type { GatewayResponse } from "../../runtime/proxy/reply.ts";
 import { createMemoryStore, type MemoryStore } from "../../runtime/store/store.ts";
-
-/** A body that a test sends piece by piece. */
-export class SlowBody implements BodySource {
-  readonly length: number;
-  sink: BodySink | null = null;
-  cancelled = false;
-  paused = false;
-  constructor(length = -1) {
-    this.length = length;
-  }
-  read(sink: BodySink): void {
-    this.sink = sink;
-  }
-  pause(): void {
-    this.paused = true;
-  }
-  resume(): void {
-    this.paused = false;
-  }
-  cancel(): void {
-    this.cancelled = true;
-  }
-  send(text: string): boolean {
-    return this.sink!.chunk(Buffer.from(text));
-  }
-  end(): void {
-    this.sink!.end(null);
-  }
-  tear(): void {
-    this.sink!.error(new GatewayError("UPSTREAM_RESET", "torn on purpose"));
-  }
-}
 
 /** What an origin says; a `SlowBody` is sent by the test. */
 export interface Said {
@@ -198,7 +166,8 @@ function responseOf({ status = 200, fields = {}, body = "", error }: Said): Gate
   };
 }
 
-const ROUTE: RouteCacheConfig = {
+/** A route that caches what the origin allows, and nothing else. */
+export const ROUTE: RouteCacheConfig = {
   defaultMs: 0,
   heuristicLimitMs: 0,
   statusMs: [],

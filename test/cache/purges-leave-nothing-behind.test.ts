@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { placeOfUrl, type PurgeOrder } from "../../runtime/cache/cache.ts";
 import { GatewayError } from "../../runtime/errors.ts";
-import { FRESH, Gateways, SlowBody } from "./gateways.ts";
+import { SlowBody } from "../support/slow-body.ts";
+import { FRESH, Gateways } from "./gateways.ts";
 
 const order = (kind: PurgeOrder["kind"], value = "", soft = false): PurgeOrder => ({ kind, value, soft });
 const tagged = (tags: string) => ({ fields: { ...FRESH, "cache-tag": tags, etag: '"1"' }, body: tags });

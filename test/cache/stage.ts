@@ -6,6 +6,7 @@ import { bodyOf, NO_BODY } from "../../runtime/proxy/exchange.ts";
 import { Fields } from "../../runtime/proxy/fields.ts";
 import type { GatewayResponse } from "../../runtime/proxy/reply.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
+import { ROUTE } from "./gateways.ts";
 
 /** A `GatewayError` that it throws becomes an error page, as in the gateway. */
 type Origin = (request: Fields, method: string) => { readonly fields: Fields; readonly body?: string };
@@ -75,15 +76,4 @@ export class Stage {
   }
 }
 
-const POLICY = routePolicyOf({
-  defaultMs: 0,
-  heuristicLimitMs: 0,
-  statusMs: [],
-  staleWhileRevalidateMs: 0,
-  staleIfErrorMs: 0,
-  maxMs: 1e9,
-  hitForMissMs: 60_000,
-  setCookie: "explicit",
-  honourClient: true,
-  key: { query: null, headers: [], cookies: [] },
-});
+const POLICY = routePolicyOf(ROUTE);

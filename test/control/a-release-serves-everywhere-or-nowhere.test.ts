@@ -5,7 +5,8 @@ import { KEYS, REPORT } from "../../runtime/control/scripts/scripts.ts";
 import { createMemoryStore, type Store } from "../../runtime/store/store.ts";
 import { startRedis } from "../store/redis-server.ts";
 import { redisWorkers } from "../store/redis.ts";
-import { eventually, member, packed, releaseOf, rolledOut, type Member } from "./fleet-of-followers.ts";
+import { member, packed, releaseOf, rolledOut, type Member } from "./fleet-of-followers.ts";
+import { until } from "../support/until.ts";
 
 const TWO = releaseOf("two").id;
 const THREE = releaseOf("three").id;
@@ -13,7 +14,7 @@ const THREE = releaseOf("three").id;
 /** `count` gateways that have all been seen. */
 async function gateways(t: TestContext, store: Store, count: number): Promise<Member[]> {
   const members = Array.from({ length: count }, (_, i) => member(t, store, `gateway-${String(i).padStart(3, "0")}`));
-  await eventually(async () => (await members[0]!.follower.board.look("", null)).gateways.length === count);
+  await until(async () => (await members[0]!.follower.board.look("", null)).gateways.length === count);
   return members;
 }
 
@@ -46,7 +47,7 @@ test("one that rejects stops all: nothing is activated anywhere, and the reason 
   const rollout = await rolledOut(leader, { release: TWO, base: 0 });
   assert.ok(!("refused" in rollout));
   assert.deepEqual([rollout.state, rollout.epoch, rollout.reason], ["rejected", 0, "gateway-001: rules/a.ts:3:1: it throws"]);
-  await eventually(() => members.every((one) => one === second || one.told.at(-1) === "discard" || one.told.length === 0));
+  await until(() => members.every((one) => one === second || one.told.at(-1) === "discard" || one.told.length === 0));
   for (const one of members) assert.deepEqual([one.serves(), one.follower.epoch, one.follower.report().state], [releaseOf("begun with").id, 0, "serving"]);
   assert.ok(!members.some(({ told }) => told.some((line) => line.startsWith("activate"))));
   assert.equal((await leader.follower.board.look("", null)).head, null);
@@ -75,7 +76,7 @@ test("a dry run asks all, and changes nothing", async (t) => {
   await leader.shelf.put(packed("two"), {});
   const rollout = await rolledOut(leader, { release: TWO, base: 0, dryRun: true });
   assert.equal(state(rollout), "checked");
-  await eventually(() => members.every(({ told }) => told.at(-1) === "discard"));
+  await until(() => members.every(({ told }) => told.at(-1) === "discard"));
   for (const one of members) assert.deepEqual([one.serves(), one.follower.epoch], [releaseOf("begun with").id, 0]);
 });
 
@@ -85,7 +86,7 @@ test("who was away catches up when it is back; who is new starts behind nobody",
   await leader.shelf.put(packed("two"), {});
   assert.equal(state(await rolledOut(leader, { release: TWO, base: 0 })), "serving");
   const late = member(t, store, "late");
-  await eventually(() => late.serves() === TWO);
+  await until(() => late.serves() === TWO);
   assert.deepEqual([late.follower.epoch, late.follower.report().state], [1, "serving"]);
 });
 
@@ -195,7 +196,7 @@ test("a hundred gateways on a real Redis converge within five seconds; ten that 
   const stores = await Promise.all(Array.from({ length: 10 }, () => open()));
   const members = Array.from({ length: 100 }, (_, i) => member(t, stores[i % stores.length]!, `gateway-${String(i).padStart(3, "0")}`));
   const [leader] = members as [Member];
-  await eventually(async () => (await leader.follower.board.look("", null)).gateways.length === 100);
+  await until(async () => (await leader.follower.board.look("", null)).gateways.length === 100);
   const dead = createDead(stores[0]!);
   for (let i = 0; i < 10; i++) await dead(`dead-${i}`, leader.follower.report());
   await leader.shelf.put(packed("two"), {});

@@ -8,8 +8,9 @@ import { Order } from "../../runtime/control/release-shapes.ts";
 import type { Rollout } from "../../runtime/control/rollouts.ts";
 import { type ArmCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
 import { createMemoryStore } from "../../runtime/store/store.ts";
-import { eventually, member, type Member, packed, rolledOut } from "./fleet-of-followers.ts";
+import { member, type Member, packed, rolledOut } from "./fleet-of-followers.ts";
 import { DEFAULTS } from "./simulated-canary.ts";
+import { until } from "../support/until.ts";
 
 const [OLD, NEW] = [packed("old"), packed("new")];
 const POLICY = { ...DEFAULTS, steps: [500, 2500, 10_000], stepMs: 0, minimumUnits: 100 };
@@ -59,7 +60,7 @@ test("flagger #1801: failures beyond the limit are not passed over, at whatever 
   assert.equal(gateway.canary()?.share, 2500);
   [failures, missing] = [200, "one worker is silent"];
   await judged();
-  await eventually(() => gateway.canary() === null);
+  await until(() => gateway.canary() === null);
   assert.deepEqual([gateway.serves(), gateway.follower.seen.head!.ended?.because], [OLD.release.id, "breach"]);
 });
 
@@ -94,12 +95,12 @@ test("envoy #39891: what a gateway has accepted is not reported as applied befor
   await gateway.shelf.put(NEW, {});
   const order = { release: NEW.release.id, base: 0, kind: "deploy", dryRun: false, by: "tester", message: "", timeoutMs: 10_000 } as const;
   const begun = (await gateway.rollouts.begin(order)) as Rollout;
-  await eventually(() => begun.gateways.some(({ state }) => state === "behind"));
+  await until(() => begun.gateways.some(({ state }) => state === "behind"));
   assert.deepEqual([begun.state, gateway.serves(), begun.gateways[0]!.reason], ["active", NEW.release.id, trouble]);
   assert.equal(gateway.follower.report().state, "behind");
   trouble = "";
   gateway.rollouts.close();
-  await eventually(() => begun.state === "incomplete");
+  await until(() => begun.state === "incomplete");
 });
 
 test("opa #2220: a release that could not be taken is not remembered as the current one, and is taken when it can be", async (t) => {
@@ -108,7 +109,7 @@ test("opa #2220: a release that could not be taken is not remembered as the curr
   const first = member(t, store, "b");
   await leader.shelf.put(OLD, {});
   await leader.shelf.put(NEW, {});
-  await eventually(async () => (await leader.follower.board.look("", null)).gateways.length === 2);
+  await until(async () => (await leader.follower.board.look("", null)).gateways.length === 2);
   await rolledOut(leader, { release: OLD.release.id, base: 0 });
   await first.close();
   await rolledOut(leader, { release: NEW.release.id, base: 1 });
@@ -116,13 +117,13 @@ test("opa #2220: a release that could not be taken is not remembered as the curr
   const clock = new ManualClock();
   const again = member(t, store, "b", { clock, begun: first.kept() });
   again.refuseWith("it lacks a secret");
-  await eventually(() => again.follower.report().state === "behind");
+  await until(() => again.follower.report().state === "behind");
   const { epoch, release, reason } = again.follower.report();
   assert.deepEqual([epoch, release, reason], [1, OLD.release.id, `release ${NEW.release.id}: it lacks a secret`]);
   assert.equal(again.kept()!.head.epoch, 1);
   again.refuseWith("");
   clock.advance(5000);
-  await eventually(async () => {
+  await until(async () => {
     await again.follower.look();
     return again.serves() === NEW.release.id;
   });

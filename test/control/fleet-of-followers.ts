@@ -13,6 +13,7 @@ import { PackageError, packageOf, type ReleasePackage } from "../../runtime/cont
 import { ReleaseShelf } from "../../runtime/control/release-shelf.ts";
 import { Rollouts, type Rollout, type RolloutOrder, type RolloutRefusal } from "../../runtime/control/rollouts.ts";
 import type { Store } from "../../runtime/store/store.ts";
+import { until } from "../support/until.ts";
 
 export const CANARY: CanaryConfig = resolveConfig({ upstreams: { a: { targets: ["http://127.0.0.1:9"] } } }, { baseDir: "/", file: "" }).releases.canary;
 export const UNSIGNED: ReleasesConfig = { requireSigned: false, keys: [], kept: 100, canary: CANARY };
@@ -152,14 +153,6 @@ export function member(
 export async function rolledOut(leader: Member, order: Partial<RolloutOrder> & Pick<RolloutOrder, "release" | "base">): Promise<Rollout | RolloutRefusal> {
   const begun = await leader.rollouts.begin({ kind: "deploy", dryRun: false, by: "tester", message: "", timeoutMs: 10_000, ...order });
   if ("refused" in begun) return begun;
-  await eventually(() => begun.state !== "preparing" && begun.state !== "active");
+  await until(() => begun.state !== "preparing" && begun.state !== "active");
   return begun;
-}
-
-export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > untilMs) throw new Error(`did not come to hold: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

@@ -7,8 +7,9 @@ import type { Rollout } from "../../runtime/control/rollouts.ts";
 import { type ArmCounts, NO_COUNTS } from "../../runtime/observe/canary-counts.ts";
 import { COMMIT, KEYS, RESTORE } from "../../runtime/control/scripts/scripts.ts";
 import { createMemoryStore, type Store } from "../../runtime/store/store.ts";
-import { eventually, member, type Member, packed, rolledOut } from "./fleet-of-followers.ts";
+import { member, type Member, packed, rolledOut } from "./fleet-of-followers.ts";
 import { DEFAULTS } from "./simulated-canary.ts";
+import { until } from "../support/until.ts";
 
 const POLICY: CanaryPolicy = { ...DEFAULTS, steps: [500, 2500, 10_000], stepMs: 0, minimumUnits: 100 };
 const [OLD, NEW] = [packed("old"), packed("new")];
@@ -40,7 +41,7 @@ async function stage(t: TestContext, names: readonly string[], over = (store: St
   const [first] = members;
   await first!.shelf.put(OLD, {});
   await first!.shelf.put(NEW, {});
-  await eventually(async () => (await first!.follower.board.look("", null)).gateways.length === names.length);
+  await until(async () => (await first!.follower.board.look("", null)).gateways.length === names.length);
   const deployed = (await rolledOut(first!, { release: OLD.release.id, base: 0 })) as Rollout;
   assert.equal(deployed.state, "serving");
   return {
@@ -76,14 +77,14 @@ test("all gateways prepare a canary, run it beside what serves, and go through i
 
   count(fine);
   await tend();
-  await eventually(() => members.every(({ canary }) => canary()?.share === 2500));
+  await until(() => members.every(({ canary }) => canary()?.share === 2500));
   // One that comes now takes part at this step.
   const late = member(t, store, "late", { counts: fine });
-  await eventually(() => late.canary()?.share === 2500);
+  await until(() => late.canary()?.share === 2500);
   assert.equal(late.serves(), OLD.release.id);
   await late.close();
   await tend();
-  await eventually(() => members.every(({ serves, canary }) => serves() === NEW.release.id && canary() === null));
+  await until(() => members.every(({ serves, canary }) => serves() === NEW.release.id && canary() === null));
   assert.deepEqual(a.told.slice(-2), [`canary ${NEW.release.id} 2500`, `promote ${NEW.release.id}`]);
   const { ended, kind } = a.follower.seen.head!;
   assert.deepEqual([kind, ended?.outcome, ended?.because, ended?.pictures.length], ["promotion", "promoted", "last-step", 2]);
@@ -95,7 +96,7 @@ test("a breach takes it back at once, everywhere, with reason, counts and interv
   await begin(members[0]!);
   count(throwing);
   await Promise.all([tend(), ...members.map(({ steward }) => steward.tend())]);
-  await eventually(() => members.every(({ canary }) => canary() === null));
+  await until(() => members.every(({ canary }) => canary() === null));
   await tend();
   assert.equal(epoch(), 3);
   for (const { serves, told } of members) {
@@ -135,7 +136,7 @@ test("whoever asks promotes it, takes its next step, or takes it back; a rollbac
     make: (head, canary, nowUnixMs) => takenBack(head, canary, { by: "me", message: "no", nowUnixMs, because: "asked", picture: null }),
   });
   assert.ok(!("refused" in back));
-  await eventually(() => a.canary() === null);
+  await until(() => a.canary() === null);
   assert.deepEqual(await a.rollouts.change({ epoch: null, by: "me", make: () => null }), { refused: "no-canary" });
   const again = (await rolledOut(a, { release: NEW.release.id, base: 3, canary: POLICY })) as Rollout;
   assert.equal(again.state, "serving");
@@ -161,7 +162,7 @@ test("with the store away everybody goes on as they were, and nothing advances; 
   const emptied = createMemoryStore();
   const restarted = member(t, emptied, "a", { begun: kept, counts: fine });
   // It gives the store back what stands, and the canary to whoever comes.
-  await eventually(() => restarted.canary()?.share === 500);
+  await until(() => restarted.canary()?.share === 500);
 });
 
 test(
@@ -206,7 +207,7 @@ test("a store that has lost a promotion gives its epoch to nothing else: what ga
   const before = (await store.get(KEYS.head))!;
   const facts = { by: "tester", message: "", because: "asked", picture: null } as const;
   await a.rollouts.change({ epoch: 2, by: "tester", make: (_head, canary, nowUnixMs) => promoted(canary, { ...facts, nowUnixMs }) });
-  await eventually(() => members.every(({ serves, follower }) => serves() === NEW.release.id && follower.epoch === 3));
+  await until(() => members.every(({ serves, follower }) => serves() === NEW.release.id && follower.epoch === 3));
   // A replica takes over that has not heard of it, and somebody takes the canary back that it tells of.
   await store.set(KEYS.head, before, { ttlMs: null });
   const back = await b.rollouts.change({ epoch: null, by: "tester", make: (head, canary, nowUnixMs) => takenBack(head, canary, { ...facts, nowUnixMs }) });

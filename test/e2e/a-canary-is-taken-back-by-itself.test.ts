@@ -5,7 +5,8 @@ import { test } from "node:test";
 import type { CanaryAnswer } from "../../runtime/cli/canary.ts";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
 import { startRedis } from "../store/redis-server.ts";
-import { openStage, saying, until, type Gateway, type Stage } from "./deploy-stage.ts";
+import { openStage, saying, type Gateway, type Stage } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 const CONFIG = { trustedProxies: ["127.0.0.1"], workers: 2 };
 const THROWING = saying("new").replace("{ return", "{ throw new Error('on purpose'); return");

@@ -5,7 +5,8 @@ import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
 import { LAST_GOOD_FILE } from "../../runtime/control/last-good.ts";
-import { ask, openStage, saying, until } from "./deploy-stage.ts";
+import { ask, openStage, saying } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 test("one gateway: plan, deploy, roll back, and a restart that remembers, with the machine that built it gone", async (t) => {
   const stage = openStage(t);

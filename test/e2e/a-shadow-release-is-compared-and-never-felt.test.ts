@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SeenShadow } from "../../runtime/control/shadow.ts";
 import { addedUp, type ShadowStatus } from "../../runtime/proxy/shadow-status.ts";
-import { ask, type Gateway, openStage, type Stage, startEchoOrigin, until } from "./deploy-stage.ts";
+import { ask, type Gateway, openStage, type Stage, startEchoOrigin } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 const SERVING = `import { defineRule, respond } from "sluice";
 

@@ -7,7 +7,8 @@ import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { LAST_GOOD_FILE } from "../../runtime/control/last-good.ts";
-import { ask, openStage, until, type Gateway } from "./deploy-stage.ts";
+import { ask, openStage, type Gateway } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 /** Answers with the rule's view of the config; passes everything below /origin on. */
 const SHOWS_THEME = `import { defineRule, respond } from "sluice";

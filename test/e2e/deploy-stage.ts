@@ -174,11 +174,3 @@ export async function startEchoOrigin(t: TestContext): Promise<string> {
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
-
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const untilMs = performance.now() + 30_000;
-  while (!(await holds())) {
-    if (performance.now() > untilMs) throw new Error(`did not come to hold: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

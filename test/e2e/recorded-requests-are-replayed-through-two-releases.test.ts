@@ -6,7 +6,8 @@ import { test } from "node:test";
 import type { Replay } from "../../runtime/cli/replay.ts";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
 import type { Recording } from "../../runtime/observe/recordings/recordings.ts";
-import { type Gateway, openStage, startEchoOrigin, until } from "./deploy-stage.ts";
+import { type Gateway, openStage, startEchoOrigin } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 const READER = "reader-token-0123456789";
 const SHOP = `import { defineRule, redirect, respond } from "sluice";

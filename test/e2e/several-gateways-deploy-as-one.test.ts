@@ -5,7 +5,8 @@ import path from "node:path";
 import { test } from "node:test";
 import { AUDIT_FILE, readAudit } from "../../runtime/control/audit.ts";
 import { startRedis } from "../store/redis-server.ts";
-import { ask, openStage, saying, startEchoOrigin, until, type Gateway } from "./deploy-stage.ts";
+import { ask, openStage, saying, startEchoOrigin, type Gateway } from "./deploy-stage.ts";
+import { until } from "../support/until.ts";
 
 test("two gateways on one Redis: both or none; one that was away catches up; without Redis the last good release serves", async (t) => {
   const redis = await startRedis();

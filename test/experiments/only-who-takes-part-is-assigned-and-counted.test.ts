@@ -5,6 +5,7 @@ import { QA_COOKIE, signQaToken } from "../../runtime/experiments/assign/assign.
 import type { Assignment } from "../../runtime/experiments/assign/plan.ts";
 import { setLive } from "../../runtime/experiments/live/live.ts";
 import { type Answer, Browser, CHROME, experiment, ExperimentsGateway, IPHONE, visitorOfEach } from "./experiments-gateway.ts";
+import { until } from "../support/until.ts";
 
 const HALVES = "variants: { control: 50, bold: 50 }";
 /** Names its variant in a header, control's too, so that everybody is seen. */
@@ -221,14 +222,6 @@ test("an experiment that no release has is a mistake in the rule", async () => {
   const res = await new Browser(gateway).ask("/lost");
   assert.deepEqual([res.status, res.headers["sluice-error"]], [503, "RULE_THREW"]);
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error("it never did");
-}
 
 test("stop and ship reach a running worker, and a restart of the experiment too", async () => {
   const { bold } = await visitorOfEach(gateway, "/plain", variantOf, ["control", "bold"]);

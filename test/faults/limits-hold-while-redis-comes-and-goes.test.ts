@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { type RedisServer, startRedis } from "../store/redis-server.ts";
 import { type RunningGateway, startGateway } from "../support/running-gateway.ts";
+import { until } from "../support/until.ts";
 
 const PATIENCE = { timeout: 120_000 };
 const CLIENTS = 8;
@@ -91,7 +92,3 @@ describe("two gateways with limits and one Redis, under load", () => {
     });
   }
 });
-
-async function until(done: () => Promise<boolean>): Promise<void> {
-  while (!(await done())) await new Promise((resolve) => setTimeout(resolve, 20));
-}

@@ -133,21 +133,3 @@ export function get(
       .end();
   });
 }
-
-/** Asks again until it holds, or fails when it does not hold for half a minute. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 30_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`did not come to hold: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-}

@@ -4,7 +4,8 @@ import { Agent } from "node:http";
 import net from "node:net";
 import path from "node:path";
 import { test } from "node:test";
-import { get, isAlive, type RealGateway, startGateway, startOrigin, until } from "./real-gateway.ts";
+import { get, type RealGateway, startGateway, startOrigin } from "./real-gateway.ts";
+import { isAlive, until } from "../support/until.ts";
 
 const timeout = 120_000;
 const RULE = (value: string) => `import { defineRule } from "sluice"

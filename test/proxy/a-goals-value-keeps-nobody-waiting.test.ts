@@ -1,33 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GatewayError } from "../../runtime/errors.ts";
 import { type BodySink, type BodySource, bodyOf } from "../../runtime/proxy/exchange.ts";
 import { OverheardBody } from "../../runtime/proxy/overheard-body.ts";
+import { SlowBody } from "../support/slow-body.ts";
 
-/** Gives what it is told to give. */
-class Origin implements BodySource {
-  readonly length: number;
-  sink!: BodySink;
-  paused = false;
-  cancelled = false;
-  constructor(length = -1) {
-    this.length = length;
-  }
-  read(sink: BodySink): void {
-    this.sink = sink;
-  }
-  pause(): void {
-    this.paused = true;
-  }
-  resume(): void {
-    this.paused = false;
-  }
-  cancel(): void {
-    this.cancelled = true;
-  }
-  /** As an origin that heeds who asks it to wait. */
+/** As an origin that heeds who asks it to wait. */
+class Origin extends SlowBody {
   give(text: string): void {
-    if (!this.sink.chunk(Buffer.from(text))) this.paused = true;
+    if (!this.send(text)) this.paused = true;
   }
 }
 
@@ -63,7 +43,7 @@ test("each piece goes on as it comes; it is heard before the last of it has gone
   origin.give('{"total"');
   assert.deepEqual(client.story, ['{"total"'], "nobody waits for the rest");
   origin.give(":1}");
-  origin.sink.end(null);
+  origin.end();
   assert.deepEqual(client.story, ['{"total"', ":1}", 'heard {"total":1}', "end"]);
 
   const known = new Origin(5);
@@ -71,7 +51,7 @@ test("each piece goes on as it comes; it is heard before the last of it has gone
   second.body.read(second.client);
   known.give("ab");
   known.give("cde");
-  known.sink.end(null);
+  known.end();
   assert.deepEqual(second.client.story, ["ab", "heard abcde", "cde", "end"], "with a length the client knows by the last byte that it has all");
 
   const whole = overheard(bodyOf(Buffer.from("all")));
@@ -86,7 +66,7 @@ test("while it is decoded only the last piece stays", async () => {
   body.read(client);
   origin.give("ab");
   origin.give("cd");
-  origin.sink.end(null);
+  origin.end();
   assert.deepEqual(client.story, ["ab", "heard abcd"]);
   decoded.resolve();
   await new Promise((resolve) => setImmediate(resolve));
@@ -107,7 +87,7 @@ test("a client that reads slowly holds up nobody who hears, and loses nothing; b
   body.resume();
   assert.deepEqual([client.story.slice(2), origin.paused], [["cd", "efg"], false]);
   origin.give("h");
-  origin.sink.end(null);
+  origin.end();
   assert.deepEqual(client.story.slice(4), ["h", "end"]);
 });
 
@@ -116,7 +96,7 @@ test("a body that breaks off, and a client that leaves, are heard as nothing, on
   const broken = overheard(origin);
   broken.body.read(broken.client);
   origin.give("ab");
-  origin.sink.error(new GatewayError("UPSTREAM_RESET", "gone"));
+  origin.tear();
   assert.deepEqual(broken.client.story, ["ab", "heard null", "error"]);
 
   const left = new Origin();

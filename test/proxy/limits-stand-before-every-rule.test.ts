@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { type RunningGateway, startGateway } from "../support/running-gateway.ts";
+import { until } from "../support/until.ts";
 
 const SLOW_MS = 60_000;
 
@@ -133,7 +134,3 @@ export default defineRule({
     assert.deepEqual([nowhere.status, nowhere.headers.get("ratelimit-policy")], [404, '"everybody";q=1000;w=1']);
   });
 });
-
-async function until(done: () => boolean): Promise<void> {
-  while (!done()) await new Promise((resolve) => setImmediate(resolve));
-}

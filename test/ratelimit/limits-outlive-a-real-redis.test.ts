@@ -7,6 +7,7 @@ import { resolvePolicy, type LimitInput } from "../../runtime/ratelimit/policy.t
 import { type Decision, type LimitAsk, Limiter } from "../../runtime/ratelimit/ratelimit.ts";
 import { type RedisServer, startRedis } from "../store/redis-server.ts";
 import { redisWorkers } from "../store/redis.ts";
+import { until } from "../support/until.ts";
 
 const PATIENCE = { timeout: 60_000 };
 
@@ -31,10 +32,6 @@ function asking(name: string, input: LimitInput): LimitAsk {
   if ("problems" in resolved) throw new Error(JSON.stringify(resolved.problems));
   const { policy } = resolved;
   return { policy, key: `${storePrefix(policy, name)}k`, cost: 1, want: 1, group: name };
-}
-
-async function until(done: () => Promise<boolean>): Promise<void> {
-  while (!(await done())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 const allowed = (decisions: readonly Decision[]): number => decisions.filter((decision) => decision.allowed).length;

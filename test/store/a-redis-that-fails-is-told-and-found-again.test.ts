@@ -3,10 +3,10 @@ import { connect, createServer, type AddressInfo, type Server } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
 import { GatewayError } from "../../runtime/errors.ts";
 import type { Store, StoreEvent } from "../../runtime/store/store.ts";
-import { until } from "./contract.ts";
 import { redisWorkers } from "./redis.ts";
 import { startRedis, type RedisServer } from "./redis-server.ts";
 import { append, lastingAdd } from "./scripts.ts";
+import { until } from "../support/until.ts";
 
 let redis: RedisServer;
 before(async () => {

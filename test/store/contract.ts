@@ -4,21 +4,13 @@ import { test, type TestContext } from "node:test";
 import { GatewayError } from "../../runtime/errors.ts";
 import { AGREE, LOCK, type Store, type StoreEvent, UNLOCK } from "../../runtime/store/store.ts";
 import { append, lastingAdd, throwing } from "./scripts.ts";
+import { until } from "../support/until.ts";
 
 export interface Place {
   /** Another worker's store on the same place. */
   open(): Promise<Store>;
   /** Lets the store's own time pass. */
   pass(ms: number): Promise<void>;
-}
-
-/** Asks again until it holds, or fails when it does not come to hold. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`did not come to hold: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 async function failure(promise: Promise<unknown>): Promise<GatewayError> {

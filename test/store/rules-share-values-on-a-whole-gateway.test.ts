@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { startSluice } from "../e2e/sluice-command.ts";
 import { type RunningGateway, startGateway } from "../support/running-gateway.ts";
-import { until } from "./contract.ts";
 import { startRedis, type RedisServer } from "./redis-server.ts";
+import { until } from "../support/until.ts";
 
 const SLOW_MS = 90_000;
 

@@ -8,9 +8,9 @@ import { GatewayError } from "../../runtime/errors.ts";
 import { EmbeddedStore } from "../../runtime/store/embedded/client.ts";
 import { EmbeddedServer } from "../../runtime/store/embedded/server.ts";
 import type { Store, StoreEvent } from "../../runtime/store/store.ts";
-import { until } from "./contract.ts";
 import { startEmbedded, storeDir } from "./embedded.ts";
 import { append, lastingAdd, TEST_SCRIPTS, unknown } from "./scripts.ts";
+import { until } from "../support/until.ts";
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(

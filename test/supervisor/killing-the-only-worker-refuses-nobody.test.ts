@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { test } from "node:test";
-import { ask, startStub, stubConfig, until } from "./stub-gateway.ts";
+import { ask, startStub, stubConfig } from "./stub-gateway.ts";
+import { until } from "../support/until.ts";
 
 /** Resolves with "answered", "reset" (it was with the killed worker) or the error of connecting. */
 function knock(port: number): Promise<string> {

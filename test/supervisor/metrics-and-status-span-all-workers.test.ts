@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { ask, get, startStub, stateDir, stubConfig, stubRelease, until } from "./stub-gateway.ts";
+import { ask, get, startStub, stateDir, stubConfig, stubRelease } from "./stub-gateway.ts";
+import { until } from "../support/until.ts";
 
 const timeout = 60_000;
 

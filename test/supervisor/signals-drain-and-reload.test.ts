@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { test } from "node:test";
-import { ask, get, isAlive, spawnGateway, until } from "./stub-gateway.ts";
+import { ask, get, spawnGateway } from "./stub-gateway.ts";
+import { isAlive, until } from "../support/until.ts";
 
 const timeout = 60_000;
 

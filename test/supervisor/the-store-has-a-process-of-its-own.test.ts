@@ -5,7 +5,8 @@ import { test } from "node:test";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { StartError } from "../../runtime/supervisor/supervisor.ts";
 import { startRedis } from "../store/redis-server.ts";
-import { isAlive, startStub, stateDir, stubConfig, until } from "./stub-gateway.ts";
+import { startStub, stateDir, stubConfig } from "./stub-gateway.ts";
+import { isAlive, until } from "../support/until.ts";
 
 const redisAt = (port: number, password = ""): ResolvedConfig["store"] => ({
   timeoutMs: 500,
