@@ -90,6 +90,7 @@ export class AccessLog {
     this.#logger[level]({
       event: "rule-log",
       rule: entry.rule,
+      release: entry.release,
       id: entry.exchange,
       ruleLevel: entry.level,
       text: cut(entry.text, RULE_TEXT_UNITS),
@@ -105,6 +106,7 @@ export class AccessLog {
     this.#logger.error({
       event: "rule-failed",
       rule: entry.rule,
+      release: entry.release,
       phase: entry.phase,
       outcome: entry.outcome,
       id: entry.exchange,

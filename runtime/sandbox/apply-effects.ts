@@ -77,7 +77,8 @@ export function applyEffects(run: HookRun, list: readonly CheckedEffect[], decis
 /** Logs and metrics go out at once, whatever became of the rule. */
 export function tellNotes(list: readonly CheckedEffect[], run: HookRun, events: SandboxEvents): void {
   for (const { kind, rule, name, value, labels } of list) {
-    if (kind === Effect.LOG) events.log({ rule: nameOf(run, rule), level: name as LogLevel, text: value, exchange: run.exchange.id });
+    if (kind === Effect.LOG)
+      events.log({ rule: nameOf(run, rule), release: run.release.release.id, level: name as LogLevel, text: value, exchange: run.exchange.id });
     else if (kind === Effect.METRIC) events.metric({ rule: nameOf(run, rule), name, value: Number(value), labels: labelsOf(labels) });
   }
 }

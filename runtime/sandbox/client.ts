@@ -149,6 +149,7 @@ class WorkerSandbox implements Sandbox {
     const failure = failureFrom(json, held);
     this.#options.events.log({
       rule: held.nameOf(rule),
+      release: held.release.id,
       level: "error",
       text: `outside any hook: ${failure.message}${failure.stack === "" ? "" : `\n${failure.stack}`}`,
       exchange: "",

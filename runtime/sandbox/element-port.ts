@@ -158,7 +158,15 @@ export class SegmentElements implements ElementPort {
     const { held, run } = this.#segment.pending;
     const open = held.failsOpen(rule);
     const outcome = open ? "failed-open" : "failed-closed";
-    this.#host.options.events.hook({ rule: held.nameOf(rule), phase: run.phase, cpuUs: 0, outcome, failure, exchange: run.exchange.id });
+    this.#host.options.events.hook({
+      rule: held.nameOf(rule),
+      release: held.release.id,
+      phase: run.phase,
+      cpuUs: 0,
+      outcome,
+      failure,
+      exchange: run.exchange.id,
+    });
     if (open) this.#passedOver.add(rule);
     else this.#error ??= error;
   }

@@ -26,7 +26,16 @@ export class RememberedOutcomes {
     applyEffects(run, effects, decisions);
     for (const rule of run.rules) {
       const outcome = rule === answeredBy ? "answer" : "next";
-      this.#options.events.hook({ rule: held.nameOf(rule), phase: run.phase, cpuUs: 0, outcome, recalled: true, failure: null, exchange: run.exchange.id });
+      this.#options.events.hook({
+        rule: held.nameOf(rule),
+        release: held.release.id,
+        phase: run.phase,
+        cpuUs: 0,
+        outcome,
+        recalled: true,
+        failure: null,
+        exchange: run.exchange.id,
+      });
       if (rule === answeredBy) break;
     }
     return { ...decisions, failure: null, rule: answeredBy < 0 ? "" : held.nameOf(answeredBy) };
@@ -43,6 +52,7 @@ export class RememberedOutcomes {
     const rule = held.nameOf(run.rules[0]!);
     this.#options.events.log({
       rule,
+      release: held.release.id,
       level: "warn",
       text: `${run.phase} decided differently on the same request: what it decides is not remembered any more`,
       exchange: run.exchange.id,

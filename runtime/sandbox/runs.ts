@@ -345,7 +345,8 @@ export class Runs {
   }
 
   #told(pending: PendingRun, rule: number, cpuUs: number, outcome: "next" | "answer" | "failed-closed" | "failed-open", failure: Failure | null): void {
-    this.#options.events.hook({ rule: pending.held.nameOf(rule), phase: pending.run.phase, cpuUs, outcome, failure, exchange: pending.run.exchange.id });
+    const { held, run } = pending;
+    this.#options.events.hook({ rule: held.nameOf(rule), release: held.release.id, phase: run.phase, cpuUs, outcome, failure, exchange: run.exchange.id });
   }
 
   /** The hook call is not waited for any more. All its rules have one word on failure, so it need not be known how far it came. */
@@ -368,7 +369,14 @@ export class Runs {
       return;
     }
     if (segment.tail) {
-      this.#options.events.log({ rule: pending.held.nameOf(rule), level: "error", text: `waitUntil: ${error.detail}`, exchange: pending.run.exchange.id });
+      const { held, run } = pending;
+      this.#options.events.log({
+        rule: held.nameOf(rule),
+        release: held.release.id,
+        level: "error",
+        text: `waitUntil: ${error.detail}`,
+        exchange: run.exchange.id,
+      });
       this.#released(pending.held);
       return;
     }

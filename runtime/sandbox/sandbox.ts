@@ -148,11 +148,13 @@ export interface ServiceCall {
 }
 
 export interface SandboxEvents {
-  log(entry: { rule: string; level: "debug" | "info" | "warn" | "error"; text: string; exchange: string }): void;
+  /** `release`: two may run beside each other. `exchange`: "" outside any. */
+  log(entry: { rule: string; release: string; level: "debug" | "info" | "warn" | "error"; text: string; exchange: string }): void;
   metric(entry: { rule: string; name: string; value: number; labels: Readonly<Record<string, string>> }): void;
   /** One hook of one rule is over. */
   hook(entry: {
     rule: string;
+    release: string;
     phase: Phase;
     cpuUs: number;
     outcome: "next" | "answer" | "failed-closed" | "failed-open";

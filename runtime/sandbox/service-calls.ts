@@ -153,6 +153,7 @@ export class ServiceCalls {
       if (!segment.over)
         this.#options.events.log({
           rule: held.nameOf(entry.rule),
+          release: held.release.id,
           level: "error",
           text: `${entry.service} failed: ${String(thrown)}`,
           exchange: run.exchange.id,

@@ -121,6 +121,7 @@ function measuredFrom(address: (unit: number) => string, exchanges: readonly Met
     if (failure !== undefined)
       measure.hook({
         rule: "a.ts",
+        release: "0123456789ab",
         phase: "onRequest",
         cpuUs: 1,
         outcome: "failed-closed",

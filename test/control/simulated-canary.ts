@@ -73,7 +73,7 @@ export function simulate({ seed, failing = 0, throwing = 0, perSecond = 100, can
       exchange.answeredMs = 5 + 10 * (chance() + chance() + chance()) + (chance() < 0.02 ? 200 * chance() : 0);
       const failure = throws ? { kind: "threw", message: "on purpose", stack: "" } : null;
       const cpuUs = 20 + 60 * chance() + (chance() < 0.01 ? 5000 * chance() : 0);
-      measure.hook({ rule: "a.ts", phase: "onRequest", cpuUs, outcome: throws ? "failed-closed" : "next", failure, exchange: id });
+      measure.hook({ rule: "a.ts", release: "0123456789ab", phase: "onRequest", cpuUs, outcome: throws ? "failed-closed" : "next", failure, exchange: id });
       measure.over(exchange, { ...(throws ? FAILED : chance() < failing ? ORIGIN_FAILED : RECORD), id });
     }
     clock.advance(1000);

@@ -90,7 +90,8 @@ test("a quiet gateway's burst is shown whole", async () => {
 test("errors have a bound too; beyond it they are counted as errors", async () => {
   const { tails, batches } = watched();
   const failure = { kind: "threw", message: "m".repeat(4_000), stack: "s".repeat(4_000) };
-  for (let i = 0; i < 3_000; i++) tails.hook({ rule: "a.ts", phase: "onRequest", cpuUs: 1, outcome: "failed-open", failure, exchange: `c-${i}` });
+  for (let i = 0; i < 3_000; i++)
+    tails.hook({ rule: "a.ts", release: "0123456789ab", phase: "onRequest", cpuUs: 1, outcome: "failed-open", failure, exchange: `c-${i}` });
   let taken = 0;
   for (;;) {
     await turn();
@@ -106,10 +107,10 @@ test("errors have a bound too; beyond it they are counted as errors", async () =
 
 test("lines of a rule wait for their exchange when the filter asks for what only then is known", async () => {
   const { tails, events } = watched({ statuses: [[500, 599]] });
-  for (const id of ["fine", "failed"]) tails.log({ rule: "a.ts", level: "info", text: `of ${id}`, exchange: id });
+  for (const id of ["fine", "failed"]) tails.log({ rule: "a.ts", release: "0123456789ab", level: "info", text: `of ${id}`, exchange: id });
   tails.exchange(record({ id: "fine", status: 200 }));
   tails.exchange(record({ id: "failed", status: 500 }));
-  for (const id of ["fine", "failed"]) tails.log({ rule: "a.ts", level: "info", text: `later of ${id}`, exchange: id });
+  for (const id of ["fine", "failed"]) tails.log({ rule: "a.ts", release: "0123456789ab", level: "info", text: `later of ${id}`, exchange: id });
   await turn();
   assert.deepEqual(
     events().map(({ type, text, id }) => text ?? `${String(type)} ${String(id)}`),

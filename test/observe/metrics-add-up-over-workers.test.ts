@@ -92,7 +92,7 @@ test("counters never go backwards when a worker ends; what it held at the moment
 
 test("rules: calls, CPU, failures, fail-opens, answers, and their own metrics", async () => {
   const observer = observing();
-  const hook = { rule: "auth/login.ts", phase: "onRequest", cpuUs: 1500, failure: null, exchange: "a-1" } as const;
+  const hook = { rule: "auth/login.ts", release: "0123456789ab", phase: "onRequest", cpuUs: 1500, failure: null, exchange: "a-1" } as const;
   observer.rule({ ...hook, outcome: "next" });
   observer.rule({ ...hook, outcome: "answer" });
   const failure = { kind: "cpu", message: "", stack: "" };
@@ -124,7 +124,8 @@ test("rules: calls, CPU, failures, fail-opens, answers, and their own metrics", 
 
 test('label sets are bounded: what comes after falls under "other", and is counted as such', () => {
   const observer = observing();
-  for (let i = 0; i < 3000; i++) observer.rule({ rule: `r${i}.ts`, phase: "onRequest", cpuUs: 1, outcome: "next", failure: null, exchange: "" });
+  for (let i = 0; i < 3000; i++)
+    observer.rule({ rule: `r${i}.ts`, release: "0123456789ab", phase: "onRequest", cpuUs: 1, outcome: "next", failure: null, exchange: "" });
   for (let i = 0; i < 5000; i++) observer.ruleMetric({ rule: "a.ts", name: "m", value: 1, labels: { user: `${i}` } });
   for (let i = 0; i < 500; i++) observer.exchange(record({ route: i }));
   const { counters, histograms, custom } = observer.snapshot();

@@ -119,12 +119,12 @@ test("what a client sends cannot forge a line, nor make it longer than a pipe ke
 
 test("a rule that logs in a loop is cut off, counted, and heard again later", () => {
   const { sink, observer, advance } = observing({});
-  for (let i = 0; i < 10_000; i++) observer.ruleLog({ rule: "loud.ts", level: "info", text: `${i}`, exchange: "a-1" });
-  observer.ruleLog({ rule: "quiet.ts", level: "error", text: "x".repeat(100_000), exchange: "a-1" });
+  for (let i = 0; i < 10_000; i++) observer.ruleLog({ rule: "loud.ts", release: "0123456789ab", level: "info", text: `${i}`, exchange: "a-1" });
+  observer.ruleLog({ rule: "quiet.ts", release: "0123456789ab", level: "error", text: "x".repeat(100_000), exchange: "a-1" });
   assert.equal(sink.lines.length, 501);
   assert.ok(String(sink.lines[500]!["text"]).length <= 2001);
   advance(1000);
-  observer.ruleLog({ rule: "loud.ts", level: "info", text: "again", exchange: "a-2" });
+  observer.ruleLog({ rule: "loud.ts", release: "0123456789ab", level: "info", text: "again", exchange: "a-2" });
   assert.deepEqual([sink.lines[501]!["text"], sink.lines[501]!["linesDropped"]], ["again", 9500]);
   const { counters } = observer.snapshot();
   assert.deepEqual(counters["sluice_log_lines_dropped_total"], [[["rule"], 9500]]);
@@ -134,6 +134,7 @@ test("a rule's failure is logged with its stack, a defect with its cause", () =>
   const { sink, observer } = observing({});
   observer.rule({
     rule: "a.ts",
+    release: "0123456789ab",
     phase: "onRequest",
     cpuUs: 5,
     outcome: "failed-open",
@@ -142,5 +143,7 @@ test("a rule's failure is logged with its stack, a defect with its cause", () =>
   });
   observer.defect(new GatewayError("INTERNAL", "broken", { cause: new Error("the cause") }));
   assert.deepEqual([sink.lines[0]!["event"], sink.lines[0]!["stack"], sink.lines[0]!["outcome"]], ["rule-failed", "Error: no\n    at a.ts:1:2", "failed-open"]);
+  observer.ruleLog({ rule: "a.ts", release: "ba9876543210", level: "info", text: "of a canary", exchange: "a-1" });
+  assert.deepEqual([sink.lines[0]!["release"], sink.lines.at(-1)!["release"]], ["0123456789ab", "ba9876543210"], "two releases may run beside each other");
   assert.match(String(sink.lines[1]!["stack"]), /the cause/);
 });

@@ -68,7 +68,9 @@ test("the same input has the same outcome without another run; what was asked te
   ] as Request[])
     assert.equal(memory.recall(other).outcome, null, JSON.stringify(other));
   const told = memory.room.hooks.filter(({ recalled }) => recalled === true);
-  assert.deepEqual(told, [{ rule: "rule-0.ts", phase: "onRequest", cpuUs: 0, outcome: "next", recalled: true, failure: null, exchange: "exchange /a?x=1" }]);
+  assert.deepEqual(told, [
+    { rule: "rule-0.ts", release: "000000000001", phase: "onRequest", cpuUs: 0, outcome: "next", recalled: true, failure: null, exchange: "exchange /a?x=1" },
+  ]);
 });
 
 test("fields that came twice, empty, or not at all are different inputs", async (t) => {
