@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Store, StoreEvent } from "../../runtime/store/store.ts";
-import { until } from "./contract.ts";
 import { redisWorkers } from "./redis.ts";
 import { freePort, startRedis, type RedisServer } from "./redis-server.ts";
 import { append, lastingAdd } from "./scripts.ts";
+import { until } from "../support/until.ts";
 
 const TLS = join(import.meta.dirname, "../upstream/tls");
 
@@ -104,9 +104,11 @@ test("Sentinel: the master is found, and found again after a failover", async (t
   await works(store, other);
   await store.set("kept", "1", { ttlMs: null });
   await until(async () => (await replica!.askAll("GET", "x")) !== "" && (await replica!.ask("DBSIZE")) === (await master!.ask("DBSIZE")));
+  const lost = [store, other].map((each) => new Promise<void>((resolve) => void each.onHealth(({ state }) => state !== "ready" && resolve())));
   await master!.kill();
-  await until(() => store.health().state !== "ready");
-  await until(() => store.health().state === "ready");
+  // Each of them has lost the old master and found the new one.
+  await Promise.all(lost);
+  await until(() => [store, other].every((each) => each.health().state === "ready"));
   assert.equal(String(await store.get("kept")), "1");
   await store.set("after", "2", { ttlMs: null });
   assert.equal(String(await other.get("after")), "2");
