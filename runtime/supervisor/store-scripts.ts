@@ -2,7 +2,7 @@
 import { CACHE_SCRIPTS } from "../cache/scripts/scripts.ts";
 import { CONTROL_SCRIPTS } from "../control/scripts/scripts.ts";
 import { COUNT_SCRIPTS } from "../experiments/count/scripts/scripts.ts";
-import { SET_LIVE } from "../experiments/live/live.ts";
+import { SET_LIVE } from "../experiments/live/scripts.ts";
 import { STUDY_SCRIPTS } from "../experiments/study/scripts/scripts.ts";
 import { RECORDING_SCRIPTS } from "../observe/recordings/scripts.ts";
 import { RATELIMIT_SCRIPTS } from "../ratelimit/scripts.ts";

@@ -4,8 +4,9 @@
  */
 import type { Clock, Timer } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import { defineScript, type Store, type StoreEvent, type StoreScript, type Subscription } from "../../store/store.ts";
+import type { Store, StoreEvent, Subscription } from "../../store/store.ts";
 import { decided, joined, type LiveBoard, type LiveEntry, NOTHING_DECIDED, readBoard, writtenBoard } from "./board.ts";
+import { SET_LIVE } from "./scripts.ts";
 
 export { type LiveBoard, type LiveEntry, NOTHING_DECIDED } from "./board.ts";
 
@@ -16,18 +17,6 @@ const TOPIC = "experiments:live";
 /** A message that was lost is made up for by this, within the two seconds that a stop may take. */
 const LOOK_EVERY_MS = 1000;
 const MAX_ATTEMPTS = 8;
-
-export const SET_LIVE: StoreScript = defineScript({
-  name: "experiments:set-live",
-  lua: new URL("./set-live.lua", import.meta.url),
-  durable: true,
-  embedded(db, [place], [version, text]) {
-    const there = (db.get(place!) as string | undefined) ?? "";
-    if ((there === "" ? "0" : String(Number.parseInt(there, 10))) !== String(version)) return [0, there];
-    db.set(place!, String(text), null);
-    return [1, String(text)];
-  },
-});
 
 export async function readLive(store: Store): Promise<LiveBoard> {
   return readBoard((await store.get(PLACE))?.toString("utf8") ?? "");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { SET_LIVE } from "../../../runtime/experiments/live/live.ts";
+import { SET_LIVE } from "../../../runtime/experiments/live/scripts.ts";
 import { createMemoryStore, type Store } from "../../../runtime/store/store.ts";
 import { redisWorkers } from "../../store/redis.ts";
 import { type RedisServer, startRedis } from "../../store/redis-server.ts";
