@@ -98,7 +98,13 @@ export function viewLines({ canary, picture }: CanaryView): string[] {
 export function endLines({ release, outcome, because, reason, pictures }: CanaryEnd): string[] {
   const how =
     outcome === "promoted" ? "was promoted" : outcome === "replaced" ? "was replaced" : because === "breach" ? "was taken back by itself" : "was taken back";
-  return [...pictures.flatMap((picture) => [`${percentText(picture.share)}:`, ...pictureLines(picture)]), `canary ${release} ${how}: ${reason}`];
+  return [
+    ...pictures.flatMap((picture) => [`${percentText(picture.share)}:`, ...pictureLines(picture)]),
+    `canary ${release} ${how}: ${reason}`,
+    ...(because === "breach"
+      ? [`what failed stands in the gateways' logs with release ${release}; sluice releases preview ${release} shows it to you alone`]
+      : []),
+  ];
 }
 
 function pictureLines({ canary, current, metrics, verdict, reason }: Picture): string[] {

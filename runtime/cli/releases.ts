@@ -2,11 +2,11 @@
 import type { Proposal, SeenGateway } from "../control/board.ts";
 import type { Head, ShelfEntry } from "../control/release-shelf.ts";
 import type { SeenShadow } from "../control/shadow.ts";
-import { type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
+import { AdminCallError, type AdminPlace, callAdmin, reaching } from "./admin-call.ts";
 import { shadowLines } from "./shadow.ts";
 import type { CanaryView } from "../control/canary/steward.ts";
-import { shareOf } from "../control/canary/canary.ts";
-import { viewLines } from "./canary.ts";
+import { type CanaryEnd, shareOf } from "../control/canary/canary.ts";
+import { endLines, viewLines } from "./canary.ts";
 import { table } from "./rollout-progress.ts";
 import { counted } from "./release-words.ts";
 import { momentText, type Terminal } from "./terminal.ts";
@@ -101,9 +101,24 @@ interface Status {
 export function status(options: AdminPlace, terminal: Terminal): Promise<number> {
   return reaching(terminal, async () => {
     const answer = await callAdmin(options, "/v1/status");
-    terminal.result(answer, () => statusLines(answer as unknown as Status));
+    const shown = answer as unknown as Status;
+    const ended = shown.deployed === null || shown.store.state !== "ready" ? null : await endedLast(options);
+    terminal.result(answer, () => [...statusLines(shown), ...(ended === null ? [] : ["", ...endLines(ended)])]);
     return 0;
   });
+}
+
+/** The canary that was taken back last, until something else is deployed. */
+async function endedLast(options: AdminPlace): Promise<CanaryEnd | null> {
+  try {
+    const { history } = (await callAdmin(options, "/v1/releases")) as unknown as { history: Head[] };
+    const ended = history[0]?.ended;
+    return ended?.outcome === "rolled-back" ? ended : null;
+  } catch (thrown) {
+    // The store went away between the two questions, and the status says so the next time.
+    if (thrown instanceof AdminCallError) return null;
+    throw thrown;
+  }
 }
 
 function statusLines({ shadow = null, recording = null, state, version, release, workers, quarantined, upstreams, store, deployed }: Status): string[] {

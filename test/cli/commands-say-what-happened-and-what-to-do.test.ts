@@ -212,6 +212,31 @@ test("status says in one line whether it is live everywhere, by whom it is not, 
   assert.equal(await line([gateway("one")], null, "unavailable"), "the store is away: what other gateways serve is told as it was known last");
 });
 
+test("status shows why the last canary was taken back, until something else is deployed", async (t) => {
+  const picture = { share: 500, canary: { units: 73, requests: 74 }, current: { units: 253, requests: 253 }, metrics: [], verdict: "rollback", reason: "5xx" };
+  const ended = { release: B, outcome: "rolled-back", because: "breach", reason: "errors: 23 % of the clients", pictures: [picture] };
+  const deployed = { gateway: "one", epoch: 5, gateways: [], drift: [], running: null };
+  const facts = {
+    version: "0",
+    release: { id: A, rules: [] },
+    workers: [],
+    quarantined: [],
+    upstreams: [],
+    store: { kind: "redis", state: "ready", reason: "" },
+  };
+  const shown = async (history: readonly object[]): Promise<string> => {
+    const answers = { "GET /v1/status": { state: "serving", ...facts, deployed }, "GET /v1/releases": { releases: [], history } };
+    return (await said(async (terminal) => status(await answering(t, answers), terminal))).out;
+  };
+  const told = await shown([{ ended }]);
+  assert.match(told, /\n5%:\n {2}73 clients \(74 requests\) on it, 253 \(253\) on what serves\n/);
+  assert.match(
+    told,
+    /\ncanary b+ was taken back by itself: errors: 23 % of the clients\nwhat failed stands in .*; sluice releases preview b+ shows it to you alone\n$/,
+  );
+  assert.doesNotMatch(await shown([{}, { ended }]), /canary/);
+});
+
 test("releases shows that what was deployed was not what was committed", async (t) => {
   const place = await answering(t, { "GET /v1/releases": shelf(["deploy", A]), "GET /v1/shadow": { terms: null, gateways: [] } });
   const { out } = await said((terminal) => releases(place, terminal));
