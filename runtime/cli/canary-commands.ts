@@ -1,5 +1,5 @@
 /** The commands and options of canaries and previews, for `main.ts`. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { durationMs, share } from "../config/units.ts";
 import type { PreviewOptions } from "./preview.ts";
 import type { PromoteOptions } from "./promote.ts";
@@ -31,17 +31,17 @@ export function addCanaryCommands(rolling: (name: string, about: string, dryRun:
 
 /** Below `sluice releases`. */
 export function addPreviewCommand(releases: Command, add: Add): void {
-  const command = new Command("preview")
+  // So that it keeps its own options, also those that sluice releases has too.
+  releases.parent!.enablePositionalOptions();
+  releases.enablePositionalOptions();
+  const command = releases
+    .command("preview")
     .description("a signed header and cookie with which requests run on a stored release, whatever serves")
     .argument("<id>", "as sluice releases lists it; its beginning is enough")
     .addOption(new Option("--for <duration>", "how long they count, at most a week").default(60 * 60_000, "1h").argParser(duration))
     .option("-c, --config <file>", "config file, or the folder that holds it", ".")
     .option("--admin <url>", "the admin listener of any gateway, instead of the config's");
-  // So that it keeps its own options, also those that sluice releases has too.
-  releases.parent!.enablePositionalOptions();
-  releases
-    .enablePositionalOptions()
-    .addCommand(add(command, async (options: PreviewOptions, terminal) => (await import("./preview.ts")).preview(options, terminal)));
+  add(command, async (options: PreviewOptions, terminal) => (await import("./preview.ts")).preview(options, terminal));
 }
 
 function canaryShare(text: string | true): number | true {

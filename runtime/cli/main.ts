@@ -47,11 +47,14 @@ function program(): { command: Command; code: () => number } {
     .addHelpText("after", AFTER_HELP);
 
   const add = <Options extends object>(child: Command, run: Run<Options>): Command =>
-    child.addOption(new Option("--json", "print for machines").default(false)).action(async () => {
-      const values = child.processedArgs as unknown[];
-      const options = { ...child.opts<Options & GlobalOptions>(), args: values };
-      code = await run(options, new Terminal(process.stdout, process.stderr, options.json));
-    });
+    child
+      .showHelpAfterError(`(${pathOf(child)} --help says what it takes)`)
+      .addOption(new Option("--json", "print for machines").default(false))
+      .action(async () => {
+        const values = child.processedArgs as unknown[];
+        const options = { ...child.opts<Options & GlobalOptions>(), args: values };
+        code = await run(options, new Terminal(process.stdout, process.stderr, options.json));
+      });
   const configured = (name: string, about: string): Command =>
     command.command(name).description(about).option("-c, --config <file>", "config file, or the folder that holds it", ".");
 
@@ -93,6 +96,11 @@ function program(): { command: Command; code: () => number } {
   addReachingCommands(configured, add);
   addExperimentCommands(command, add);
   return { command, code: () => code };
+}
+
+/** As it is typed: `sluice experiments plan`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function collected(value: string, before: readonly string[]): string[] {

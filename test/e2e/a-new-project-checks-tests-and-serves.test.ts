@@ -144,6 +144,14 @@ test("an unknown command or option is bad usage, with the nearest name", async (
   assert.equal(unknown.code, 2, unknown.text);
   assert.match(unknown.text, /Did you mean check/);
   assert.equal((await sluice(folder, ["start", "--nonsense"])).code, 2);
+  for (const nested of [
+    ["experiments", "plan"],
+    ["releases", "preview"],
+  ]) {
+    const { code, text } = await sluice(folder, nested);
+    assert.equal(code, 2, text);
+    assert.match(text, new RegExp(`sluice ${nested.join(" ")} --help says what it takes`));
+  }
   assert.equal((await sluice(folder, ["--help"])).code, 0);
   await rm(folder, { recursive: true });
 });
