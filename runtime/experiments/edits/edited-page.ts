@@ -7,13 +7,13 @@ import { type Charset, charsetOf } from "./charset.ts";
 import type { Action, CompiledEdits, ElementAction, ElementCallback } from "./compile.ts";
 import { type Content, surroundingIn } from "./content.ts";
 import { fits } from "./element-match.ts";
-import { depthAtStart, endedBy } from "./nesting.ts";
+import { Endings } from "./endings.ts";
 import { type Ending, OpenElements } from "./open-elements.ts";
 import { PageWindow } from "./page-window.ts";
 import { type ElementPlan, planOf } from "./plan.ts";
 import { asciiLower } from "./selector.ts";
 import { StartTag } from "./start-tag.ts";
-import { BREAKOUT, IN_HEAD, RAW, VOID } from "./tags.ts";
+import { RAW, VOID } from "./tags.ts";
 
 /** A longer tag passes unedited (data: URLs); its element still counts. */
 const MAX_TAG_BYTES = 64 * 1024;
@@ -37,6 +37,7 @@ export class EditedPage implements TokenizerCallbacks {
   readonly #nonce: string;
   readonly #decide: Decide;
   readonly #open: OpenElements;
+  readonly #endings: Endings;
   readonly #tag = new StartTag();
   #charset: Charset;
   #charsetKnown: boolean;
@@ -50,10 +51,6 @@ export class EditedPage implements TokenizerCallbacks {
   #tagIsForeign = false;
   /** Steps that the tag may match. */
   #possible: readonly number[] = NO_STEPS;
-  /** An end tag's name was read, its `>` was not. */
-  #awaitsTagEnd = false;
-  /** What happens at that `>`: behind the end tag of the element, or as if it ended there. */
-  readonly #atTagEnd: { readonly ending: Ending; readonly tagged: boolean }[] = [];
   /** Elements open beyond the deepest that are kept. */
   #overflow = 0;
   /** No further element is edited. */
@@ -75,6 +72,7 @@ export class EditedPage implements TokenizerCallbacks {
     this.#charsetKnown = charsetKnown;
     this.#nonce = nonce;
     this.#open = new OpenElements(compiled);
+    this.#endings = new Endings(this.window, this.#open);
     this.#headSettled = compiled.headInserts.length === 0;
   }
 
@@ -87,7 +85,7 @@ export class EditedPage implements TokenizerCallbacks {
   /** Before the tokenizer reads the chunk. */
   begin(chunk: Buffer): string {
     const text = this.window.begin(chunk);
-    if (this.#awaitsTagEnd) this.#seekTagEnd(this.window.end - chunk.length);
+    if (this.#endings.awaitsTagEnd) this.#seekTagEnd(this.window.end - chunk.length);
     return text;
   }
 
@@ -104,8 +102,8 @@ export class EditedPage implements TokenizerCallbacks {
     window.begin(NO_BYTES);
     tokenizerEnd();
     // What is open ends before an incomplete tag, which readers leave out; inside an unfinished comment or script nothing can be put.
-    if (window.cursor <= this.#tokenEnd && !this.#inRaw && !this.#awaitsTagEnd) {
-      while (this.#open.depth > 1) this.#endImplied(this.#tokenEnd);
+    if (window.cursor <= this.#tokenEnd && !this.#inRaw && !this.#endings.awaitsTagEnd) {
+      while (this.#open.depth > 1) this.#endings.implied(this.#tokenEnd);
       if (this.#isDocument && !this.#hasBody) this.#put(this.#compiled.bodyInserts, this.#tokenEnd);
     }
     window.passTo(window.end);
@@ -114,7 +112,7 @@ export class EditedPage implements TokenizerCallbacks {
   #holdFrom(): number {
     const { window } = this;
     const { end } = window;
-    if (this.#awaitsTagEnd || this.#inComment) return end;
+    if (this.#endings.awaitsTagEnd || this.#inComment) return end;
     if (this.#inTag) return end - this.#tag.start <= MAX_TAG_BYTES ? this.#tag.start : end;
     if (this.#inRaw) {
       const from = Math.max(window.cursor, end - LONGEST_RAW_END);
@@ -182,7 +180,7 @@ export class EditedPage implements TokenizerCallbacks {
     const at = start - 1;
     this.#inComment = false;
     this.#inTag = true;
-    if (this.#overflow === 0) this.#endByStart(name, at);
+    if (this.#overflow === 0) this.#tagIsForeign = this.#endings.byStart(name, at, this.#tagIsForeign);
     if (!this.#headSettled || name === "html" || name === "body") this.#noteStructure(name, at);
     this.#possible = this.#candidates(name);
     const declares = name === "meta" && !this.#charsetKnown && at < META_WITHIN_BYTES;
@@ -206,19 +204,6 @@ export class EditedPage implements TokenizerCallbacks {
 
   #records(end: number): boolean {
     return this.#tag.recording && end - this.#tag.start <= MAX_TAG_BYTES;
-  }
-
-  /** Elements that end because another one begins. */
-  #endByStart(name: string, at: number): void {
-    const open = this.#open;
-    if (this.#tagIsForeign) {
-      if (!BREAKOUT.has(name)) return;
-      while (open.inForeign) this.#endImplied(at);
-      this.#tagIsForeign = false;
-    }
-    if (open.top.name === "head" && !IN_HEAD.has(name)) this.#endImplied(at);
-    const depth = depthAtStart(name, open.list, open.depth);
-    while (open.depth > depth) this.#endImplied(at);
   }
 
   /** A page may leave out the tags of html, head and body (HTML, 13.1.2.4); what goes into the head goes before its first other element then. */
@@ -298,17 +283,17 @@ export class EditedPage implements TokenizerCallbacks {
     }
     if (this.#onEdit !== null) this.#tellEdit();
     window.passTo(tag.start);
-    insertAll(window, plan.before);
+    window.insertAll(plan.before);
     if (plan.drops === "all") window.skipTo(tag.end);
     else this.#passTag(plan);
     if (closed) {
-      insertAll(window, plan.after);
+      window.insertAll(plan.after);
       return null;
     }
     if (plan.drops !== "all") {
       // A newline right behind these start tags is left out by readers (HTML, 13.2.6.4.7), so one of ours needs a second.
       if (plan.prefix[0]?.[0] === 10 && /^(?:textarea|pre|listing)$/.test(tag.name)) window.insert(NEWLINE);
-      insertAll(window, plan.prefix);
+      window.insertAll(plan.prefix);
     }
     window.dropping = plan.drops !== "nothing";
     return plan.drops === "nothing" && plan.suffix.length === 0 && plan.after.length === 0 ? null : plan;
@@ -350,81 +335,17 @@ export class EditedPage implements TokenizerCallbacks {
     this.#inRaw = false;
     this.#inComment = false;
     if (this.#overflow > 0) this.#overflow--;
-    else if (name !== "") this.#endByTag(name, at);
-    this.#awaitsTagEnd = true;
+    else if (name !== "") this.#endings.byTag(name, at);
+    this.#endings.awaitTagEnd();
     this.#seekTagEnd(end);
-  }
-
-  #endByTag(name: string, at: number): void {
-    const open = this.#open;
-    const found = endedBy(name, open.list, open.depth);
-    if (found === null) return;
-    if (found.when === "later") {
-      open.list[found.index]!.ended = true;
-      return;
-    }
-    while (open.depth > found.index + 1) this.#endImplied(at);
-    const { ending } = open.top;
-    open.depth--;
-    if (ending !== null) {
-      if (ending.drops !== "all") {
-        this.#endContent(ending, at);
-        insertAll(this.window, ending.suffix);
-      }
-      this.#atTagEnd.push({ ending, tagged: true });
-    }
-    while (open.top.ended) {
-      const later = open.top.ending;
-      open.depth--;
-      if (later !== null) this.#atTagEnd.push({ ending: later, tagged: false });
-    }
-  }
-
-  /** What stands inside an element has passed, or was dropped, up to `at`. */
-  #endContent(ending: Ending, at: number): void {
-    const { window } = this;
-    if (ending.drops === "nothing") window.passTo(at);
-    else {
-      window.skipTo(at);
-      window.dropping = false;
-    }
-  }
-
-  /** The innermost element ends at `at` without an end tag of its own. */
-  #endImplied(at: number): void {
-    const { ending } = this.#open.top;
-    this.#open.depth--;
-    if (ending !== null) this.#endWhole(ending, at);
-  }
-
-  #endWhole(ending: Ending, at: number): void {
-    this.#endContent(ending, at);
-    if (ending.drops !== "all") insertAll(this.window, ending.suffix);
-    insertAll(this.window, ending.after);
   }
 
   /** The tokenizer does not tell of the `>` of an end tag. */
   #seekTagEnd(from: number): void {
-    const { window } = this;
-    const found = window.tagEnd(from);
-    if (found < 0) return;
-    const end = found + 1;
-    this.#awaitsTagEnd = false;
-    this.#tokenEnded(end);
-    for (const { ending, tagged } of this.#atTagEnd) {
-      if (tagged) {
-        if (ending.drops === "all") this.#endContent(ending, end);
-        else window.passTo(end);
-        insertAll(window, ending.after);
-      } else this.#endWhole(ending, end);
-    }
-    this.#atTagEnd.length = 0;
+    const end = this.#endings.seekTagEnd(from);
+    if (end >= 0) this.#tokenEnded(end);
   }
 }
 
 const NEWLINE = Buffer.from("\n");
 const NO_BYTES = Buffer.alloc(0);
-
-function insertAll(window: PageWindow, all: readonly Buffer[]): void {
-  for (const bytes of all) window.insert(bytes);
-}

@@ -71,6 +71,9 @@ export class PageWindow {
   insert(bytes: Buffer): void {
     if (bytes.length > 0) this.#out.push(bytes);
   }
+  insertAll(all: readonly Buffer[]): void {
+    for (const bytes of all) this.insert(bytes);
+  }
 
   /** The chunk is read: what stands before `holdFrom` leaves, the rest is kept for the next one. */
   finish(holdFrom: number): void {
