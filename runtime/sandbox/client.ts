@@ -80,7 +80,7 @@ class WorkerSandbox implements Sandbox {
 
   async load(release: Release, maps: SourceMaps): Promise<LoadedRelease> {
     if (this.#closed) throw new GatewayError("SANDBOX_UNAVAILABLE", "the sandbox is closed");
-    const held = new HeldRelease(release, this.#nextNumber++, maps, this.#options);
+    const held = new HeldRelease(release, this.#nextNumber++, maps, this.#options, this.#options.clock ?? systemClock);
     held.loadMessage(this.#options, "");
     await this.#pair.load(held);
     this.#releases.set(held.number, held);

@@ -1,4 +1,5 @@
 /** A release as this room holds it: what is needed per hook is worked out when it is loaded. */
+import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import type { Phase, Release, SourceMaps } from "../compile/release.ts";
 import { SHARED_CONTEXT, type LoadMessage, type LoadRule } from "./protocol.ts";
@@ -28,11 +29,11 @@ export class HeldRelease implements LoadedRelease {
   /** Given up: it is unloaded with its last hook. */
   leaving = false;
 
-  constructor(release: Release, number: number, maps: SourceMaps, options: SandboxOptions) {
+  constructor(release: Release, number: number, maps: SourceMaps, options: SandboxOptions, clock: Clock) {
     this.release = release;
     this.number = number;
     this.stacks = new StackMapper(release, maps);
-    this.offences = new OffenceBook(options.quarantine);
+    this.offences = new OffenceBook(options.quarantine, () => clock.now());
     this.#loadedMs = Math.floor(options.now());
     this.finished = release.rules.map(() => 0);
     const { ruleRecallBytes = 0 } = options.limits;

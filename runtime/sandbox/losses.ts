@@ -108,7 +108,7 @@ export class Losses {
 
   #convict(segment: Segment, rule: number, failure: Failure): void {
     const { held } = segment.pending;
-    if (held.offences.offend(rule))
+    if (held.offences.offend(rule, held.finished[rule]!))
       this.#options.events.sandbox({ event: "quarantined", by: "sluice", reason: failure.message, rule: held.nameOf(rule), pid: 0 });
     this.#options.end(segment, rule, failure);
   }

@@ -74,6 +74,26 @@ test("a quarantined rule that fails closed answers RULE_QUARANTINED; an endless 
   assert.equal(room.sandbox.status().restarts, 0, "no process was lost");
 });
 
+test("a loop in waitUntil work is blamed like one in a hook, although its answer has long gone out", async (t) => {
+  const gate = new Gate();
+  const room = await Room.open(t, { services: { fetch: gate.service } });
+  const release = await room.load({
+    name: "later.ts",
+    body: `onRequest(req, ctx) { ctx.waitUntil((async () => { await ctx.fetch("http://auth.example.com/"); for (;;); })()); return respond(200, "at once") }`,
+  });
+  for (let hit = 1; !room.sandbox.status().quarantined.includes("later.ts"); hit++) {
+    assert.equal((await room.run(release)).answer?.status, 200);
+    await gate.arrived(hit);
+    const gone = Promise.race([room.emitterOnce("isolate-lost"), room.emitterOnce("lost")]);
+    gate.answer(fetchAnswer("it"));
+    await gone;
+  }
+  assert.ok(
+    room.logs.some(({ rule, text }) => rule === "later.ts" && /^waitUntil: .*CPU/.test(text)),
+    JSON.stringify(room.logs),
+  );
+});
+
 test("with quarantine off it is run and answered for ever", async (t) => {
   const room = await Room.open(t, { quarantine: false });
   const release = await room.load({ body: `onRequest() { for (;;); }` });

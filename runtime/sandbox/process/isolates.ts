@@ -139,7 +139,8 @@ export class ReleaseIsolate {
     emit(isolateLost(this.release, memory ? "memory" : "timeout"), true);
     const failure = memory ? memoryFailure(this.#message.memoryBytes) : cpuFailure(suspect);
     for (const call of this.#running.takeHooks()) emit(lost(call, guilty && call === suspect.call ? failure : null));
-    for (const call of this.#running.takeTails()) emit(lostTail(call));
+    // `waitUntil` work that is not guilty is given up.
+    for (const call of this.#running.takeTails()) emit(guilty && call === suspect.call ? lost(call, failure) : lostTail(call));
     this.dispose();
     emit(this.make());
   }
