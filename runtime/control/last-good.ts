@@ -1,5 +1,5 @@
 /** The last release that served, on this gateway's own disk: what it starts with when the store is away, and how far the epochs were. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ReleasesConfig } from "../config/resolved.ts";
 import { PackageError, readMaps, readPackage } from "./release-package.ts";
@@ -21,11 +21,17 @@ export async function writeLastGood(stateDir: string, { head, release, maps, can
   await writeWhole(path.join(stateDir, LAST_GOOD_FILE), JSON.stringify({ head, release, maps, ...beside }));
 }
 
-/** Null: there is none. Throws a `PackageError` for one that is not as it was written. */
-export async function readLastGood(stateDir: string, config: ReleasesConfig, nowUnixMs: number): Promise<LastGood | null> {
+/**
+ * Null: there is none. Throws a `PackageError` for one that is not as it was written. Its key must have held when it was written: one that has expired since
+ * takes nothing away that it brought, or a gateway would not come up again after a restart.
+ */
+export async function readLastGood(stateDir: string, config: ReleasesConfig): Promise<LastGood | null> {
   let text: string;
+  let writtenUnixMs: number;
   try {
-    text = await readFile(path.join(stateDir, LAST_GOOD_FILE), "utf8");
+    const file = path.join(stateDir, LAST_GOOD_FILE);
+    text = await readFile(file, "utf8");
+    writtenUnixMs = (await stat(file)).mtimeMs;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw thrown;
@@ -41,7 +47,7 @@ export async function readLastGood(stateDir: string, config: ReleasesConfig, now
   const taken = async (value: { release?: unknown; maps?: unknown }, digest: string): Promise<Taken> => {
     const release = readPackage(value.release);
     if (release.digest !== digest) throw new PackageError(`${LAST_GOOD_FILE} holds another release than it names`);
-    return { release, maps: readMaps(value.maps, release), signedBy: await checkSignature(release, config, nowUnixMs) };
+    return { release, maps: readMaps(value.maps, release), signedBy: await checkSignature(release, config, writtenUnixMs) };
   };
   const good = await taken(kept, head!.digest);
   // What serves must not wait for a canary that is damaged here: the store has it.

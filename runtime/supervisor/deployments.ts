@@ -9,24 +9,22 @@ import type { Release, SourceMaps } from "../compile/release.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { SharedConfig } from "../config/schema.ts";
 import type { Audit } from "../control/audit.ts";
-import { Board } from "../control/board.ts";
-import { shareOf } from "../control/canary/canary.ts";
 import { type OwnCounts, Steward } from "../control/canary/steward.ts";
 import { Follower, type ReleaseSeat } from "../control/follower.ts";
 import { agreedGatewaysKey, ownGatewaysKey } from "../control/gateways-key.ts";
 import { gatewayName } from "../control/gateway-name.ts";
-import { readLastGood, writeLastGood, type LastGood } from "../control/last-good.ts";
+import { writeLastGood, type LastGood } from "../control/last-good.ts";
 import type { ReleaseDesk } from "../control/release-endpoints.ts";
 import { PackageError } from "../control/release-package.ts";
 import { Shadowing } from "../control/shadow.ts";
-import { ReleaseShelf, type Head, type Taken } from "../control/release-shelf.ts";
+import { ReleaseShelf, type Taken } from "../control/release-shelf.ts";
 import { Rollouts } from "../control/rollouts.ts";
 import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import { Recordings } from "../observe/recordings/recordings.ts";
 import { openStore, type Store } from "../store/store.ts";
-import type { CanaryStart } from "../proxy/worker.ts";
 import { CanaryTally } from "./canary-tally.ts";
 import { DeployedConfig } from "./deployed-config.ts";
+import { FirstRelease } from "./first-release.ts";
 import type { Fleet, Plan, Served } from "./fleet.ts";
 import { probe, type ListeningAt } from "./probe.ts";
 import { WorkersShadow } from "./shadow-seat.ts";
@@ -58,8 +56,6 @@ export interface DeploymentParts {
   readonly inTurn: (change: () => Promise<void>) => Promise<void>;
 }
 
-/** How long a start waits for the store to say what serves. */
-const STORE_WAIT_MS = 3_000;
 /** For one call to the store. */
 const PATIENCE_MS = 2_000;
 
@@ -126,54 +122,27 @@ export class Deployments {
     return this.#configs.reloaded(local, this.#deployedConfig);
   }
 
-  /** The release that is deployed: as the store says, else the last good one on this disk. Null: none was ever deployed, or none can be had. */
+  /** Null: nothing was ever deployed. Throws when something was and cannot be had. */
   async first(): Promise<(Served & Pick<Plan, "canary">) | null> {
-    const kept = await this.#lastGood();
+    const { audit, clock, config, log } = this.#parts;
     const store = await this.#open();
-    const head = await this.#headOf(store);
-    if (head !== null) await this.#agree(store);
-    const newer = head !== null && head.epoch > (kept?.head.epoch ?? 0) ? await this.#takeHead(head) : null;
-    const begun = newer ?? kept;
-    if (begun === null) return null;
-    try {
-      const { release, config } = await this.#inspections.toServe(begun, false);
-      this.#begun = begun;
-      this.#configs.tellDrift(begun.release.config);
-      const canary = await this.#firstCanary(begun, config);
-      this.#begun = { ...begun, canary: canary?.taken ?? null };
-      if (canary !== null && !begun.canary) await this.#keep(this.#begun);
-      return { config, release, maps: begun.maps, ...(canary === null ? {} : { canary: canary.start }) };
-    } catch (thrown) {
-      // Tried again by the follower, which tells the other gateways why.
-      this.#refused("start with", begun.head, reasonOf(thrown));
-      return null;
-    }
-  }
-
-  /** For a start with the store away. One that cannot be written is no reason not to serve. */
-  async #keep(good: LastGood): Promise<void> {
-    try {
-      await writeLastGood(this.#parts.config().stateDir, good);
-    } catch (thrown) {
-      this.#parts.log("error", "last-good-not-kept", { reason: reasonOf(thrown) });
-    }
-  }
-
-  /** The canary that it starts with, if one runs and can be had. */
-  async #firstCanary({ head, canary }: LastGood, config: ResolvedConfig): Promise<{ readonly taken: Taken; readonly start: CanaryStart } | null> {
-    if (!head.canary) return null;
-    try {
-      const taken = canary ?? (await this.#shelfOf(this.#store!).take(head.canary.release));
-      if (taken === null || taken.release.digest !== head.canary.digest) throw new PackageError("it is not in the store");
-      const release = await this.#inspections.beside(taken, config);
-      const { tag, release: id } = head.canary;
-      const terms = { release: id, tag, share: shareOf(head.canary), step: head.epoch, key: this.#key };
-      return { taken, start: { release, maps: taken.maps, terms } };
-    } catch (thrown) {
-      // Tried again by the follower.
-      this.#parts.log("error", "canary-not-taken", { release: head.canary.release, epoch: head.epoch, reason: reasonOf(thrown) });
-      return null;
-    }
+    const first = await new FirstRelease({
+      audit,
+      clock,
+      config,
+      log,
+      store,
+      shelf: this.#shelfOf(store),
+      inspections: this.#inspections,
+      agree: async () => {
+        await this.#agree(store);
+        return this.#key;
+      },
+    }).find();
+    if (first === null) return null;
+    this.#begun = first.good;
+    this.#configs.tellDrift(first.good.release.config);
+    return first.served;
   }
 
   #shelfOf(store: Store): ReleaseShelf {
@@ -311,57 +280,6 @@ export class Deployments {
     });
     this.#store = opened.store;
     return opened.store;
-  }
-
-  async #lastGood(): Promise<LastGood | null> {
-    const { stateDir, releases } = this.#parts.config();
-    try {
-      return await readLastGood(stateDir, releases, this.#parts.clock.unixMs());
-    } catch (thrown) {
-      const reason = `the last good release on this disk: ${reasonOf(thrown)}`;
-      this.#parts.log("error", "last-good-refused", { reason });
-      this.#parts.audit.note({ actor: "gateway", action: "start", outcome: "refused", reason, facts: {} });
-      return null;
-    }
-  }
-
-  async #headOf(store: Store): Promise<Head | null> {
-    const { clock, log } = this.#parts;
-    if (store.health().state !== "ready") {
-      let end = (): void => undefined;
-      await new Promise<void>((resolve) => {
-        end = store.onHealth(({ state }) => {
-          if (state === "ready") resolve();
-        });
-        clock.after(STORE_WAIT_MS, resolve);
-      });
-      end();
-    }
-    try {
-      return (await new Board(() => store).look("", null)).head;
-    } catch (thrown) {
-      log("warn", "control-store", { reason: reasonOf(thrown), text: "starting without word from the store on what is deployed" });
-      return null;
-    }
-  }
-
-  async #takeHead(head: Head): Promise<LastGood | null> {
-    try {
-      const taken = await this.#shelfOf(this.#store!).take(head.release);
-      if (taken === null) throw new PackageError("it is not in the store");
-      if (taken.release.digest !== head.digest) throw new PackageError("the store has another content under its id");
-      const good = { head, ...taken };
-      await writeLastGood(this.#parts.config().stateDir, good);
-      return good;
-    } catch (thrown) {
-      this.#refused("start with", head, reasonOf(thrown));
-      return null;
-    }
-  }
-
-  #refused(action: string, { release, epoch }: Head, reason: string): void {
-    this.#parts.log("error", "release-not-taken", { release, epoch, reason });
-    this.#parts.audit.note({ actor: "gateway", action, outcome: "refused", reason, facts: { release, epoch } });
   }
 
   /** What this gateway counted at a step of the canary. */

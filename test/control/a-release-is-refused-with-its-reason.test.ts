@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type TestContext } from "node:test";
@@ -135,16 +135,23 @@ test("the oldest releases go first; what serves and what served before it stay",
 test("the last good release on the disk is believed only as it was written", async (t) => {
   const dir = mkdtempSync(path.join(tmpdir(), "sluice-last-good-"));
   t.after(() => rmSync(dir, { recursive: true }));
-  assert.equal(await readLastGood(dir, UNSIGNED, NOW), null);
+  assert.equal(await readLastGood(dir, UNSIGNED), null);
   const release = packed("two");
   const head: Head = { epoch: 7, release: release.release.id, digest: release.digest, kind: "deploy", by: "a", message: "", atUnixMs: 1, rollout: 1 };
   await writeLastGood(dir, { head, release, maps: {}, signedBy: "" });
-  assert.deepEqual(await readLastGood(dir, UNSIGNED, NOW), { head, release, maps: {}, signedBy: "" });
-  assert.equal(await reason(readLastGood(dir, config(), NOW)), "it is not signed, and releases.requireSigned is true");
+  assert.deepEqual(await readLastGood(dir, UNSIGNED), { head, release, maps: {}, signedBy: "" });
+  assert.equal(await reason(readLastGood(dir, config())), "it is not signed, and releases.requireSigned is true");
   const file = path.join(dir, LAST_GOOD_FILE);
   const text = readFileSync(file, "utf8");
+  // A key that expires takes nothing away that it brought before.
+  await writeLastGood(dir, { head, release: await signed(release), maps: {}, signedBy: "" });
+  const expiring = config({ keys: [{ pem: mine.pem, notAfterUnixMs: NOW }] });
+  utimesSync(file, (NOW - 1) / 1000, (NOW - 1) / 1000);
+  assert.match((await readLastGood(dir, expiring))!.signedBy, /^[\w-]{43}$/);
+  utimesSync(file, NOW / 1000, NOW / 1000);
+  assert.equal(await reason(readLastGood(dir, expiring)), "it is signed with the key KID, which expired on 2026-11-01");
   writeFileSync(file, text.replace('"code":"two"', '"code":"tw0"'));
-  assert.match(await reason(readLastGood(dir, UNSIGNED, NOW)), /^its content has the digest /);
+  assert.match(await reason(readLastGood(dir, UNSIGNED)), /^its content has the digest /);
   writeFileSync(file, text.slice(0, -20));
-  assert.equal(await reason(readLastGood(dir, UNSIGNED, NOW)), `${LAST_GOOD_FILE} is no JSON`);
+  assert.equal(await reason(readLastGood(dir, UNSIGNED)), `${LAST_GOOD_FILE} is no JSON`);
 });

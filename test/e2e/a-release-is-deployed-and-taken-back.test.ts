@@ -144,4 +144,16 @@ test("who lacks a role or a sound signature, or changed a bit on the way, is ref
   ])
     assert.ok(told.includes(line), `${line} in\n${told.join("\n")}`);
   assert.ok(!readFileSync(path.join(gateway.dir, ".sluice", AUDIT_FILE), "utf8").includes("reader-token"));
+
+  // What lies in the rules folder does not stand in for what was deployed.
+  await gateway.end("SIGTERM");
+  const file = path.join(gateway.dir, ".sluice", LAST_GOOD_FILE);
+  rmSync(path.join(gateway.dir, ".sluice/store"), { recursive: true });
+  writeFileSync(file, kept.replace('\\"one\\"', '\\"onf\\"'));
+  await assert.rejects(
+    stage.gateway("edge"),
+    /what was deployed here cannot be served \(the last good release on this disk: its content has the digest .*\), and the rules/,
+  );
+  rmSync(file);
+  assert.equal((await ask(await stage.gateway("edge"))).status, 502, "asked for, it begins from the rules folder, which is empty");
 });

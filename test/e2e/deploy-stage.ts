@@ -105,7 +105,10 @@ async function startGateway(dir: string, config: string): Promise<Gateway> {
     };
     child.stdout.setEncoding("utf8").on("data", heard);
     child.stderr.setEncoding("utf8").on("data", heard);
-    void gone.then(() => reject(new Error(`the gateway ended:\n${text}`)));
+    void gone.then(() => {
+      clearTimeout(late);
+      reject(new Error(`the gateway ended:\n${text}`));
+    });
   });
   return {
     dir,
