@@ -150,6 +150,8 @@ test("a subscriber that was cut off gets what it missed, in order, without a gap
 test("what can't be caught up is told as a gap: after a flush, a restart without data, more messages than are kept", async (t) => {
   const open = redisWorkers(t, { url: redis.url, prefix: "gap:" });
   const [subscriber, publisher] = [await open({ timeout: "300ms" }), await open({ timeout: "300ms" })];
+  // On a busy machine their short time-out may be over before they are connected.
+  await Promise.all([isReady(subscriber), isReady(publisher)]);
   const heard: string[] = [];
   await subscriber.subscribe("purge", (event) => void heard.push(event.type === "gap" ? "gap" : event.message)).ready;
   const publish = (text: string) => until(async () => (await codeOf(publisher.publish("purge", text))) === "done");
