@@ -17,6 +17,7 @@ export interface TailOptions {
 }
 
 const FAILED = 1;
+const BAD_USAGE = 2;
 const DROPPED_NOTICE_MS = 1_000;
 /** Of one event: a worker cuts every text in it. */
 const EVENT_LIMIT_UNITS = 256 * 1024;
@@ -56,24 +57,24 @@ export async function tail(options: TailOptions, terminal: Terminal): Promise<nu
         const shown = (told: TailEvent | TailNotice) => tailLines(told, colours).map((line) => (several ? `${gateway}  ${line}` : line));
         terminal.result(several ? { gateway, ...event } : event, () => (event.type === "dropped" ? dropped.take(gateway, event).flatMap(shown) : shown(event)));
       }).catch((thrown: unknown) => {
-        if (stop.signal.aborted) return true;
+        if (stop.signal.aborted) return 0;
         if (!(thrown instanceof AdminCallError)) throw thrown;
         terminal.problem(thrown.message);
-        return false;
+        return thrown.code === "BODY_REFUSED" ? BAD_USAGE : FAILED;
       }),
     ),
   );
   if (sums.lines + sums.errors > 0) terminal.say(`${droppedText(sums.lines, sums.errors)} in all`);
-  return ends.every(Boolean) ? 0 : FAILED;
+  return Math.max(...ends);
 }
 
-/** True when it was interrupted; rejects when the gateway could not be followed, or not any longer. */
+/** Rejects when it was interrupted, and when the gateway could not be followed, or not any longer. */
 async function follow(
   options: TailOptions,
   admin: string | undefined,
   signal: AbortSignal,
   take: (event: TailEvent | TailNotice, gateway: string) => void,
-): Promise<true> {
+): Promise<never> {
   const { base, ask } = await doorOf({ ...(admin === undefined ? {} : { admin }), config: options.config });
   const query = new URLSearchParams();
   for (const name of ["rule", "status", "path", "method", "trace", "rate"] as const) if (options[name] !== undefined) query.set(name, options[name]);
@@ -81,7 +82,7 @@ async function follow(
   const answer = await ask(`/v1/tail?${query.toString()}`, { signal });
   if (!answer.ok) {
     const { code, found, expected } = (await answer.json()) as Readonly<Record<string, unknown>>;
-    throw new AdminCallError(`${base}: ${String(code)}: found ${String(found)}, expected ${String(expected)}`);
+    throw new AdminCallError(`${base}: ${String(code)}: found ${String(found)}, expected ${String(expected)}`, { code: String(code) });
   }
   try {
     for await (const event of eventsOf(answer.body!)) take(event, new URL(base).host);

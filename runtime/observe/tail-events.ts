@@ -51,11 +51,18 @@ export type TailEvent =
       readonly sentBytes: number;
     })
   /** `console` and `ctx.log`. */
-  | (OfExchange & { readonly type: "log"; readonly rule: string; readonly level: "debug" | "info" | "warn" | "error"; readonly text: string })
+  | (OfExchange & {
+      readonly type: "log";
+      readonly rule: string;
+      readonly release: string;
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly text: string;
+    })
   /** What a rule threw, or how it was stopped; the stack names TypeScript lines. */
   | (OfExchange & {
       readonly type: "exception";
       readonly rule: string;
+      readonly release: string;
       readonly phase: string;
       readonly outcome: string;
       readonly kind: string;

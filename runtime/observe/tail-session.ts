@@ -166,17 +166,29 @@ export class TailSession {
 type HookEntry = Parameters<SandboxEvents["hook"]>[0];
 
 export function exceptionEvent(
-  { rule, phase, outcome, exchange }: HookEntry,
+  { rule, release, phase, outcome, exchange }: HookEntry,
   failure: NonNullable<HookEntry["failure"]>,
   atMs: number,
   worker: number,
 ): TailEvent {
   const { kind, message, stack } = failure;
-  return { type: "exception", atMs, worker, id: exchange, rule, phase, outcome, kind, message: cut(message, TEXT_UNITS), stack: cut(stack, TEXT_UNITS) };
+  return {
+    type: "exception",
+    atMs,
+    worker,
+    id: exchange,
+    rule,
+    release,
+    phase,
+    outcome,
+    kind,
+    message: cut(message, TEXT_UNITS),
+    stack: cut(stack, TEXT_UNITS),
+  };
 }
 
-export function logEvent({ rule, level, text, exchange }: Parameters<SandboxEvents["log"]>[0], atMs: number, worker: number): TailEvent {
-  return { type: "log", atMs, worker, id: exchange, rule, level, text: cut(text, TEXT_UNITS) };
+export function logEvent({ rule, release, level, text, exchange }: Parameters<SandboxEvents["log"]>[0], atMs: number, worker: number): TailEvent {
+  return { type: "log", atMs, worker, id: exchange, rule, release, level, text: cut(text, TEXT_UNITS) };
 }
 
 /** `key`: what query values are digested with. */

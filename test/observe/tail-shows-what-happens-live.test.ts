@@ -156,6 +156,6 @@ test("in a terminal strangers' words stay words, and a filter that cannot be is 
   await text.printed(/threw shop\.ts onRequest \(failed-closed\).*\n {4}TypeError.*\n {4}at .*rules\/shop\.ts:11:/);
   assert.ok(!text.text().includes("\x1b"), "colours where no terminal is");
   const wrong = startSluice(served.folder, ["tail", "--admin", served.admin, "--status", "6xx"], undefined, { SLUICE_ADMIN_TOKEN: TOKEN });
-  assert.equal(await wrong.exit, 1);
+  assert.equal(await wrong.exit, 2);
   assert.match(wrong.text(), /found status="6xx", expected a status \(404\), a class \(5xx\) or a range \(400-499\)/);
 });
