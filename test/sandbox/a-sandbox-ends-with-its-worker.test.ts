@@ -4,16 +4,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { SandboxStatus } from "../../runtime/sandbox/sandbox.ts";
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    assert.equal((thrown as NodeJS.ErrnoException).code, "ESRCH");
-    return false;
-  }
-}
+import { isAlive, until } from "../support/until.ts";
 
 // Without util-linux's setpriv a sandbox ends when it next reads its pipe, which one that spins never does.
 const canTie = spawnSync("setpriv", ["--pdeathsig", "KILL", "true"]).status === 0;
@@ -30,7 +21,7 @@ test(`kill -9 of a worker takes its sandboxes along${canTie ? ", also one that s
   const [line] = (await once(worker.stdout, "data")) as [Buffer];
   const { activePid, sparePid } = JSON.parse(line.toString()) as SandboxStatus;
   assert.ok(activePid > 0 && sparePid > 0);
-  assert.ok(lives(activePid) && lives(sparePid));
+  assert.ok(isAlive(activePid) && isAlive(sparePid));
   worker.kill("SIGKILL");
-  while (lives(activePid) || lives(sparePid)) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => !isAlive(activePid) && !isAlive(sparePid));
 });
