@@ -55,9 +55,8 @@ function asItIs(source: string): Source {
 }
 
 function isUpToDate(file: string, how: string): boolean {
-  if (!fs.existsSync(file)) return false;
-  const [head] = fs.readFileSync(file, "utf8").split("\n", 1);
-  const made = JSON.parse(head!.slice(HEAD.length)) as Made;
+  const made = madeOf(file);
+  if (made === null) return false;
   return (
     made.how === how &&
     made.sources.every(([source, mtimeMs, bytes]) => {
@@ -65,4 +64,16 @@ function isUpToDate(file: string, how: string): boolean {
       return now?.mtimeMs === mtimeMs && now.size === bytes;
     })
   );
+}
+
+/** Null: there is none, or nothing that can be read, as after a power cut. It is made anew then. */
+function madeOf(file: string): Made | null {
+  if (!fs.existsSync(file)) return null;
+  const [head = ""] = fs.readFileSync(file, "utf8").split("\n", 1);
+  try {
+    return JSON.parse(head.slice(HEAD.length)) as Made;
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return null;
+    throw thrown;
+  }
 }
