@@ -22,7 +22,7 @@ export function silenceFor(ruleCpuMs: number): number {
 /** As `process/cpu.ts`: what an entry may take, since a hook of it begins with half of its CPU bound left at least. */
 const ENTRY_FACTOR = 1.5;
 /** Above an entry: the process's own work for a frame, a collection of garbage, an isolate made anew. */
-const CORE_MARGIN_MS = 40;
+const CORE_MARGIN_MS = 30;
 
 /** Milliseconds on a core without a word after which a sandbox is killed: no guard inside stops what it does. Waiting, however busy the machine is, does not count. */
 export function coreTimeFor(ruleCpuMs: number): number {

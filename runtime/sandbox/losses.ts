@@ -1,5 +1,6 @@
 /** What becomes of hook calls whose sandbox or isolate went down: who is asked again at once, who is tried, and who is guilty. */
 import { failureByDeath, failureFrom, type Failure } from "./failures.ts";
+import { Guilt } from "./protocol.ts";
 import type { Death, SandboxProcess } from "./sandbox-process.ts";
 import type { SandboxEvents } from "./sandbox.ts";
 import type { Segment } from "./segment.ts";
@@ -65,13 +66,15 @@ export class Losses {
   }
 
   /** LOST. */
-  hookLost(process: SandboxProcess, segment: Segment, guilty: boolean, failureJson: string): void {
+  hookLost(process: SandboxProcess, segment: Segment, guilt: Guilt, failureJson: string): void {
     const { held } = segment.pending;
     const suspect = process.mayRun(segment);
     process.calls.delete(segment.number);
     segment.process = null;
-    if (!guilty) {
+    if (guilt !== Guilt.CERTAIN) {
       if (++segment.losses > MAX_LOSSES) this.#options.giveUp(segment, "its isolate was lost too often");
+      // Whatever the machine did to it: where it runs again, nobody waits for it.
+      else if (guilt === Guilt.SUSPECT) this.#options.accuse([segment]);
       else this.#orphans.push({ process, segment, suspect });
       return;
     }

@@ -52,11 +52,21 @@ export const FromSandbox = {
   STRAY: 5,
   /** release num, reason str. The isolate of that release had to be disposed (memory, time-out); hooks running in it get no DONE: the process answers LOST for each. The isolate is made anew by itself, and LOADED follows. */
   ISOLATE_LOST: 6,
-  /** call num, guilty num (1: this hook's own CPU overrun caused it; then it must not run again), failure str (JSON RuleFailure or ""). */
+  /** call num, guilt num (`Guilt`), failure str (JSON RuleFailure when the guilt is certain, else ""). */
   LOST: 7,
   /** n num, as in PING. */
   PONG: 8,
 } as const;
+
+/** Of a hook in the loss of its isolate. */
+export const Guilt = {
+  NONE: 0,
+  /** Its own CPU overrun caused it: it must not run again. */
+  CERTAIN: 1,
+  /** It ran when time was up, but had not used its CPU: a busy machine's doing, or its own. */
+  SUSPECT: 2,
+} as const;
+export type Guilt = (typeof Guilt)[keyof typeof Guilt];
 
 /** The context that rules share. */
 export const SHARED_CONTEXT = 0;

@@ -1,6 +1,6 @@
 /** Takes a frame from a sandbox process apart. Whatever breaks the grammar throws `CodecError`; what the records say is judged by the receiver. */
 import { CodecError, TextReader } from "./codec.ts";
-import { FromSandbox } from "./protocol.ts";
+import { FromSandbox, Guilt } from "./protocol.ts";
 
 export interface RecordEvents {
   loaded(release: number, ok: boolean, json: string): void;
@@ -10,7 +10,7 @@ export interface RecordEvents {
   tail(call: number, effects: string, cpu: readonly number[]): void;
   stray(release: number, rule: number, json: string): void;
   isolateLost(release: number, reason: string): void;
-  lost(call: number, guilty: boolean, failure: string): void;
+  lost(call: number, guilt: Guilt, failure: string): void;
   pong(sequence: number): void;
 }
 
@@ -41,7 +41,7 @@ export function readRecords(text: string, to: RecordEvents): void {
         to.isolateLost(reader.num(), reader.str());
         break;
       case FromSandbox.LOST:
-        to.lost(reader.num(), flag(reader), reader.str());
+        to.lost(reader.num(), guiltOf(reader), reader.str());
         break;
       case FromSandbox.PONG:
         to.pong(reader.num());
@@ -63,6 +63,12 @@ function flag(reader: TextReader): boolean {
   const value = reader.num();
   if (value > 1) throw new CodecError(`${value} where 0 or 1 is expected`);
   return value === 1;
+}
+
+function guiltOf(reader: TextReader): Guilt {
+  const value = reader.num();
+  if (value > Guilt.SUSPECT) throw new CodecError(`${value} where 0, 1 or 2 is expected`);
+  return value as Guilt;
 }
 
 function cpuOf(reader: TextReader): number[] {

@@ -157,11 +157,11 @@ export class Runs {
         tellNotes(checked.list, pending.run, this.#options.events);
         this.#endTail(segment, process);
       },
-      lost: (call, guilty, failure) => {
+      lost: (call, guilt, failure) => {
         const segment = this.#find(process, call);
         if (segment === null) return;
         const wasTried = process.alone === segment;
-        this.#losses.hookLost(process, segment, guilty, failure);
+        this.#losses.hookLost(process, segment, guilt, failure);
         if (wasTried) this.#endTrial(process);
       },
       isolateLost: (release, reason) => this.#losses.isolateLost(process, release, reason),

@@ -1,7 +1,7 @@
 /** Records for the worker that the process itself writes; those about hooks that went well come from the kernel. */
 import { str } from "../codec.ts";
 import { bounded, errorText } from "../kernel/failure.ts";
-import { FromSandbox, type LoadError, type RuleFailure } from "../protocol.ts";
+import { FromSandbox, Guilt, type LoadError, type RuleFailure } from "../protocol.ts";
 import type { Suspect } from "./cpu.ts";
 
 /** Rule number of a STRAY that is nobody's. */
@@ -19,9 +19,10 @@ export function isolateLost(release: number, reason: "memory" | "timeout"): stri
 export function pong(sequence: number): string {
   return `${FromSandbox.PONG};${sequence};`;
 }
-/** `failure`: what the hook is guilty of, or null. */
-export function lost(call: number, failure: RuleFailure | null): string {
-  return `${FromSandbox.LOST};${call};${failure === null ? 0 : 1};${str(failure === null ? "" : JSON.stringify(failure))}`;
+/** `failure`: what the hook is guilty of, or null; it may be suspect all the same. */
+export function lost(call: number, failure: RuleFailure | null, isSuspect = false): string {
+  if (failure === null) return `${FromSandbox.LOST};${call};${isSuspect ? Guilt.SUSPECT : Guilt.NONE};${str("")}`;
+  return `${FromSandbox.LOST};${call};${Guilt.CERTAIN};${str(JSON.stringify(failure))}`;
 }
 /** `waitUntil` work that went down with its isolate. */
 export function lostTail(call: number): string {
