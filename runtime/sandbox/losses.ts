@@ -25,6 +25,8 @@ interface Orphan {
   readonly segment: Segment;
   /** It may have been running. */
   readonly suspect: boolean;
+  /** By the process that lost it. */
+  readonly accused: boolean;
 }
 
 export class Losses {
@@ -73,9 +75,7 @@ export class Losses {
     segment.process = null;
     if (guilt !== Guilt.CERTAIN) {
       if (++segment.losses > MAX_LOSSES) this.#options.giveUp(segment, "its isolate was lost too often");
-      // Whatever the machine did to it: where it runs again, nobody waits for it.
-      else if (guilt === Guilt.SUSPECT) this.#options.accuse([segment]);
-      else this.#orphans.push({ process, segment, suspect });
+      else this.#orphans.push({ process, segment, suspect, accused: guilt === Guilt.SUSPECT });
       return;
     }
     this.#burst.get(process)?.delete(held.number);
@@ -95,7 +95,10 @@ export class Losses {
     // After a time-out that nobody's CPU explains, the process gives them more time; only memory needs a trial.
     const burst = this.#burst.get(process)?.delete(release) === true;
     const suspects = burst ? back.filter((entry) => entry.suspect).map((entry) => entry.segment) : [];
-    for (const { segment } of back) if (!suspects.includes(segment)) this.#options.dispatch(segment);
+    // Whatever the machine did to them: where these run again, nobody waits for them. All at once, so that those who are hardly the culprit come first.
+    const accused = back.filter((entry) => entry.accused && !suspects.includes(entry.segment)).map((entry) => entry.segment);
+    for (const { segment } of back) if (!suspects.includes(segment) && !accused.includes(segment)) this.#options.dispatch(segment);
+    if (accused.length > 0) this.#options.accuse(accused);
     this.#judge(suspects, { kind: "memory", message: "it was alone in an isolate that was lost twice", stack: "" });
   }
 

@@ -63,7 +63,7 @@ export const Guilt = {
   NONE: 0,
   /** Its own CPU overrun caused it: it must not run again. */
   CERTAIN: 1,
-  /** It ran when time was up, but had not used its CPU: a busy machine's doing, or its own. */
+  /** It ran when time was up but had not used its CPU, or was one of several that may have run: it is to run again alone. */
   SUSPECT: 2,
 } as const;
 export type Guilt = (typeof Guilt)[keyof typeof Guilt];

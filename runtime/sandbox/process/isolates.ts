@@ -138,8 +138,9 @@ export class ReleaseIsolate {
     this.#note(batch, output);
     emit(isolateLost(this.release, memory ? "memory" : "timeout"), true);
     const failure = memory ? memoryFailure(this.#message.memoryBytes) : cpuFailure(suspect);
-    const isSuspect = suspect.certain && !memory;
-    for (const call of this.#running.takeHooks()) emit(call === suspect.call ? lost(call, guilty ? failure : null, isSuspect) : lost(call, null));
+    // Where several had left microtasks behind, any hook that began with them may have spun.
+    const suspects = memory ? [] : suspect.certain ? [suspect.call] : batch.calls;
+    for (const call of this.#running.takeHooks()) emit(lost(call, guilty && call === suspect.call ? failure : null, suspects.includes(call)));
     // `waitUntil` work that is not guilty is given up.
     for (const call of this.#running.takeTails()) emit(guilty && call === suspect.call ? lost(call, failure) : lostTail(call));
     this.dispose();
