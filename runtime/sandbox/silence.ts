@@ -9,7 +9,7 @@ const MAX_LATE_MS = 100;
 /** Silence after which it is looked at what all its threads use. */
 const PARALLEL_AFTER_MS = 30;
 /** As many cores in use, and it is the process's own doing that its main thread stands: it waits for its own threads that collect garbage. */
-const PARALLEL_CORES = 1.2;
+const PARALLEL_CORES = 1.05;
 
 export interface SilenceLimits {
   readonly silenceMs: number;
