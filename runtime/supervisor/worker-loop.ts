@@ -19,7 +19,7 @@ import { WantedReleases } from "./wanted-releases.ts";
 
 const STDOUT = 1;
 /** Between two batches of live lines: nobody sees that they are so late. */
-const TAIL_REST_MS = 100;
+const TAIL_REST_MS = 250;
 /** Closing sandboxes and sockets at the end may take this long. */
 const CLOSE_DEADLINE_MS = 1_500;
 
