@@ -37,7 +37,7 @@ export function builtOnce(name: string, options: BuildOptions): string | null {
   // Others find all of it or what was there before.
   const part = `${file}.${process.pid}`;
   try {
-    fs.mkdirSync(FOLDER, { recursive: true });
+    fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(part, `${HEAD}${JSON.stringify(made)}\n${outputFiles[0]!.text}`);
     // Whatever the umask says: a sandbox runs as another user.
     fs.chmodSync(part, 0o644);

@@ -16,8 +16,8 @@ export function processFile(): string {
   return file;
 }
 
-/** Where nothing can be written: the sources as they are. */
+/** Where nothing can be written: the sources as they are. Every way the path says `sandbox/process`, by which operators find the processes. */
 function ofCheckout(): string {
   const source = fileURLToPath(new URL("./process/main.ts", import.meta.url));
-  return builtOnce("sandbox-process.mjs", { entryPoints: [source], format: "esm", platform: "node", target: "node24", external: ["isolated-vm"] }) ?? source;
+  return builtOnce("sandbox/process.mjs", { entryPoints: [source], format: "esm", platform: "node", target: "node24", external: ["isolated-vm"] }) ?? source;
 }

@@ -74,17 +74,23 @@ async function begun({ shadowing }: Seat, release: string, share: number): Promi
   return terms.tag;
 }
 
-test("every gateway plays the shadow that stands in the store, says what came of it, and stops when it is over", async (t) => {
+/** A store that gateways share, and the shelf in it. */
+function stage(t: TestContext) {
   const clock = new ManualClock();
   const store = createMemoryStore({ clock });
   t.after(() => store.close());
-  const one = seat(t, store, clock, "one", { compared: 5, equal: 4, different: 1, kinds: [{ kind: "status", exchanges: 1 }] });
-  const two = seat(t, store, clock, "two", { compared: 2, equal: 1, different: 1, kinds: [{ kind: "status", exchanges: 1 }], dropped: 3 });
   const shelf = new ReleaseShelf(
     () => store,
     () => UNSIGNED,
     () => clock.unixMs(),
   );
+  return { clock, store, shelf };
+}
+
+test("every gateway plays the shadow that stands in the store, says what came of it, and stops when it is over", async (t) => {
+  const { clock, store, shelf } = stage(t);
+  const one = seat(t, store, clock, "one", { compared: 5, equal: 4, different: 1, kinds: [{ kind: "status", exchanges: 1 }] });
+  const two = seat(t, store, clock, "two", { compared: 2, equal: 1, different: 1, kinds: [{ kind: "status", exchanges: 1 }], dropped: 3 });
   const { entry } = await shelf.put(packed("next"), {});
 
   assert.equal(await one.shadowing.begin("0123456789ab", 0.5, "somebody"), "unknown", "nobody knows that one");
@@ -133,14 +139,7 @@ test("every gateway plays the shadow that stands in the store, says what came of
 });
 
 test("a gateway that starts while a shadow is played plays it too, and one whose store is away goes on", async (t) => {
-  const clock = new ManualClock();
-  const store = createMemoryStore({ clock });
-  t.after(() => store.close());
-  const shelf = new ReleaseShelf(
-    () => store,
-    () => UNSIGNED,
-    () => clock.unixMs(),
-  );
+  const { clock, store, shelf } = stage(t);
   const { entry } = await shelf.put(packed("next"), {});
   const one = seat(t, store, clock, "one");
   await one.shadowing.begin(entry.id, 1, "somebody");
@@ -153,14 +152,7 @@ test("a gateway that starts while a shadow is played plays it too, and one whose
 });
 
 test("a gateway that lags behind ends no shadow of what it still serves, and one that looked late ends none that came after", async (t) => {
-  const clock = new ManualClock();
-  const store = createMemoryStore({ clock });
-  t.after(() => store.close());
-  const shelf = new ReleaseShelf(
-    () => store,
-    () => UNSIGNED,
-    () => clock.unixMs(),
-  );
+  const { clock, store, shelf } = stage(t);
   const { entry } = await shelf.put(packed("next"), {});
   const { entry: other } = await shelf.put(packed("other"), {});
   const one = seat(t, store, clock, "one");
@@ -200,14 +192,7 @@ test("a gateway that lags behind ends no shadow of what it still serves, and one
 });
 
 test("a store that loses a shadow is given it back by whoever plays it; one that has ended stays so", async (t) => {
-  const clock = new ManualClock();
-  const store = createMemoryStore({ clock });
-  t.after(() => store.close());
-  const shelf = new ReleaseShelf(
-    () => store,
-    () => UNSIGNED,
-    () => clock.unixMs(),
-  );
+  const { clock, store, shelf } = stage(t);
   const { entry } = await shelf.put(packed("next"), {});
   const [one, two] = [seat(t, store, clock, "one"), seat(t, store, clock, "two")];
   const tag = await begun(one, entry.id, 1);

@@ -12,12 +12,13 @@ const DEADLINE_MS = 20_000;
 function ask(path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(`${shop.url}${path}`, { redirect: "manual", signal: AbortSignal.timeout(DEADLINE_MS), ...init });
 }
-async function metrics(): Promise<string> {
+async function askAdmin(path: string): Promise<string> {
   const token = (await readFile(join(shop.stateDir, "admin-token"), "utf8")).trim();
-  const answer = await fetch(`${shop.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
+  const answer = await fetch(`${shop.adminUrl}${path}`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(DEADLINE_MS) });
   assert.equal(answer.status, 200);
   return answer.text();
 }
+const metrics = (): Promise<string> => askAdmin("/metrics");
 const titleOf = (page: string) => /<h1[^>]*>(.*?)<\/h1>/.exec(page)?.[1];
 
 for (const [path, title] of [
@@ -116,6 +117,13 @@ test("a new visitor with the browser that the table names sees control or the of
   };
   assert.deepEqual(await seen(browser), new Set([true, false]), browser);
   assert.deepEqual(await seen("curl/8.5.0"), new Set([false]));
+});
+
+test("what the table names to kill a sandbox finds the one that serves", async () => {
+  const [, pattern] = /pkill -9 -f (\S+)/.exec(thingsToTry(shop.url, shop.adminUrl))!;
+  const { workers } = JSON.parse(await askAdmin("/v1/status")) as { workers: { sandbox: { activePid: number } }[] };
+  const commandLine = await readFile(`/proc/${workers[0]!.sandbox.activePid}/cmdline`, "latin1");
+  assert.ok(commandLine.includes(pattern!), `${pattern} in ${commandLine.replaceAll("\0", " ")}`);
 });
 
 test("the account area opens to whoever signs in, and to nobody else", async () => {
