@@ -38,8 +38,9 @@ interface Question {
 
 /** Stands for a field that is not there: no value can hold it. */
 const ABSENT = "\r";
-/** One hook in so many runs all the same, and must decide what is remembered of it. */
-const CHECK_EACH = 1024;
+/** After so many recalls a hook runs all the same, and must decide what is remembered of it; then after twice as many, up to the last. */
+const FIRST_CHECK_AFTER = 256;
+const LAST_CHECK_AFTER = 16 * 1024;
 /** A memory that is right less often than one time in four is not worth its questions: it rests for as many runs. */
 const JUDGED_AFTER = 1024;
 const RESTS_FOR = 16 * JUDGED_AFTER;
@@ -77,7 +78,8 @@ export class HookMemory {
   #asked = 0;
   #known = 0;
   #restsFor = 0;
-  #untilCheck = CHECK_EACH;
+  #checkAfter = FIRST_CHECK_AFTER;
+  #untilCheck = FIRST_CHECK_AFTER;
   /** It has decided differently on the same answers: whatever the reason, it is not remembered again. */
   #fickle = false;
 
@@ -98,7 +100,8 @@ export class HookMemory {
     if (at === null) return null;
     this.#known++;
     if (--this.#untilCheck > 0) return at;
-    this.#untilCheck = CHECK_EACH;
+    this.#checkAfter = Math.min(2 * this.#checkAfter, LAST_CHECK_AFTER);
+    this.#untilCheck = this.#checkAfter;
     return null;
   }
 

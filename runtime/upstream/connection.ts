@@ -112,7 +112,7 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
     const head = requestHead(request);
     if (request.body.length === 0) {
       this.#deadline.set(nowMs + this.#owner.config.timeouts.firstByteMs);
-      this.#link.write(head);
+      this.#link.writeSoon(head);
       return;
     }
     // Waiting for the client is its front's affair; the target's time begins when it has something to take or to answer.

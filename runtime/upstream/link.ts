@@ -3,6 +3,7 @@ import { connect as connectPlain } from "node:net";
 import type { Socket, TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { connectSocket, readByEvents, resumeReading, type WireReceiver } from "../proxy/http1/socket.ts";
+import { EndOfTurn, type Flushed } from "../end-of-turn.ts";
 import type { Target } from "./target.ts";
 
 export interface LinkEvents {
@@ -25,10 +26,13 @@ export interface LinkOptions {
   readonly detachable: boolean;
 }
 
-export class Link implements WireReceiver {
+const REQUESTS = new EndOfTurn<Link>();
+
+export class Link implements WireReceiver, Flushed {
   readonly #socket: Socket;
   readonly #events: LinkEvents;
   #detached = false;
+  #waiting = "";
 
   constructor(target: Target, events: LinkEvents, options: LinkOptions) {
     this.#events = events;
@@ -53,8 +57,21 @@ export class Link implements WireReceiver {
     if (!options.detachable) this.#surviveWriteErrors();
   }
 
+  /** At the end of this turn, with the requests of others. Strings are bytes (Latin-1). */
+  writeSoon(latin1: string): void {
+    if (this.#waiting === "") REQUESTS.add(this);
+    this.#waiting += latin1;
+  }
+
+  flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = "";
+    if (waiting !== "" && !this.#socket.destroyed) this.#socket.write(waiting, "latin1");
+  }
+
   /** Strings are bytes (Latin-1). False: `linkDrained` follows. */
   write(data: string | Buffer): boolean {
+    if (this.#waiting !== "") this.flush();
     return typeof data === "string" ? this.#socket.write(data, "latin1") : this.#socket.write(data);
   }
 

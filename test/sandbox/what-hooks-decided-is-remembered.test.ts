@@ -190,11 +190,27 @@ test("now and then a hook runs all the same; one that decides otherwise is told 
   while (memory.recall().outcome !== null) {
     assert.ok(++recalled < 5000, "it never runs again");
   }
+  assert.ok(recalled >= 100, `it ran after ${recalled} recalls already`);
   await memory.run();
   assert.match(memory.room.logs.at(-1)!.text, /decided differently on the same request/);
   assert.equal(memory.recall().outcome, null);
   await memory.run();
   assert.equal(memory.recall().outcome, null);
+});
+
+test("a hook that keeps deciding the same is tried twice as seldom each time, and never left alone", async (t) => {
+  const memory = await Memory.of(t, { body: `onRequest(req) { req.headers.set("x-path", req.path) }` });
+  await memory.run();
+  const spans: number[] = [];
+  for (let recalled = 0; spans.length < 9;) {
+    assert.ok(recalled < 20_000, "it never runs again");
+    if (memory.recall().outcome !== null) recalled++;
+    else {
+      spans.push(recalled + 1);
+      recalled = 0;
+    }
+  }
+  assert.deepEqual(spans, [256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 16_384, 16_384]);
 });
 
 test("what no two requests share is not kept for long, and memory has a bound", async (t) => {

@@ -5,12 +5,16 @@ import type { CancelHolder } from "../../runtime/upstream/upstreams.ts";
 import { failure, HandFedBody, origin, readAll, request, rig, until, upstreamOf } from "./origin.ts";
 
 test("while the answer is awaited: every origin connection is closed, none is left over", async () => {
-  await using silent = await origin(async (connection) => void (await connection.head()));
+  let asked = 0;
+  await using silent = await origin(async (connection) => {
+    await connection.head();
+    asked++;
+  });
   using room = rig(upstreamOf([silent.url], { maxConnections: 3 }));
   for (let i = 0; i < 10; i++) {
     const cancel: CancelHolder = { cancelUpstream: null };
     const sending = failure(room.upstreams.send("shop", request(), cancel));
-    await until(() => silent.connections.length === i + 1);
+    await until(() => asked === i + 1);
     cancel.cancelUpstream!();
     assert.equal((await sending).code, "CLIENT_CLOSED");
     assert.equal(cancel.cancelUpstream, null);
@@ -18,6 +22,22 @@ test("while the answer is awaited: every origin connection is closed, none is le
   }
   await Promise.all(silent.connections.map(({ closed }) => closed));
   assert.equal(silent.connections.length, 10);
+});
+
+test("in the turn in which it was asked for: the origin sees nothing of it", async () => {
+  await using good = await origin(async (connection) => {
+    await connection.head();
+    connection.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  });
+  using room = rig(upstreamOf([good.url]));
+  await readAll((await room.upstreams.send("shop", request(), null)).body);
+  const cancel: CancelHolder = { cancelUpstream: null };
+  const sending = failure(room.upstreams.send("shop", request({ target: "/second" }), cancel));
+  cancel.cancelUpstream!();
+  assert.equal((await sending).code, "CLIENT_CLOSED");
+  await good.connections[0]!.closed;
+  assert.equal(good.connections[0]!.received, "");
+  assert.equal(good.connections.length, 1);
 });
 
 test("while connecting", async () => {

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../clock.ts";
 import type { LimitsConfig } from "../../config/resolved.ts";
+import { EndOfTurn } from "../../end-of-turn.ts";
 import type { GatewayError } from "../../errors.ts";
 import { ClientCounts } from "../client-counts.ts";
 import type { ConnectionFacts, Exchange, Scheme } from "../exchange.ts";
@@ -48,7 +49,8 @@ export class FrontState implements Http1Front {
   readonly sections: SectionBudget = { leftBytes: KEPT_SECTIONS_BYTES };
   draining = false;
   readonly #connections = new Set<Connection>();
-  #toFlush: Http1Exchange[] = [];
+  /** Exchanges whose head waits for a first piece of body that may come within the same turn. */
+  readonly #heads = new EndOfTurn<Http1Exchange>();
   #whenIdle: (() => void)[] = [];
 
   constructor(options: Http1FrontOptions) {
@@ -93,16 +95,9 @@ export class FrontState implements Http1Front {
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
-  /** One immediate serves all exchanges of a turn whose head waits for a first piece of body that may come within it. */
   flushSoon(exchange: Http1Exchange): void {
-    if (this.#toFlush.push(exchange) === 1) setImmediate(this.#flushAll);
+    this.#heads.add(exchange);
   }
-
-  readonly #flushAll = (): void => {
-    const exchanges = this.#toFlush;
-    this.#toFlush = [];
-    for (const exchange of exchanges) exchange.flush();
-  };
 }
 
 function nothing(): void {
