@@ -30,6 +30,7 @@ export interface Listener {
   stopAccepting(): void;
 }
 
+/** Connections that may wait to be accepted, if the system allows as many (`net.core.somaxconn`). Whom it has no room for tries again after a second. */
 const BACKLOG = 4096;
 /** Saying 503 costs a connection for as long as the client reads it. A flood beyond this many is dropped without a word. */
 const TURNED_AWAY_AT_ONCE = 256;
@@ -77,7 +78,9 @@ export function listen(at: ListenAt, front: Http1Front, options: ListenOptions):
       resolve();
     });
   });
-  server.listen("fd" in at ? { fd: at.fd, backlog: BACKLOG } : { host: at.host, port: at.port, backlog: BACKLOG });
+  // Beside a descriptor Node reads the backlog from the second argument only.
+  if ("fd" in at) server.listen({ fd: at.fd }, BACKLOG);
+  else server.listen({ host: at.host, port: at.port, backlog: BACKLOG });
 
   return {
     ready,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import { join } from "node:path";
@@ -78,6 +78,28 @@ test("a process that inherited the listening socket and leaves takes nothing wit
   listener.stopAccepting();
   await harness.close();
 });
+
+test("a thousand connections that come while we are busy wait to be accepted", async () => {
+  const bound = new net.BoundSocket({ host: "127.0.0.1", port: 0 });
+  const harness = await startFront({ onExchange: ok });
+  const limits = { ...LIMITS, connections: 2_000, connectionsPerClient: 2_000 };
+  const listener = listen({ fd: bound.fd() }, harness.front, { limits, onRefused: () => assert.fail() });
+  await listener.ready;
+  // As long as this call lasts nobody accepts. Whom the queue has no room for is not connected before that.
+  const crowd = spawnSync(process.execPath, ["-e", CROWD, String(bound.address().port)], { timeout: 20_000, encoding: "utf8" });
+  assert.equal(crowd.stdout, "1000 connected", crowd.stderr);
+  listener.stopAccepting();
+  await harness.close();
+});
+
+const CROWD = `
+  let connected = 0;
+  for (let i = 0; i < 1000; i++) {
+    require("node:net").connect(Number(process.argv[1]), "127.0.0.1").once("connect", () => {
+      if (++connected === 1000) process.stdout.write("1000 connected", () => process.exit(0));
+    });
+  }
+`;
 
 test("a port that is taken rejects with its code", async () => {
   const harness = await startFront();
