@@ -293,8 +293,12 @@ export class Connection implements Pooled, LinkEvents, BodyCarrier, BodyOrigin, 
 
   // The request body's side.
 
-  write(data: string | Buffer): boolean {
-    return this.#link.write(data);
+  write(latin1: string): boolean {
+    return this.#link.write(latin1);
+  }
+
+  writeLent(bytes: Buffer): boolean {
+    return this.#link.writeLent(bytes);
   }
 
   cork(): void {

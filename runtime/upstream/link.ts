@@ -2,6 +2,7 @@
 import { connect as connectPlain } from "node:net";
 import type { Socket, TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { writeLent } from "../proxy/http1/lent-bytes.ts";
 import { connectSocket, readByEvents, resumeReading, type WireReceiver } from "../proxy/http1/socket.ts";
 import { EndOfTurn, type Flushed } from "../end-of-turn.ts";
 import type { Target } from "./target.ts";
@@ -70,9 +71,15 @@ export class Link implements WireReceiver, Flushed {
   }
 
   /** Strings are bytes (Latin-1). False: `linkDrained` follows. */
-  write(data: string | Buffer): boolean {
+  write(latin1: string): boolean {
     if (this.#waiting !== "") this.flush();
-    return typeof data === "string" ? this.#socket.write(data, "latin1") : this.#socket.write(data);
+    return this.#socket.write(latin1, "latin1");
+  }
+
+  /** The bytes are the caller's again when this returns. */
+  writeLent(bytes: Buffer): boolean {
+    if (this.#waiting !== "") this.flush();
+    return writeLent(this.#socket, bytes);
   }
 
   cork(): void {

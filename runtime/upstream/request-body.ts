@@ -8,7 +8,9 @@ const JOINED_BYTES = 8_192;
 
 /** The connection that carries the body. */
 export interface BodyCarrier {
-  write(data: string | Buffer): boolean;
+  write(latin1: string): boolean;
+  /** The bytes are the caller's again when this returns. */
+  writeLent(bytes: Buffer): boolean;
   cork(): void;
   uncork(): void;
   /** The last byte was handed to the socket. */
@@ -101,8 +103,7 @@ export class RequestBodySender implements BodySink {
     carrier.cork();
     this.#flushHead();
     if (this.#chunked) carrier.write(`${bytes.length.toString(16)}\r\n`);
-    // A copy: what the socket does not take at once it keeps, and the source uses its buffer again.
-    let flowing = carrier.write(Buffer.from(bytes));
+    let flowing = carrier.writeLent(bytes);
     if (this.#chunked) flowing = carrier.write("\r\n");
     carrier.uncork();
     return flowing;

@@ -8,6 +8,7 @@ import type { FrontState } from "./front.ts";
 import { parseRequestHead } from "./grammar.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { ExchangeOwner } from "./http1-exchange.ts";
+import { writeLent } from "./lent-bytes.ts";
 import { PartialHead } from "./partial-head.ts";
 import { RepeatedSection } from "./repeated-section.ts";
 import { refusalText } from "./refusal-reply.ts";
@@ -241,12 +242,12 @@ export class Connection implements WireReceiver, ExchangeOwner, BodyOwner {
     return this.#wrote(this.socket.write(latin1, "latin1"));
   }
 
-  writeBytes(before: string, bytes: Buffer, after: string): boolean {
+  writeBytes(before: string, bytes: Buffer, after: string, lent: boolean): boolean {
     const { socket } = this;
-    if (before === "" && after === "") return this.#wrote(socket.write(bytes));
+    if (before === "" && after === "") return this.#wrote(lent ? writeLent(socket, bytes) : socket.write(bytes));
     socket.cork();
     if (before !== "") socket.write(before, "latin1");
-    let ready = socket.write(bytes);
+    let ready = lent ? writeLent(socket, bytes) : socket.write(bytes);
     if (after !== "") ready = socket.write(after, "latin1");
     socket.uncork();
     return this.#wrote(ready);

@@ -18,8 +18,8 @@ export interface ExchangeOwner {
   staysOpen(exchange: Http1Exchange): boolean;
   /** False: wait for `onDrain`. */
   writeText(latin1: string): boolean;
-  /** `bytes` must not be reused by their owner. */
-  writeBytes(before: string, bytes: Buffer, after: string): boolean;
+  /** `bytes` must not be reused by their owner, unless they are `lent`. */
+  writeBytes(before: string, bytes: Buffer, after: string, lent: boolean): boolean;
   readonly writeBlocked: boolean;
   /** Calls `exchange.flush()` before this turn of the event loop ends. */
   flushSoon(exchange: Http1Exchange): void;
@@ -120,8 +120,8 @@ export class Http1Exchange implements Exchange, BodySink {
     const chunked = this.#framing === "chunked";
     const before = chunked ? `${this.#pending}${length.toString(16)}\r\n` : this.#pending;
     this.#pending = "";
-    // The socket may keep the bytes after this call, and they may be a view of the shared read buffer.
-    return this.#owner.writeBytes(before, Buffer.from(bytes), chunked ? "\r\n" : "");
+    // They may be a view of the shared read buffer.
+    return this.#owner.writeBytes(before, bytes, chunked ? "\r\n" : "", true);
   }
 
   chunkText(latin1: string): boolean {
@@ -176,7 +176,7 @@ export class Http1Exchange implements Exchange, BodySink {
       this.#sentBytes = length;
       if (bytes === null) this.#owner.writeText(head + (body as string));
       else if (length <= JOINED_BYTES) this.#owner.writeText(head + bytes.toString("latin1"));
-      else this.#owner.writeBytes(head, bytes, "");
+      else this.#owner.writeBytes(head, bytes, "", false);
     }
     this.#complete();
   }
