@@ -35,8 +35,8 @@ export interface WorkerInit {
   readonly config: ResolvedConfig;
   readonly release: Release;
   readonly maps: SourceMaps;
-  /** Inherited sockets; `listener` is the index in config. */
-  readonly listenerFds: readonly { readonly fd: number; readonly listener: number }[];
+  /** Of each listener in config the descriptors of its socket, which was inherited. */
+  readonly listenerFds: readonly (readonly number[])[];
   readonly workerNumber: number;
   /** True: nothing is accepted before `accept`. Left out: at once. */
   readonly standby?: boolean;
@@ -147,7 +147,7 @@ export async function startWorker(init: WorkerInit, hooks: WorkerHooks): Promise
   if (init.canary !== undefined) await startCanary(core, init.canary, observer);
 
   const front = frontOf(core, init.workerNumber);
-  const doors = new Doors(core, front, hooks.listenAt ?? init.listenerFds.map(({ fd }) => ({ fd })));
+  const doors = new Doors(core, front, hooks.listenAt ?? init.listenerFds.map((fds) => ({ fds })));
   if (init.standby !== true) await doors.accept();
 
   return {

@@ -10,6 +10,7 @@ import type { WorkerSnapshot } from "../observe/snapshot.ts";
 import type { ExplainAsk, Explanation } from "../proxy/explanation.ts";
 import type { CanaryTerms } from "../proxy/release-choice.ts";
 import type { ShadowOrder } from "../proxy/shadow.ts";
+import { ACCEPTS_PER_TURN } from "../proxy/listener.ts";
 import type { WorkerInit } from "../proxy/worker.ts";
 import { readFromWorker, type AnswerMessage, type Request, type TakenRelease, type ToWorker } from "./messages.ts";
 import type { ShownProblem } from "./problem-answer.ts";
@@ -48,6 +49,7 @@ export interface WorkerProcessOptions {
 
 /** Descriptors 0 to 2 and the IPC channel come before the listening sockets. */
 const FIRST_SOCKET_FD = 4;
+const TURN = Array.from({ length: ACCEPTS_PER_TURN }, (_, i) => i);
 const READY_DEADLINE_MS = 60_000;
 const ACTIVATE_DEADLINE_MS = 10_000;
 /** The store may be away, and its time-out long. */
@@ -102,7 +104,7 @@ export class WorkerProcess {
     this.ready.catch(() => undefined);
     this.ended = this.#ended.promise;
     this.#child = spawn(process.execPath, [...conditions(), ...WORKER_FLAGS, options.entry], {
-      stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets.map((socket) => socket.fd)],
+      stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets.flatMap(({ fd }) => TURN.map(() => fd))],
       env: workerEnv(),
       serialization: "json",
     });
@@ -117,7 +119,7 @@ export class WorkerProcess {
       this.#send({
         kind: "init",
         gateway: options.gateway,
-        init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => ({ fd: FIRST_SOCKET_FD + listener, listener })) },
+        init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => TURN.map((i) => FIRST_SOCKET_FD + listener * TURN.length + i)) },
       });
   }
 

@@ -62,7 +62,7 @@ async function startStub(init: WorkerInit, { observer, store }: WorkerHooks) {
     }).on("connection", () => accepted++),
   );
   await Promise.all(
-    servers.map((server, i) => new Promise<void>((resolve, reject) => server.once("error", reject).listen({ fd: init.listenerFds[i]!.fd }, resolve))),
+    servers.map((server, i) => new Promise<void>((resolve, reject) => server.once("error", reject).listen({ fd: init.listenerFds[i]![0]! }, resolve))),
   );
   const prepare = async (next: WorkerInit["release"]) => {
     refuse({ release: next }, "loading");

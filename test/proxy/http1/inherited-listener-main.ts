@@ -15,6 +15,6 @@ const front = createHttp1Front({
   onExchange: (exchange) => (ok(exchange), listener.stopAccepting(), front.drain()),
   onRefused: fail,
 });
-const listener = listen({ fd: 3 }, front, { limits: LIMITS, onRefused: fail });
+const listener = listen({ fds: [3] }, front, { limits: LIMITS, onRefused: fail });
 await listener.ready;
 console.log("listening");

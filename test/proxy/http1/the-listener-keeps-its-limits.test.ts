@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ManualClock } from "../../../runtime/clock.ts";
 import { ClientCounts, clientKey } from "../../../runtime/proxy/client-counts.ts";
-import { listen } from "../../../runtime/proxy/listener.ts";
+import { ACCEPTS_PER_TURN, listen } from "../../../runtime/proxy/listener.ts";
 import { Fields } from "../../../runtime/proxy/fields.ts";
 import { ask, INNOCENT, LIMITS, ok, startFront } from "./front-harness.ts";
 
@@ -70,7 +70,7 @@ test("a process that inherited the listening socket and leaves takes nothing wit
   // Nobody accepts now; the connection waits in the queue of the socket that is still open here.
   const waiting = await harness.connect({ port });
   waiting.send(INNOCENT);
-  const listener = listen({ fd: bound.fd() }, harness.front, { limits: LIMITS, onRefused: () => assert.fail() });
+  const listener = listen({ fds: [bound.fd()] }, harness.front, { limits: LIMITS, onRefused: () => assert.fail() });
   await listener.ready;
   assert.equal(listener.port, port);
   assert.match(await waiting.whole(), /200 OK/);
@@ -83,13 +83,32 @@ test("a thousand connections that come while we are busy wait to be accepted", a
   const bound = new net.BoundSocket({ host: "127.0.0.1", port: 0 });
   const harness = await startFront({ onExchange: ok });
   const limits = { ...LIMITS, connections: 2_000, connectionsPerClient: 2_000 };
-  const listener = listen({ fd: bound.fd() }, harness.front, { limits, onRefused: () => assert.fail() });
+  const listener = listen({ fds: [bound.fd()] }, harness.front, { limits, onRefused: () => assert.fail() });
   await listener.ready;
   // As long as this call lasts nobody accepts. Whom the queue has no room for is not connected before that.
   const crowd = spawnSync(process.execPath, ["-e", CROWD, String(bound.address().port)], { timeout: 20_000, encoding: "utf8" });
   assert.equal(crowd.stdout, "1000 connected", crowd.stderr);
   listener.stopAccepting();
   await harness.close();
+});
+
+test("those who wait are accepted many a turn, not one", async () => {
+  const bound = new net.BoundSocket({ host: "127.0.0.1", port: 0 });
+  const file = join(import.meta.dirname, "waiting-crowd-main.ts");
+  const crowd = 2 * ACCEPTS_PER_TURN;
+  const child = spawn(process.execPath, ["--conditions=sluice-source", file, String(crowd)], {
+    stdio: ["pipe", "pipe", "inherit", ...Array.from({ length: ACCEPTS_PER_TURN }, () => bound.fd())],
+  });
+  await once(child.stdout!, "data");
+  const sockets = Array.from({ length: crowd }, () => net.connect(bound.address().port, "127.0.0.1"));
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  child.stdin!.end("\n");
+  const [said] = (await once(child.stdout!, "data")) as [Buffer];
+  const turns = Number(said.toString());
+  assert.ok(turns <= 4, `${crowd} connections took ${turns} turns`);
+  for (const socket of sockets) socket.destroy();
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  bound.close();
 });
 
 const CROWD = `
