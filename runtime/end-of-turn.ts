@@ -3,12 +3,12 @@
  * end follows at once; but where many connections are busy their writes leave in a row, and whoever reads them is woken once, not each
  * time. Measured with 50 connections: 0.9 µs of CPU a request less, from 26.
  */
-export interface Flushed {
+export interface Flushable {
   flush(): void;
 }
 
 /** One immediate for all that wait. */
-export class EndOfTurn<T extends Flushed> {
+export class EndOfTurn<T extends Flushable> {
   #waiting: T[] = [];
 
   add(waiting: T): void {

@@ -49,7 +49,8 @@ export interface WorkerProcessOptions {
 
 /** Descriptors 0 to 2 and the IPC channel come before the listening sockets. */
 const FIRST_SOCKET_FD = 4;
-const TURN = Array.from({ length: ACCEPTS_PER_TURN }, (_, i) => i);
+/** A worker has so many copies of each listening socket's descriptor, one behind the other. */
+const COPIES = Array.from({ length: ACCEPTS_PER_TURN }, (_, copy) => copy);
 const READY_DEADLINE_MS = 60_000;
 const ACTIVATE_DEADLINE_MS = 10_000;
 /** The store may be away, and its time-out long. */
@@ -104,7 +105,7 @@ export class WorkerProcess {
     this.ready.catch(() => undefined);
     this.ended = this.#ended.promise;
     this.#child = spawn(process.execPath, [...conditions(), ...WORKER_FLAGS, options.entry], {
-      stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets.flatMap(({ fd }) => TURN.map(() => fd))],
+      stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets.flatMap(({ fd }) => COPIES.map(() => fd))],
       env: workerEnv(),
       serialization: "json",
     });
@@ -119,7 +120,11 @@ export class WorkerProcess {
       this.#send({
         kind: "init",
         gateway: options.gateway,
-        init: { ...init, workerNumber: number, listenerFds: sockets.map((_, listener) => TURN.map((i) => FIRST_SOCKET_FD + listener * TURN.length + i)) },
+        init: {
+          ...init,
+          workerNumber: number,
+          listenerFds: sockets.map((_, listener) => COPIES.map((copy) => FIRST_SOCKET_FD + listener * COPIES.length + copy)),
+        },
       });
   }
 

@@ -4,7 +4,7 @@ import type { Socket, TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { writeLent } from "../proxy/http1/lent-bytes.ts";
 import { connectSocket, readByEvents, resumeReading, type WireReceiver } from "../proxy/http1/socket.ts";
-import { EndOfTurn, type Flushed } from "../end-of-turn.ts";
+import { EndOfTurn, type Flushable } from "../end-of-turn.ts";
 import type { Target } from "./target.ts";
 
 export interface LinkEvents {
@@ -27,9 +27,10 @@ export interface LinkOptions {
   readonly detachable: boolean;
 }
 
+/** Of all groups together: they leave in a row. */
 const REQUESTS = new EndOfTurn<Link>();
 
-export class Link implements WireReceiver, Flushed {
+export class Link implements WireReceiver, Flushable {
   readonly #socket: Socket;
   readonly #events: LinkEvents;
   #detached = false;

@@ -40,10 +40,11 @@ async function read(id: number, source: http.IncomingMessage, { breakAt = Infini
 
 test("bodies of 12 MB both ways, some broken off on either side, some not read for a while", async (t) => {
   const uploads: Promise<void>[] = [];
-  /** Those that wait go on when so many others have come since. */
+  /** Those that wait go on when so many others have come since, or none will be begun. */
   let done = 0;
+  let next = 0;
   const waiting: { readonly after: number; readonly go: () => void }[] = [];
-  const others = (count: number): Promise<void> => new Promise((go) => void waiting.push({ after: done + count, go }));
+  const others = (count: number): Promise<void> => (next >= BODIES ? Promise.resolve() : new Promise((go) => void waiting.push({ after: done + count, go })));
   const waits = (id: number): { waitAt?: number; wait?: Promise<void> } => (id % 3 === 0 ? { waitAt: 100_000, wait: others(AT_ONCE / 2) } : {});
   const server = http.createServer((request, response) => {
     const id = Number(request.url!.slice(1));
@@ -94,7 +95,6 @@ test("bodies of 12 MB both ways, some broken off on either side, some not read f
     whole.up++;
   };
 
-  let next = 0;
   const turn = async (): Promise<void> => {
     while (next < BODIES) {
       const id = next++;
